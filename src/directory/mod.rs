@@ -1,0 +1,137 @@
+//! The systems behind: one trait, and a driver for each kind. A driver receives operations in its
+//! own vocabulary and knows nothing of mappings, accounts or clients.
+
+pub mod http;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::scim::operation::Abilities;
+use crate::scim::{Operation, Reply, ResourceType, ScimType, Upstream};
+
+/// A directory as the gateway sees it.
+pub trait Directory: Send + Sync + 'static {
+    /// What it can do, as far as is known by now. No I/O.
+    fn abilities(&self) -> Abilities;
+
+    /// Whether it can be reached, as far as is known by now. No I/O.
+    fn health(&self) -> Health;
+
+    /// Carries the operation out. A write is sent at most once unless it is certain that nothing
+    /// of it left; dropping the future of a read ends it, the future of a write is never dropped
+    /// by the gateway.
+    fn execute<'a>(&'a self, operation: Operation<Upstream>, ask: &'a Ask) -> Answering<'a>;
+}
+
+/// The future of [`Directory::execute`].
+pub type Answering<'a> =
+    Pin<Box<dyn Future<Output = Result<Reply<Upstream>, DirectoryError>> + Send + 'a>>;
+
+/// What accompanies an operation.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The id of the client's request, for the directory's logs (`X-Request-Id`).
+    pub request_id: Arc<str>,
+    /// W3C trace context, handed on.
+    pub traceparent: Option<Arc<str>>,
+    /// When the answer's head must be here.
+    pub deadline: Instant,
+}
+
+/// Whether a directory can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// Nothing has been asked yet.
+    Unknown,
+    /// The last exchange went well.
+    Up,
+    /// It did not; the reason is safe to show to an operator.
+    Down(String),
+}
+
+/// Where the resources of each type live in this directory: made from a rule, kept apart from the
+/// connections, so that a change of a rule keeps those.
+#[derive(Debug, Clone, Default)]
+pub struct Layout {
+    /// One per resource type.
+    pub types: Vec<Place>,
+}
+
+/// Where the resources of one type live.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The type.
+    pub resource: ResourceType,
+    /// For an HTTP directory: the path under its URL, such as `Users`.
+    pub endpoint: Arc<str>,
+    /// The attribute that holds the id, in the directory's words.
+    pub id: Arc<str>,
+}
+
+/// Why a directory did not do what it was asked. Texts are in the directory's words: they go to
+/// the log, and to the client only through `Plan::decode_error`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DirectoryError {
+    /// It answered 400.
+    #[error("the directory refused the request ({})", scim_type.map_or("no scimType", ScimType::as_str))]
+    Refused {
+        /// Its keyword, where it is one of the RFC's.
+        scim_type: Option<ScimType>,
+        /// Its explanation.
+        detail: Option<String>,
+    },
+    /// There is no such resource.
+    #[error("the directory has no such resource")]
+    NotFound,
+    /// A value that must be unique is taken.
+    #[error("the directory has such a resource already")]
+    Conflict {
+        /// Its keyword.
+        scim_type: Option<ScimType>,
+        /// Its explanation.
+        detail: Option<String>,
+    },
+    /// The version is not the one that was asked for.
+    #[error("the resource has changed")]
+    Precondition,
+    /// It answered 429 or 503.
+    #[error("the directory is busy ({status})")]
+    Busy {
+        /// 429 or 503.
+        status: u16,
+        /// What it said of when to come back, in seconds.
+        retry_after: Option<u64>,
+    },
+    /// It answered 413.
+    #[error("the directory says that the request is too large")]
+    TooLarge,
+    /// It answered 401 or 403: our own credentials do not do.
+    #[error("the directory does not accept our credentials ({0})")]
+    Credentials(u16),
+    /// It cannot do this at all (501, or 405).
+    #[error("the directory does not support this")]
+    Unsupported,
+    /// No connection, and nothing of the request left.
+    #[error("the directory cannot be reached: {0}")]
+    Unreachable(String),
+    /// The connection was lost when the request may have arrived: the outcome is unknown.
+    #[error("the connection to the directory was lost before its answer came")]
+    Lost,
+    /// The deadline passed; the outcome of a write is unknown.
+    #[error("the directory did not answer in time")]
+    TimedOut,
+    /// Its answer makes no sense; the text says what, without values.
+    #[error("the directory's answer is not understood: {0}")]
+    Malformed(String),
+    /// It answered with a 5xx of another kind.
+    #[error("the directory failed ({0})")]
+    Failed(u16),
+    /// Too many requests are waiting for it already.
+    #[error("too many requests are waiting for the directory")]
+    Overloaded,
+}
+
+/// How long things may take by default.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,12 @@
+//! The mapping: rules compiled into lenses that bring requests into the directory's words and
+//! answers back into the client's. Pure.
+//!
+//! One mapping serves six places: request bodies; PATCH paths and values; filters; `attributes`,
+//! `excludedAttributes` and `sortBy`; answers and error details; discovery.
+
+pub mod kind;
+pub mod plan;
+pub mod witness;
+
+pub use plan::{Before, Encoded, Guard, MappingError, Need, Plan};
+pub use witness::{Event, Witness};

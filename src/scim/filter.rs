@@ -1,0 +1,116 @@
+//! Filters (RFC 7644 §3.4.2.2) as a tree: printing and asking whether a resource matches.
+//! The grammar is in [`super::parse`].
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::name::AttrName;
+use super::path::AttrPath;
+
+/// A filter expression. `And` and `Or` hold two or more parts, none of its own kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Filter {
+    /// Every part holds.
+    And(Vec<Filter>),
+    /// At least one part holds.
+    Or(Vec<Filter>),
+    /// The part does not hold.
+    Not(Box<Filter>),
+    /// `userName eq "bjensen"`.
+    Compare(Comparison),
+    /// `title pr`.
+    Present(AttrPath),
+    /// `emails[type eq "work"]`: one element satisfies all of the inner filter, whose paths are
+    /// sub-attributes (`name` holds the sub-attribute, `uri` and `sub` are `None`).
+    Element(AttrPath, Box<Filter>),
+}
+
+/// `path op value`; the value is a JSON scalar.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// What is compared.
+    pub path: AttrPath,
+    /// How.
+    pub op: CompareOp,
+    /// With what: a string, number, boolean or null.
+    pub value: Value,
+}
+
+/// The comparison operators of RFC 7644 table 3, without `pr`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CompareOp {
+    /// Equal.
+    Eq,
+    /// Not equal.
+    Ne,
+    /// Contains.
+    Co,
+    /// Starts with.
+    Sw,
+    /// Ends with.
+    Ew,
+    /// Greater than.
+    Gt,
+    /// Greater or equal.
+    Ge,
+    /// Less than.
+    Lt,
+    /// Less or equal.
+    Le,
+}
+
+impl CompareOp {
+    /// The operator as the RFC writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Eq => "eq",
+            Self::Ne => "ne",
+            Self::Co => "co",
+            Self::Sw => "sw",
+            Self::Ew => "ew",
+            Self::Gt => "gt",
+            Self::Ge => "ge",
+            Self::Lt => "lt",
+            Self::Le => "le",
+        }
+    }
+}
+
+impl Filter {
+    /// `name eq value` on a sub-attribute or attribute of the base schema.
+    #[must_use]
+    pub fn eq(name: AttrName, value: Value) -> Self {
+        Self::Compare(Comparison {
+            path: AttrPath::of(name),
+            op: CompareOp::Eq,
+            value,
+        })
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let join = |f: &mut fmt::Formatter<'_>, parts: &[Self], word: &str| {
+            for (index, part) in parts.iter().enumerate() {
+                if index > 0 {
+                    write!(f, " {word} ")?;
+                }
+                match part {
+                    Self::And(_) | Self::Or(_) => write!(f, "({part})")?,
+                    _ => write!(f, "{part}")?,
+                }
+            }
+            Ok(())
+        };
+        match self {
+            Self::And(parts) => join(f, parts, "and"),
+            Self::Or(parts) => join(f, parts, "or"),
+            Self::Not(inner) => write!(f, "not ({inner})"),
+            Self::Compare(c) => write!(f, "{} {} {}", c.path, c.op.as_str(), c.value),
+            Self::Present(path) => write!(f, "{path} pr"),
+            Self::Element(path, inner) => write!(f, "{path}[{inner}]"),
+        }
+    }
+}

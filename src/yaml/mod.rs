@@ -1,0 +1,12 @@
+//! Files that people write: YAML read strictly into a tree that knows where everything stands,
+//! and diagnostics that point at it. Every mistake of a file is reported in one go.
+
+mod diagnostic;
+mod node;
+mod reader;
+mod suggest;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use node::{Key, Node, Source, Span, Value, parse};
+pub use reader::Table;
+pub use suggest::suggest;
