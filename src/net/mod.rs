@@ -4,3 +4,10 @@
 pub mod body;
 
 pub use body::{Body, BodyError};
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// The address of the socket.
+    pub address: std::net::SocketAddr,
+}

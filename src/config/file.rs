@@ -1,0 +1,1 @@
+//! `postern.yaml` as it is meant.

@@ -1,0 +1,96 @@
+//! Everything loaded from files at one moment. A request sees exactly one snapshot.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::auth::{Authenticator, TenantName};
+use crate::directory::Directory;
+use crate::mapping::Plan;
+
+/// One state of all files.
+pub struct Snapshot {
+    /// A hash of everything it was made from.
+    pub revision: Arc<str>,
+    /// Who may call.
+    pub auth: Authenticator,
+    tenants: HashMap<Arc<str>, Arc<Tenant>>,
+}
+
+/// One Tenant URL with what stands behind it.
+pub struct Tenant {
+    /// The rule file's name without its ending.
+    pub name: TenantName,
+    /// The Tenant URL without a slash at its end: the base of every location.
+    pub url: Arc<str>,
+    /// The path of the Tenant URL, decoded, without a slash at its end: `/corp/scim/v2`.
+    pub path: Arc<str>,
+    /// The hosts under which it may be called: the Tenant URL's own, and those in `hosts`; lower
+    /// case, without port.
+    pub hosts: Vec<Arc<str>>,
+    /// The mapping.
+    pub plan: Arc<Plan>,
+    /// The directory.
+    pub directory: Arc<dyn Directory>,
+    /// Whether a PATCH may be emulated on a directory that keeps no versions, by looking twice
+    /// (`patch_without_etag: verify`), or is refused with 501.
+    pub verify_without_etag: bool,
+}
+
+/// The snapshot that new requests take.
+pub struct Live(ArcSwap<Snapshot>);
+
+impl Snapshot {
+    /// A snapshot of tenants; two of one path cannot be (the loader reports that).
+    #[must_use]
+    pub fn new(revision: Arc<str>, auth: Authenticator, tenants: Vec<Arc<Tenant>>) -> Self {
+        let tenants = tenants
+            .into_iter()
+            .map(|t| (Arc::clone(&t.path), t))
+            .collect();
+        Self {
+            revision,
+            auth,
+            tenants,
+        }
+    }
+
+    /// The tenant that a request path belongs to, with the rest of the path (starting with a
+    /// slash, or empty). The longest tenant path wins; matching is by whole segments.
+    #[must_use]
+    pub fn route<'p>(&self, path: &'p str) -> Option<(&Arc<Tenant>, &'p str)> {
+        let mut end = path.len();
+        loop {
+            let (head, rest) = path.split_at_checked(end)?;
+            if let Some(tenant) = self.tenants.get(head) {
+                return Some((tenant, rest));
+            }
+            end = head.rfind('/')?;
+        }
+    }
+
+    /// All tenants, in no order.
+    pub fn tenants(&self) -> impl Iterator<Item = &Arc<Tenant>> {
+        self.tenants.values()
+    }
+}
+
+impl Live {
+    /// Starts with a snapshot.
+    #[must_use]
+    pub fn new(snapshot: Snapshot) -> Self {
+        Self(ArcSwap::from_pointee(snapshot))
+    }
+
+    /// The snapshot of this moment, to be kept for the whole of a request.
+    #[must_use]
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+
+    /// Puts another one in its place.
+    pub fn replace(&self, next: Snapshot) {
+        self.0.store(Arc::new(next));
+    }
+}
