@@ -3,10 +3,14 @@
 
 mod diagnostic;
 mod node;
+mod parse;
 mod reader;
 mod suggest;
+#[cfg(test)]
+mod tests;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
-pub use node::{Key, Node, Source, Span, Value, parse};
+pub use node::{Key, Node, Source, Span, Value};
+pub use parse::{MAX_DEPTH, MAX_FILE, parse};
 pub use reader::Table;
 pub use suggest::suggest;
