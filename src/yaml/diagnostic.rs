@@ -5,6 +5,7 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use super::mask::mask;
 use super::node::{Source, Span};
 
 /// One finding.
@@ -86,11 +87,9 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = level.primary_title(&self.message).element(self.snippet(
-            self.span,
-            AnnotationKind::Primary,
-            None,
-        ));
+        let mut group = level
+            .primary_title(mask(&self.message))
+            .element(self.snippet(self.span, AnnotationKind::Primary, None));
         if let Some((span, what)) = &self.related {
             group = group.element(self.snippet(*span, AnnotationKind::Context, Some(what)));
         }
@@ -116,7 +115,7 @@ impl Diagnostic {
         if let Some(help) = &self.help {
             text.push_str(&format!(" ({help})"));
         }
-        on_one_line(&text)
+        on_one_line(&mask(&text))
     }
 
     /// The first line of a place with the part of it that the place covers. Only that line is
@@ -128,7 +127,7 @@ impl Diagnostic {
         label: Option<&'a str>,
     ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
         let (line, part) = line_of(&self.source.text, span);
-        Snippet::source(line)
+        Snippet::source(mask(line))
             .path(&*self.source.name)
             .line_start(span.line.max(1))
             .annotation(kind.span(part).label(label))
