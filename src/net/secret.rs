@@ -43,6 +43,13 @@ impl Secret {
     }
 }
 
+/// Fills a buffer from the system's source of randomness; false when there is none.
+#[must_use]
+pub fn random(buffer: &mut [u8]) -> bool {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    provider.secure_random.fill(buffer).is_ok()
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "(secret, {} characters)", self.0.chars().count())
@@ -52,6 +59,13 @@ impl fmt::Debug for Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn randomness_is_there() {
+        let mut buffer = [[0u8; 32]; 2];
+        assert!(buffer.iter_mut().all(|half| random(half)));
+        assert_ne!(buffer[0], buffer[1]);
+    }
 
     #[test]
     fn a_file_s_line_end_is_not_part_of_it() {

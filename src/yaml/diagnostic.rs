@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
 use super::mask::mask;
 use super::node::{Source, Span};
@@ -87,9 +87,13 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = level
-            .primary_title(mask(&self.message))
-            .element(self.snippet(self.span, AnnotationKind::Primary, None));
+        let title = level.primary_title(mask(&self.message));
+        let mut group = if self.source.text.is_empty() {
+            // Nothing can be shown of a file that is empty or could not be read.
+            title.element(Origin::path(&*self.source.name))
+        } else {
+            title.element(self.snippet(self.span, AnnotationKind::Primary, None))
+        };
         if let Some((span, what)) = &self.related {
             group = group.element(self.snippet(*span, AnnotationKind::Context, Some(what)));
         }
