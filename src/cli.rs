@@ -1,1 +1,3 @@
 //! (seam)
+
+pub mod token;

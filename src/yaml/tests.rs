@@ -127,7 +127,7 @@ fn scalars_are_what_they_look_like() {
 
 #[test]
 fn places_are_exact() {
-    let text = "\u{feff}ä: {b: \"x y\"}\r\nlist:\r\n  - 'it''s'\r\n  - ü: plain text # note\r\n";
+    let text = "\u{feff}ä: {b: \"x y\"}\r\nlist:\r\n  - 'it''s'\r\n  - ü: plain text # note\r\nflat:\r\n# c\r\n- 1\r\n- 2\r\n";
     let source = source(text);
     let node = parse(&source).unwrap();
     let mut seen = Vec::new();
