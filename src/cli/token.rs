@@ -224,10 +224,7 @@ fn revoke(options: &Revoke, console: &mut Console<'_>) -> Result<(), CliError> {
 
 /// Reads the access file; the commands refuse to work on a broken one.
 fn open(path: &Path, console: &Console<'_>) -> Result<(Source, Authenticator), CliError> {
-    let render = |found: Diagnostics| {
-        let all: Vec<String> = found.iter().map(|d| d.render(console.colour)).collect();
-        usage(all.join("\n\n"))
-    };
+    let render = |found: Diagnostics| usage(found.render(console.colour));
     let source = read(path, "name the access file with `--access`").map_err(render)?;
     let access = access::load(&source).map_err(render)?;
     Ok((source, access))

@@ -16,8 +16,7 @@ fn rendered(text: &str) -> String {
         Ok(node) => read_rule(&source, &node, &mut diagnostics),
         Err(found) => diagnostics.extend(found),
     }
-    let all: Vec<String> = diagnostics.iter().map(|d| d.render(false)).collect();
-    all.join("\n\n")
+    diagnostics.render(false)
 }
 
 /// A reader such as the mapping and access files have, small.
