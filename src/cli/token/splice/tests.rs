@@ -118,6 +118,11 @@ fn what_is_not_understood_is_left_alone() {
         added("accounts: [{name: a, tokens: {id: k}}]"),
         Err(SpliceError::Layout)
     );
+    // The colon is in the comment: the new text would read as the old one.
+    assert_eq!(
+        added("accounts:\n- ? name\n  : a\n  ? tokens # a: b\n  :\n"),
+        Err(SpliceError::Layout)
+    );
     assert_eq!(
         added("accounts:\n- {name: a, ? tokens\n  : }\n"),
         Ok(format!(
