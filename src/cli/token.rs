@@ -5,15 +5,24 @@ mod splice;
 mod store;
 
 use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use self::splice::SpliceError;
+use super::CliError;
 use crate::auth::token::{self, KeyId, Random, TokenHash};
 use crate::auth::{Account, Authenticator, Key, KeyState, Secret, access, instant};
 use crate::config::read::read;
+use crate::net::secret;
 use crate::yaml::{Diagnostics, Source, TOKEN_PREFIX, suggest};
+
+/// `postern token …`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
 
 /// What can be done with tokens.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -71,16 +80,6 @@ pub struct Revoke {
     pub id: String,
 }
 
-/// Why a command failed, and how the process is to end.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct CliError {
-    /// What happened and what to do, ready to be printed; may have several lines.
-    pub message: String,
-    /// 64: bad usage or configuration; 1: failed.
-    pub exit: u8,
-}
-
 /// What a command may touch of the world, besides the access file.
 pub struct Console<'a> {
     /// The time.
@@ -95,11 +94,28 @@ pub struct Console<'a> {
     pub colour: bool,
 }
 
+/// Runs the command of this process: its clock, its randomness, its standard streams.
+pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the outermost layer reads the clock"
+    )]
+    let now = SystemTime::now();
+    let mut console = Console {
+        now,
+        random: &mut secret::random,
+        out: &mut io::stdout(),
+        err: &mut io::stderr(),
+        colour: io::stderr().is_terminal(),
+    };
+    perform(&arguments.command, &mut console)
+}
+
 /// Does what a command says.
 ///
 /// # Errors
 /// What went wrong, with the exit code.
-pub fn run(command: &Command, console: &mut Console<'_>) -> Result<(), CliError> {
+pub fn perform(command: &Command, console: &mut Console<'_>) -> Result<(), CliError> {
     match command {
         Command::New(options) => new(options, console),
         Command::List(options) => list(options, console),
@@ -118,7 +134,7 @@ fn new(options: &New, console: &mut Console<'_>) -> Result<(), CliError> {
     };
     check_life(&key, console.now)?;
     let secret = token::generate(&id, console.random)
-        .ok_or_else(|| failed("the system gives no randomness: try again later"))?;
+        .ok_or_else(|| CliError::failed("the system gives no randomness: try again later"))?;
     let item = item(options, &id, &TokenHash::of(secret.expose()));
 
     let name = source.name.clone();
@@ -198,7 +214,7 @@ fn revoke(options: &Revoke, console: &mut Console<'_>) -> Result<(), CliError> {
     let Some(account) = access.account_of(id) else {
         let known: Vec<&str> = keys(&access).collect();
         let shown = crate::yaml::mask(id);
-        return Err(usage(format!(
+        return Err(CliError::usage(format!(
             "there is no token `{shown}` in {}{}",
             source.name,
             help(id, &known, "token")
@@ -210,7 +226,7 @@ fn revoke(options: &Revoke, console: &mut Console<'_>) -> Result<(), CliError> {
     }
     let text = splice::remove(&source, id).map_err(|error| {
         let help = format!("take the token `{id}` out by hand");
-        failed(format!("{} was not changed: {error}; {help}", source.name))
+        CliError::failed(format!("{} was not changed: {error}; {help}", source.name))
     })?;
     save(&options.access, &source, &text)?;
     print(
@@ -224,7 +240,7 @@ fn revoke(options: &Revoke, console: &mut Console<'_>) -> Result<(), CliError> {
 
 /// Reads the access file; the commands refuse to work on a broken one.
 fn open(path: &Path, console: &Console<'_>) -> Result<(Source, Authenticator), CliError> {
-    let render = |found: Diagnostics| usage(found.render(console.colour));
+    let render = |found: Diagnostics| CliError::usage(found.render(console.colour));
     let source = read(path, "name the access file with `--access`").map_err(render)?;
     let access = access::load(&source).map_err(render)?;
     Ok((source, access))
@@ -240,7 +256,7 @@ fn account_of<'a>(
         .find(|account| &*account.name == name)
         .ok_or_else(|| {
             let known: Vec<&str> = access.accounts().map(|a| &*a.name).collect();
-            usage(format!(
+            CliError::usage(format!(
                 "there is no account `{name}` in {}{}",
                 source.name,
                 help(name, &known, "account")
@@ -256,14 +272,14 @@ fn key_id(
     let Some(id) = &options.id else {
         return KeyId::random(console.random)
             .filter(|id| access.account_of(id.as_str()).is_none())
-            .ok_or_else(|| failed("the system gives no randomness: try again later"));
+            .ok_or_else(|| CliError::failed("the system gives no randomness: try again later"));
     };
     let id: KeyId = id
         .parse()
-        .map_err(|error| usage(format!("--id: {error}")))?;
+        .map_err(|error| CliError::usage(format!("--id: {error}")))?;
     match access.account_of(id.as_str()) {
         None => Ok(id),
-        Some(account) => Err(usage(format!(
+        Some(account) => Err(CliError::usage(format!(
             "--id: key `{id}` is taken by account `{}`; leave --id out for a random one",
             account.name
         ))),
@@ -273,7 +289,7 @@ fn key_id(
 fn date(option: &str, text: Option<&str>) -> Result<Option<SystemTime>, CliError> {
     let Some(text) = text else { return Ok(None) };
     instant::parse(text).map(Some).ok_or_else(|| {
-        usage(format!(
+        CliError::usage(format!(
             "{option}: `{text}` is no date: write `2027-02-01` or `2027-02-01T08:00:00+01:00`"
         ))
     })
@@ -283,10 +299,10 @@ fn check_life(key: &Key, now: SystemTime) -> Result<(), CliError> {
     if let (Some(start), Some(end)) = (key.not_before, key.expires)
         && start >= end
     {
-        return Err(usage("--expires must be later than --not-before"));
+        return Err(CliError::usage("--expires must be later than --not-before"));
     }
     if key.state(now) == KeyState::Expired {
-        return Err(usage("--expires: this moment is past already"));
+        return Err(CliError::usage("--expires: this moment is past already"));
     }
     Ok(())
 }
@@ -314,14 +330,14 @@ fn item(options: &New, id: &KeyId, hash: &TokenHash) -> String {
 fn save(path: &Path, source: &Source, text: &str) -> Result<(), CliError> {
     checked(source, text)?;
     store::replace(path, &source.text, text)
-        .map_err(|error| failed(format!("{} was not changed: {error}", source.name)))
+        .map_err(|error| CliError::failed(format!("{} was not changed: {error}", source.name)))
 }
 
 /// A new text must be an access file as well.
 fn checked(source: &Source, text: &str) -> Result<(), CliError> {
     match access::load(&Source::new(source.name.clone(), text)) {
         Ok(_) => Ok(()),
-        Err(_) => Err(failed(format!(
+        Err(_) => Err(CliError::failed(format!(
             "{} was not changed: the result would not be a valid access file",
             source.name
         ))),
@@ -365,27 +381,13 @@ fn table(rows: &[[String; 5]]) -> String {
 
 fn not_added(source: &Source, error: SpliceError) -> CliError {
     let help = "run this without --write or --kubernetes and put the line in by hand";
-    failed(format!("{} was not changed: {error}; {help}", source.name))
+    CliError::failed(format!("{} was not changed: {error}; {help}", source.name))
 }
 
 fn print(to: &mut dyn Write, text: std::fmt::Arguments<'_>) -> Result<(), CliError> {
     to.write_fmt(text)
         .and_then(|()| to.flush())
-        .map_err(|error| failed(format!("the output cannot be written: {error}")))
-}
-
-fn usage(message: impl Into<String>) -> CliError {
-    CliError {
-        message: message.into(),
-        exit: 64,
-    }
-}
-
-fn failed(message: impl Into<String>) -> CliError {
-    CliError {
-        message: message.into(),
-        exit: 1,
-    }
+        .map_err(|error| CliError::failed(format!("the output cannot be written: {error}")))
 }
 
 /// The key under which the Secret holds the access file.

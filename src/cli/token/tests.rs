@@ -64,7 +64,7 @@ struct Said {
 fn at(now: &str, seed: u64, command: &Command) -> Said {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut random = counting(seed);
-    let result = run(
+    let result = perform(
         command,
         &mut Console {
             now: instant::parse(now).unwrap(),
@@ -301,7 +301,7 @@ fn without_randomness_there_is_no_token() {
         err: &mut err,
         colour: false,
     };
-    let error = run(&Command::New(make(&path, "okta")), &mut console).unwrap_err();
+    let error = perform(&Command::New(make(&path, "okta")), &mut console).unwrap_err();
     assert_eq!(error.exit, 1);
     assert_eq!(text(&path), EXAMPLE);
 }
