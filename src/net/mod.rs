@@ -2,8 +2,10 @@
 //! guarded stream under every connection that is accepted.
 
 pub mod body;
+pub mod secret;
 
 pub use body::{Body, BodyError};
+pub use secret::Secret;
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
