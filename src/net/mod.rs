@@ -2,6 +2,7 @@
 //! guarded stream under every connection that is accepted.
 
 pub mod body;
+pub mod framing;
 pub mod tls;
 
 pub use body::{Body, BodyError};
