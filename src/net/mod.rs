@@ -3,6 +3,8 @@
 
 pub mod body;
 pub mod framing;
+pub mod guarded;
+pub mod paced;
 pub mod tls;
 
 pub use body::{Body, BodyError};
