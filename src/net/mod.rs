@@ -5,9 +5,10 @@ pub mod body;
 pub mod framing;
 pub mod guarded;
 pub mod paced;
+mod reading;
 pub mod tls;
 
-pub use body::{Body, BodyError};
+pub use body::{Body, BodyError, CollectError, Terms};
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
