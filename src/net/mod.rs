@@ -2,10 +2,12 @@
 //! guarded stream under every connection that is accepted.
 
 pub mod body;
+pub mod client;
 pub mod framing;
 pub mod guarded;
 pub mod paced;
 mod reading;
+pub mod shard;
 pub mod tls;
 
 pub use body::{Body, BodyError, CollectError, Terms};
