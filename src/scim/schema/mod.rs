@@ -70,7 +70,7 @@ pub struct Attribute {
     /// What a reference may point to.
     pub reference_types: Vec<String>,
     /// For complex attributes.
-    pub sub_attributes: Vec<Attribute>,
+    pub sub_attributes: Vec<Self>,
 }
 
 /// Data types (RFC 7643 §2.3).
