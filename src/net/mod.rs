@@ -7,10 +7,12 @@ pub mod framing;
 pub mod guarded;
 pub mod paced;
 mod reading;
+pub mod secret;
 pub mod shard;
 pub mod tls;
 
 pub use body::{Body, BodyError, CollectError, Terms};
+pub use secret::Secret;
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
