@@ -1,1 +1,5 @@
 //! (seam)
+
+pub mod directory;
+mod rest;
+mod store;
