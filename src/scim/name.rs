@@ -56,6 +56,13 @@ impl AttrName {
     }
 }
 
+impl AttrName {
+    /// A name out of the program text, for tables of definitions; their tests parse every one.
+    pub(crate) fn known(name: &'static str) -> Self {
+        Self(name.into())
+    }
+}
+
 impl FromStr for AttrName {
     type Err = InvalidName;
 
@@ -85,6 +92,13 @@ impl SchemaUri {
     #[must_use]
     pub fn is(&self, text: &str) -> bool {
         self.0.eq_ignore_ascii_case(text)
+    }
+}
+
+impl SchemaUri {
+    /// A URI out of the program text, for tables of definitions; their tests parse every one.
+    pub(crate) fn known(uri: &'static str) -> Self {
+        Self(uri.into())
     }
 }
 
@@ -119,6 +133,13 @@ impl ResourceType {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl ResourceType {
+    /// A name out of the program text, for tables of definitions; their tests parse every one.
+    pub(crate) fn known(name: &'static str) -> Self {
+        Self(name.into())
     }
 }
 
