@@ -13,6 +13,9 @@ use super::schema::TypeSchema;
 pub struct Patch {
     /// In the order in which they apply.
     pub changes: Vec<Change>,
+    /// Whether a value path without match creates its element from the filter's `eq` terms, as
+    /// Entra ID expects; the RFC answers `noTarget`.
+    pub create_missing: bool,
 }
 
 /// One change.
