@@ -11,8 +11,15 @@ install() {
         return 1
     fi
     echo "installing $1"
+    # Debian starts the services that it installs, unless this file says no.
+    local policy=/usr/sbin/policy-rc.d ours=
+    [ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && ours=1; }
+    local code=0
     apt_get install -y --no-install-recommends "$1" >/dev/null ||
-        { apt_get update >/dev/null && apt_get install -y --no-install-recommends "$1" >/dev/null; }
+        { apt_get update >/dev/null && apt_get install -y --no-install-recommends "$1" >/dev/null; } ||
+        code=$?
+    [ -z "$ours" ] || rm -f "$policy"
+    return "$code"
 }
 
 apt_get() {

@@ -28,15 +28,16 @@ class Failed(Exception):
 class Process:
     """A program that runs until the end of a `with`, its words kept in a file."""
 
-    def __init__(self, name, command, folder, pipe=False):
+    def __init__(self, name, command, folder, pipe=False, words=None):
         self.name = name
         self.log = pathlib.Path(folder) / f"{name}.log"
+        self.log.touch()
         self.child = subprocess.Popen(
             [str(part) for part in command],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if pipe else self.log.open("ab"),
-            stderr=self.log.open("ab"),
+            stderr=words or self.log.open("ab"),
         )
 
     def __enter__(self):
