@@ -26,7 +26,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("scim", &[]),
     ("yaml", &[]),
     ("net", &["scim"]),
-    ("auth", &["scim"]),
+    ("auth", &["scim", "yaml", "net"]),
     ("directory", &["scim", "net"]),
     ("mapping", &["scim", "yaml", "auth"]),
     (
@@ -208,7 +208,8 @@ fn forbidden_edges(source: &Source) -> Vec<String> {
             continue;
         };
         let fault = match target.first().map(String::as_str) {
-            None | Some("*") => "names the whole crate; name a module".to_owned(),
+            None => continue, // `pub(crate)`
+            Some("*" | "self") => "names the whole crate; name a module".to_owned(),
             Some(used) if used == floor => continue,
             Some(used) => match FLOORS.iter().position(|(name, _)| *name == used) {
                 None => format!("uses `{used}`, which is on no floor"),
@@ -362,6 +363,10 @@ mod rules {
         assert_eq!(forbidden_edges(&by_super).len(), 1);
         let inline = source("src/directory/http.rs", "fn f() { crate::auth::x() }");
         assert_eq!(forbidden_edges(&inline).len(), 1);
+        let glob = source("src/scim/parse.rs", "use crate::*;");
+        assert_eq!(forbidden_edges(&glob).len(), 1);
+        let visible = source("src/scim/parse.rs", "pub(crate) fn f() {}");
+        assert_eq!(forbidden_edges(&visible), [""; 0]);
         let sibling = source("src/scim/parse.rs", "use super::name::AttrName;");
         assert_eq!(forbidden_edges(&sibling), [""; 0]);
     }
