@@ -469,13 +469,12 @@ fn nesting_is_limited() {
         let wanted = "levels of parentheses and brackets";
         assert!(error(&nested(open, ")", MAX_DEPTH + 1)).contains(wanted));
     }
-    // What an accent makes of it is not deeper either.
-    let inner = |levels| nested("(b pr or ", ")", levels);
-    let element = |levels| format!("emails[c pr or {}].value pr", inner(levels));
-    assert_eq!(
-        print(&print(&element(MAX_DEPTH - 2))),
-        print(&element(MAX_DEPTH - 2))
-    );
+    // What an accent puts into parentheses is not deeper than the limit either.
+    let inner = |levels| nested("b pr or c pr and (", ")", levels);
+    let deepest = format!("emails[{}].value pr", inner(MAX_DEPTH - 2));
+    assert_eq!(print(&print(&deepest)), print(&deepest));
+    print(&format!("emails[{}]", inner(MAX_DEPTH - 1)));
+    assert!(error(&format!("emails[{}].value pr", inner(MAX_DEPTH - 1))).contains("levels"));
 }
 
 #[test]
