@@ -3,3 +3,6 @@
 pub mod directory;
 mod rest;
 mod store;
+
+#[cfg(test)]
+mod tests;

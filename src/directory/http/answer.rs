@@ -48,6 +48,9 @@ pub(super) fn head(
         200..=299 => Ok(Head::Success),
         304 if conditional => Ok(Head::NotModified),
         status @ 400..=599 => Ok(Head::Error(status)),
+        status @ 300..=399 => Err(DirectoryError::Malformed(format!(
+            "it answered {status}, a redirect: is the URL right?"
+        ))),
         status => Err(DirectoryError::Malformed(format!(
             "it answered with status {status}"
         ))),
@@ -175,7 +178,8 @@ fn location(headers: &HeaderMap) -> Option<ResourceId> {
     decode(last)?.parse().ok()
 }
 
-fn decode(segment: &str) -> Option<String> {
+/// Undoes percent-encoding.
+pub(super) fn decode(segment: &str) -> Option<String> {
     let mut out = Vec::with_capacity(segment.len());
     let mut bytes = segment.bytes();
     while let Some(byte) = bytes.next() {
@@ -213,3 +217,39 @@ fn malformed(text: &str) -> DirectoryError {
 
 const NO_ID: &str = "it made a resource and says no id";
 const DAY: u64 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_odd(body: Vec<u8>, kind in kinds()) {
+            let headers = HeaderMap::new();
+            let _ = success(kind, &headers, body.clone().into(), "id");
+            let _ = list_error(&headers, &body);
+            let _ = error(kind, 400, &headers, &body);
+        }
+
+        #[test]
+        fn no_location_is_too_odd(text in "[ -~]{0,40}") {
+            let value = HeaderValue::from_str(&text).unwrap();
+            let id = location(&HeaderMap::from_iter([(LOCATION, value)]));
+            if let Some(id) = id {
+                prop_assert!(!id.as_str().contains('/'), "{id}");
+            }
+        }
+    }
+
+    fn kinds() -> impl Strategy<Value = VerbKind> {
+        prop_oneof![
+            Just(VerbKind::Create),
+            Just(VerbKind::Read),
+            Just(VerbKind::Replace),
+            Just(VerbKind::Delete),
+        ]
+    }
+}
