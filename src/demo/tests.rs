@@ -7,9 +7,14 @@ use http::Request;
 use serde_json::{Value, json};
 
 use super::directory::{Directory, Running, Seen, Tap};
+use crate::directory::http::{self as driver, Auth, HttpConfig, Supports, Timeouts};
+use crate::directory::{Ask, DirectoryError, Health, Layout, Place};
 use crate::net::body::{Terms, collect};
 use crate::net::client::{Client, ClientConfig};
 use crate::net::{Body, Secret};
+use crate::scim::operation::{Answer as Got, Document, Listing, Precondition, Projection, Verb};
+use crate::scim::query::Query;
+use crate::scim::{AttrPath, Filter, Operation, Resource, ResourceId, Upstream};
 
 struct Caller {
     client: Client,
@@ -282,4 +287,95 @@ async fn a_tap_sees_both_sides() {
             r#"r1 POST /people {"login":"zoe"} 201"#,
         ]
     );
+}
+
+/// The same by the driver that postern uses.
+#[tokio::test]
+async fn the_driver_gets_along_with_it() {
+    let secret = Secret::new("s3cret".to_owned());
+    let (address, _running) = Directory::start(secret.clone(), None).await.unwrap();
+    let config = HttpConfig {
+        url: format!("http://{address}"),
+        ca: None,
+        identity: None,
+        auth: Auth::Bearer(secret),
+        timeouts: Timeouts::default(),
+        connections: 4,
+        supports: Supports::default(),
+        answer_limit: 1 << 20,
+    };
+    let place = |resource: &str, endpoint: &str| Place {
+        resource: resource.parse().unwrap(),
+        endpoint: endpoint.into(),
+        id: "no".into(),
+    };
+    let layout = Layout {
+        types: vec![place("User", "people"), place("Group", "teams")],
+    };
+    let directory = driver::driver(driver::Pool::open(config, None).unwrap(), layout.into());
+    let ask = Ask {
+        request_id: "r1".into(),
+        traceparent: None,
+        deadline: Instant::now() + Duration::from_secs(20),
+    };
+    directory.prepare(&ask).unwrap().await;
+    let abilities = directory.abilities();
+    assert!(!abilities.patch && abilities.etag && abilities.sort && abilities.filter);
+
+    let user = |verb| Operation::<Upstream>::new("User".parse().unwrap(), verb);
+    let person = |body: Value| Document::Tree(Resource::from(body.as_object().unwrap().clone()));
+    let create = Verb::Create(person(json!({ "login": "zoe" })));
+    let made = directory.execute(user(create), &ask).await.unwrap();
+    assert_eq!(made.etag.as_deref(), Some("\"v1\""));
+    assert!(matches!(made.answer, Got::Created(_)), "{made:?}");
+
+    let again = Verb::Create(person(json!({ "login": "Zoe" })));
+    let taken = directory.execute(user(again), &ask).await.unwrap_err();
+    let detail = Some("login is taken".to_owned());
+    assert_eq!(
+        taken,
+        DirectoryError::Conflict {
+            scim_type: None,
+            detail
+        }
+    );
+
+    let id = || "7".parse::<ResourceId>().unwrap();
+    let stale = Precondition {
+        if_match: Some(vec!["\"v2\"".to_owned()]),
+        if_none_match: None,
+    };
+    let replace = Verb::Replace(id(), person(json!({ "login": "zoe" })));
+    let replace = user(replace).guarded(stale);
+    let refused = directory.execute(replace, &ask).await.unwrap_err();
+    assert_eq!(refused, DirectoryError::Precondition);
+
+    let filter = Filter::eq("no".parse().unwrap(), json!("7"));
+    let query = Query {
+        filter: Some(filter),
+        ..Query::default()
+    };
+    let list = user(Verb::List(query)).projected(Projection::Only(vec![AttrPath::of(
+        "login".parse().unwrap(),
+    )]));
+    let found = directory.execute(list, &ask).await.unwrap();
+    let Got::List(Listing::Bytes(mut stream)) = found.answer else {
+        panic!("{found:?}")
+    };
+    let part = std::future::poll_fn(|cx| stream.as_mut().poll_next(cx)).await;
+    let body: Value = serde_json::from_slice(&part.unwrap().unwrap()).unwrap();
+    let wanted = json!({ "totalResults": 1, "resources": [{ "no": 7, "login": "zoe" }] });
+    assert_eq!(body, wanted);
+
+    let gone = directory
+        .execute(user(Verb::Delete(id())), &ask)
+        .await
+        .unwrap();
+    assert!(matches!(gone.answer, Got::Nothing), "{gone:?}");
+    let missing = directory
+        .execute(user(Verb::Read(id())), &ask)
+        .await
+        .unwrap_err();
+    assert_eq!(missing, DirectoryError::NotFound);
+    assert_eq!(directory.health(), Health::Up);
 }

@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::directory::DirectoryError;
 use crate::scim::operation::{Answer, Document, VerbKind};
-use crate::scim::{Reply, ResourceId, Upstream, json};
+use crate::scim::{Reply, ResourceId, ScimType, Upstream, json};
 
 use super::glance::{Glance, Said, is_entity_tag};
 
@@ -66,6 +66,10 @@ pub(super) fn error(
 ) -> DirectoryError {
     let Said { scim_type, detail } = Said::of(body);
     match status {
+        // A value that is taken is a conflict, whichever status says it.
+        400 | 422 if scim_type == Some(ScimType::Uniqueness) => {
+            DirectoryError::Conflict { scim_type, detail }
+        }
         400 | 422 => DirectoryError::Refused { scim_type, detail },
         401 | 403 => DirectoryError::Credentials(status),
         404 | 410 if matches!(kind, VerbKind::Create | VerbKind::List) => {
