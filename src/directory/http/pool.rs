@@ -226,13 +226,15 @@ impl Pool {
 
     async fn probe(&self, ask: &Ask) -> Lesson {
         let outgoing = Outgoing::get("/ServiceProviderConfig".to_owned());
-        let answer = match self.send(&outgoing, ask, &mut Tries::none()).await {
-            Ok(answer) => answer,
-            Err(_) => return Lesson::Away,
+        let Ok(answer) = self.send(&outgoing, ask, &mut Tries::none()).await else {
+            return Lesson::Away;
         };
         if !answer.status().is_success() {
-            let busy = answer.status().is_server_error() || answer.status() == 429;
-            return if busy { Lesson::Away } else { Lesson::Nothing };
+            // No such page is an answer; a refusal or a failure is none.
+            return match answer.status().as_u16() {
+                401 | 403 | 429 | 500.. => Lesson::Away,
+                _ => Lesson::Nothing,
+            };
         }
         match self
             .collect(answer.into_body(), MAX_CONFIG, ask.deadline)
