@@ -1,7 +1,7 @@
 //! The table: what every error becomes on the wire. No wildcard: a new variant does not compile
 //! until somebody has decided its status.
 
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 
 use crate::auth::{AuthError, Rejection};
 use crate::directory::DirectoryError;
@@ -10,7 +10,7 @@ use crate::scim::operation::{Interrupted, VerbKind};
 use crate::scim::{ScimError, ScimType};
 use crate::telemetry::Fault;
 
-use super::error::GatewayError;
+use super::error::{BulkReference, GatewayError};
 
 /// An error as it goes to the client, and to whoever operates us.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,6 +79,17 @@ impl From<GatewayError> for Refusal {
                 Self::client(403, "discovery endpoints take no filter (RFC 7644 section 4)")
             }
             GatewayError::Me => Self::client(501, "/Me is not mapped; use the resource's own path"),
+            GatewayError::SearchOfAll => Self::client(
+                501,
+                "queries over all resource types at once are not supported; \
+                 ask each type, as in /Users/.search",
+            ),
+            GatewayError::NotBegun => Self::gateway(
+                503,
+                "not begun: the time for the whole bulk request is over; repeat this operation",
+            )
+            .later(1),
+            GatewayError::BulkReference(error) => bulk_reference(error),
             GatewayError::Mapping(error) => mapping(error),
             GatewayError::Directory {
                 error,
@@ -208,6 +219,31 @@ fn auth(error: &AuthError) -> Refusal {
     }
 }
 
+fn bulk_reference(error: BulkReference) -> Refusal {
+    let refusal = match error {
+        BulkReference::Unknown(id) => Refusal::bad(
+            ScimType::InvalidValue,
+            format!("no operation of this request has the bulkId `{id}`"),
+        ),
+        BulkReference::Twice(id) => Refusal::bad(
+            ScimType::InvalidValue,
+            format!("two operations of this request have the bulkId `{id}`"),
+        ),
+        BulkReference::Failed(id) => {
+            Refusal::client(409, format!("the operation with the bulkId `{id}` failed"))
+        }
+        BulkReference::Circular => Refusal::client(
+            409,
+            "the bulkId references of this request form a circle; make the resources first and \
+             refer to them in a later operation",
+        ),
+    };
+    Refusal {
+        reason: "bulk reference".to_owned(),
+        ..refusal
+    }
+}
+
 fn mapping(error: MappingError) -> Refusal {
     match error {
         MappingError::Refused(scim_type, detail) => Refusal::bad(scim_type, detail),
@@ -321,11 +357,6 @@ fn say(verb: VerbKind) -> &'static str {
     }
 }
 
-/// The value of a header that is one of our constants or a number.
-pub(super) fn header(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
 const NOT_UNDERSTOOD: &str = "the directory's answer could not be understood";
 const RETRY_AFTER: u64 = 5;
 const CHALLENGE: &str = r#"Bearer realm="scim""#;
@@ -379,6 +410,12 @@ mod tests {
             GatewayError::Scim(ScimError::bad(ScimType::InvalidFilter, "at character 3: …")),
             GatewayError::FilterOnDiscovery,
             GatewayError::Me,
+            GatewayError::SearchOfAll,
+            GatewayError::NotBegun,
+            GatewayError::BulkReference(BulkReference::Unknown("x".to_owned())),
+            GatewayError::BulkReference(BulkReference::Failed("x".to_owned())),
+            GatewayError::BulkReference(BulkReference::Circular),
+            GatewayError::BulkReference(BulkReference::Twice("x".to_owned())),
             GatewayError::Mapping(MappingError::Refused(
                 ScimType::InvalidValue,
                 "`title` is not mapped".to_owned(),
