@@ -7,8 +7,9 @@ use serde_json::Value;
 use crate::scim::accent::{self, Accents};
 use crate::scim::message::{self, BulkRequest};
 use crate::scim::operation::{Document, Precondition, Projection, Verb};
+use crate::scim::query::{self, Query};
 use crate::scim::schema::TypeSchema;
-use crate::scim::{Client, Operation, ResourceId, ScimError, ScimType, json, query};
+use crate::scim::{Client, Operation, ResourceId, ScimError, ScimType, json};
 
 use super::endpoint::Endpoint;
 use super::error::GatewayError;
@@ -58,15 +59,25 @@ impl Call {
     ) -> Result<Self, GatewayError> {
         match endpoint {
             Endpoint::Type(schema) if *parts.method == Method::GET => {
-                let (query, projection) = query::from_string(parts.query, schema, accents)?;
+                let (query, projection) = Query::from_query_string(parts.query, schema, accents)?;
                 let verb = Verb::List(query);
-                Ok(Self::One(finish(schema, verb, projection, parts.precondition)))
+                Ok(Self::One(finish(
+                    schema,
+                    verb,
+                    projection,
+                    parts.precondition,
+                )))
             }
             Endpoint::TypeSearch(schema) => {
                 let body = Value::from(object(parts.body)?.parse());
-                let (query, projection) = query::from_search(body, schema, accents)?;
+                let (query, projection) = Query::from_search(body, schema, accents)?;
                 let verb = Verb::List(query);
-                Ok(Self::One(finish(schema, verb, projection, parts.precondition)))
+                Ok(Self::One(finish(
+                    schema,
+                    verb,
+                    projection,
+                    parts.precondition,
+                )))
             }
             Endpoint::Type(schema) => single(schema, None, parts, accents).map(Self::One),
             Endpoint::Resource(schema, id) => {
@@ -102,7 +113,7 @@ fn single(
     accents: &mut Accents,
 ) -> Result<Operation<Client>, GatewayError> {
     // Of a query string only the projection means anything here.
-    let (_, projection) = query::from_string(parts.query, schema, accents)?;
+    let projection = query::projection(parts.query, schema, accents)?;
     let verb = match (id, parts.method) {
         (Some(id), &Method::GET) => Verb::Read(id),
         (Some(id), &Method::DELETE) => Verb::Delete(id),
@@ -124,9 +135,10 @@ pub(super) fn with_body(
 ) -> Result<Verb, GatewayError> {
     match (id, method) {
         (None, _) => Ok(Verb::Create(document(body, schema, accents)?)),
-        (Some(id), &Method::PATCH) => {
-            Ok(Verb::Patch(id, message::patch_request(body, schema, accents)?))
-        }
+        (Some(id), &Method::PATCH) => Ok(Verb::Patch(
+            id,
+            message::patch_request(body, schema, accents)?,
+        )),
         (Some(id), _) => Ok(Verb::Replace(id, document(body, schema, accents)?)),
     }
 }
@@ -164,7 +176,9 @@ fn object(body: Bytes) -> Result<json::Checked, GatewayError> {
 /// RFC 7644 §4: a filter on these endpoints is 403, everything else of a query is ignored.
 fn unfiltered(query: &str) -> Result<(), GatewayError> {
     let names = query.split('&').filter_map(|part| part.split('=').next());
-    let filtered = names.into_iter().any(|name| name.eq_ignore_ascii_case("filter"));
+    let filtered = names
+        .into_iter()
+        .any(|name| name.eq_ignore_ascii_case("filter"));
     if filtered {
         return Err(GatewayError::FilterOnDiscovery);
     }

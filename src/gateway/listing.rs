@@ -11,9 +11,9 @@ use std::task::{Context, Poll};
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_core::Stream;
 
+use crate::scim::Resource;
 use crate::scim::message::{self, LIST_RESPONSE};
 use crate::scim::operation::{BoxStream, Interrupted, Listing};
-use crate::scim::Resource;
 use crate::telemetry::Metrics;
 
 use super::error::GatewayError;
@@ -232,8 +232,7 @@ mod tests {
             start: 11,
             resources: items(resources),
         };
-        let Ok(Outgoing::Whole(text)) =
-            collect(listing, 4096, state.metrics(), &admission).await
+        let Ok(Outgoing::Whole(text)) = collect(listing, 4096, state.metrics(), &admission).await
         else {
             panic!("not whole")
         };
@@ -276,7 +275,12 @@ mod tests {
             assert_eq!(next(&mut rest).await.unwrap().unwrap().len(), 20);
             assert!(next(&mut rest).await.unwrap().is_err());
             assert!(next(&mut rest).await.is_none());
-            assert!(state.metrics().render().contains("postern_truncated_total 1"));
+            assert!(
+                state
+                    .metrics()
+                    .render()
+                    .contains("postern_truncated_total 1")
+            );
             drop(rest);
             assert_eq!(state.free_places(), 1024);
         }

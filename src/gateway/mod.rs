@@ -96,7 +96,8 @@ impl Gateway {
     /// Answers one request. Never fails and never panics: whatever goes wrong is a SCIM error.
     pub async fn handle(self: &Arc<Self>, request: Request<Body>, peer: Peer) -> Response<Body> {
         // observe
-        let id = head::request_id(request.headers()).unwrap_or_else(|| self.state.next_request_id());
+        let id =
+            head::request_id(request.headers()).unwrap_or_else(|| self.state.next_request_id());
         let (metrics, method) = (self.state.metrics(), request.method().clone());
         let mut seen = Seen::begin(Arc::clone(&id), peer, method, now(), metrics, &self.log);
         seen.body_ended = request.body().is_end_stream();
@@ -226,18 +227,17 @@ impl Gateway {
             Bytes::new()
         };
         if let Some(tap) = &self.tap {
-            let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+            let target = head
+                .uri
+                .path_and_query()
+                .map_or("", |target| target.as_str());
             tap.request(&seen.request_id, &head.method, target, &bytes);
         }
         Ok(bytes)
     }
 
     /// Does what is asked, and answers.
-    async fn answer(
-        &self,
-        call: Call,
-        context: Context,
-    ) -> Result<Response<Body>, GatewayError> {
+    async fn answer(&self, call: Call, context: Context) -> Result<Response<Body>, GatewayError> {
         let limits = self.state.limits();
         match call {
             Call::One(operation) => self.one(operation, &context).await,
@@ -306,13 +306,19 @@ impl Call {
 
 /// Where the resources of an operation's type are.
 fn collection(tenant: &Tenant, operation: &Operation<Client>) -> String {
-    let schema = tenant.plan.types().find(|schema| schema.name == operation.resource);
+    let schema = tenant
+        .plan
+        .types()
+        .find(|schema| schema.name == operation.resource);
     let endpoint = schema.map_or("", |schema| &*schema.endpoint);
     format!("{}/{endpoint}", tenant.url)
 }
 
 /// The clock; below this, time is an argument.
-#[expect(clippy::disallowed_methods, reason = "the outermost layer reads the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the outermost layer reads the clock"
+)]
 fn now() -> SystemTime {
     SystemTime::now()
 }

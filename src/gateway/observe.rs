@@ -86,7 +86,10 @@ impl Seen {
 
     /// There is an answer; from here on only its body is watched.
     pub(super) fn answered(mut self, response: Response<Body>) -> Response<Body> {
-        let outcome = self.failure.as_ref().map_or("ok", |(fault, _)| fault.as_str());
+        let outcome = self
+            .failure
+            .as_ref()
+            .map_or("ok", |(fault, _)| fault.as_str());
         self.status = Some(response.status().as_u16());
         self.count(outcome);
         let (head, body) = response.into_parts();

@@ -72,12 +72,16 @@ impl From<GatewayError> for Refusal {
             }
             GatewayError::Json(error) => Self {
                 reason: "invalid JSON".to_owned(),
-                ..Self::bad(ScimType::InvalidSyntax, format!("the body is not taken: {error}"))
+                ..Self::bad(
+                    ScimType::InvalidSyntax,
+                    format!("the body is not taken: {error}"),
+                )
             },
             GatewayError::Scim(error) => Self::scim(error),
-            GatewayError::FilterOnDiscovery => {
-                Self::client(403, "discovery endpoints take no filter (RFC 7644 section 4)")
-            }
+            GatewayError::FilterOnDiscovery => Self::client(
+                403,
+                "discovery endpoints take no filter (RFC 7644 section 4)",
+            ),
             GatewayError::Me => Self::client(501, "/Me is not mapped; use the resource's own path"),
             GatewayError::SearchOfAll => Self::client(
                 501,
@@ -121,9 +125,7 @@ impl From<GatewayError> for Refusal {
                  `patch_without_etag: refuse`; use PUT",
             ),
             GatewayError::Shed => Self::gateway(503, "too many requests are under way").later(1),
-            GatewayError::Deadline(false) => {
-                Self::gateway(504, "the answer did not come in time")
-            }
+            GatewayError::Deadline(false) => Self::gateway(504, "the answer did not come in time"),
             GatewayError::Deadline(true) => Self::gateway(
                 504,
                 "the answer did not come in time; whether the change was made is not known, \
@@ -203,7 +205,9 @@ fn auth(error: &AuthError) -> Refusal {
     };
     match error {
         AuthError::Missing => refusal(CHALLENGE, "send the secret token as a bearer token"),
-        AuthError::Malformed => refusal(CHALLENGE, "the Authorization header is not a bearer token"),
+        AuthError::Malformed => {
+            refusal(CHALLENGE, "the Authorization header is not a bearer token")
+        }
         AuthError::Rejected(why) => Refusal {
             reason: match why {
                 Rejection::Unknown => "unknown token",
@@ -272,7 +276,9 @@ fn directory(
     match error {
         DirectoryError::Refused { scim_type, .. } => Refusal::client(
             400,
-            detail.unwrap_or_else(|| format!("the directory refused to {} this {resource}", say(verb))),
+            detail.unwrap_or_else(|| {
+                format!("the directory refused to {} this {resource}", say(verb))
+            }),
         )
         .with_type(scim_type),
         DirectoryError::NotFound => match verb {
@@ -286,7 +292,8 @@ fn directory(
         },
         DirectoryError::Conflict { scim_type, .. } => Refusal::client(
             409,
-            detail.unwrap_or_else(|| format!("a {resource} with such a unique value exists already")),
+            detail
+                .unwrap_or_else(|| format!("a {resource} with such a unique value exists already")),
         )
         .with_type(scim_type.or(Some(ScimType::Uniqueness))),
         DirectoryError::Precondition => {

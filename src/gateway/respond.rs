@@ -120,6 +120,11 @@ impl Shown {
         }
     }
 
+    /// The id of the resource.
+    pub(super) fn id(&self) -> Option<ResourceId> {
+        self.resource.attr("id")?.as_str()?.parse().ok()
+    }
+
     fn into_response(self, status: StatusCode) -> Response<Body> {
         let text: Bytes = Document::Tree(self.resource).into_bytes();
         let mut response = with_body(status, text.into());
@@ -184,7 +189,11 @@ mod tests {
             unreachable!()
         };
         let document = Document::Tree(map.into());
-        Shown::of(document, etag.map(str::to_owned), "https://a.example/v2/Users")
+        Shown::of(
+            document,
+            etag.map(str::to_owned),
+            "https://a.example/v2/Users",
+        )
     }
 
     #[test]
