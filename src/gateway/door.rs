@@ -128,7 +128,7 @@ fn hex(digit: u8) -> Option<u8> {
 
 /// `name`, `name:port`, `[::1]`, `[::1]:port`; nothing with user information.
 fn without_port(authority: &str) -> Option<&str> {
-    let (name, port) = match authority.rfind(']') {
+    let (name, port) = match authority.find(']') {
         Some(end) => {
             let (name, rest) = authority.split_at_checked(end + 1)?;
             let port = if rest.is_empty() {
