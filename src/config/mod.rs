@@ -1,6 +1,9 @@
 //! From files to a running snapshot.
 
 pub mod file;
+pub mod measure;
+pub mod read;
 pub mod snapshot;
 
+pub use file::Config;
 pub use snapshot::{Live, Snapshot, Tenant};

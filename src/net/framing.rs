@@ -100,7 +100,10 @@ enum State {
     ChunkEnd,
     /// So many bytes of trailers cleared.
     Trailers(usize),
-    Refused(Refusal),
+    Refused {
+        refusal: Refusal,
+        in_body: bool,
+    },
 }
 
 /// What is known of a head that is not complete.
@@ -145,14 +148,26 @@ impl Scanner {
                 Ok(Some(step)) => cleared += step,
                 Ok(None) => return (cleared, None),
                 Err(refusal) => {
-                    self.state = State::Refused(refusal);
+                    self.refuse(refusal);
                     return (cleared, Some(refusal));
                 }
             }
         }
     }
 
-    /// Whether a head has begun and is not complete, given that something is pending.
+    /// Ends it for a reason found outside, such as time.
+    pub fn refuse(&mut self, refusal: Refusal) {
+        let in_body = !self.in_head();
+        self.state = State::Refused { refusal, in_body };
+    }
+
+    /// Whether what was refused stands in a body whose head has been cleared.
+    #[must_use]
+    pub fn refused_in_body(&self) -> bool {
+        matches!(self.state, State::Refused { in_body: true, .. })
+    }
+
+    /// Whether the next byte belongs to a head: if something is pending, that head has begun.
     #[must_use]
     pub fn in_head(&self) -> bool {
         matches!(self.state, State::Head(_))
@@ -227,7 +242,7 @@ impl Scanner {
                 }
                 Ok(Some(size))
             }
-            State::Refused(refusal) => Err(*refusal),
+            State::Refused { refusal, .. } => Err(*refusal),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The tree of a YAML file, with the place of every key and value.
 
+use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 
 /// One file as it was read.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Source {
     /// The name to show: the path as the user gave it.
     pub name: Arc<str>,
@@ -61,13 +63,64 @@ pub enum Value {
     Table(Vec<(Key, Node)>),
 }
 
-/// Reads a file: one document, no aliases, depth at most 64.
-///
-/// # Errors
-/// What YAML itself finds wrong.
-pub fn parse(source: &Source) -> Result<Node, Diagnostics> {
-    let _ = source;
-    todo!()
+impl Source {
+    /// A file's name and text.
+    pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Self {
+        Self {
+            name: name.into(),
+            text: text.into(),
+        }
+    }
+
+    /// The text that a span covers; empty where the span lies outside the file.
+    #[must_use]
+    pub fn slice(&self, span: Span) -> &str {
+        self.text.get(span.range()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Source {
+    /// The name only: the text may be long, and nobody's business.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({})", self.name)
+    }
+}
+
+impl Span {
+    /// The bytes that it covers.
+    #[must_use]
+    pub fn range(self) -> Range<usize> {
+        self.offset..self.offset.saturating_add(self.len)
+    }
+
+    /// The offset of the first byte after it.
+    #[must_use]
+    pub fn end(self) -> usize {
+        self.offset.saturating_add(self.len)
+    }
+
+    /// The place of `len` bytes at `offset` of the text that this scalar holds, so that a
+    /// mistake inside a filter or a path can be pointed at. The whole scalar where its text is
+    /// not in the file as such (escapes, folded lines).
+    #[must_use]
+    pub fn part(self, source: &Source, text: &str, offset: usize, len: usize) -> Self {
+        let raw = source.slice(self);
+        let quote = match raw.bytes().next() {
+            Some(b'"' | b'\'') if raw != text => 1,
+            _ => 0,
+        };
+        let inner = raw.get(quote..raw.len().saturating_sub(quote));
+        let before = text.get(..offset);
+        match (inner, before) {
+            (Some(inner), Some(before)) if inner == text && !before.contains('\n') => Self {
+                line: self.line,
+                column: self.column + quote + before.chars().count(),
+                offset: self.offset + quote + offset,
+                len: len.min(text.len().saturating_sub(offset)),
+            },
+            _ => self,
+        }
+    }
 }
 
 impl Node {
