@@ -9,7 +9,11 @@ use super::error::GatewayError;
 /// The decoded path. It starts with a slash, has no empty segment, none that is only dots, and no
 /// character that is a separator to somebody.
 pub(super) fn canonical(uri: &Uri) -> Result<String, GatewayError> {
-    let raw = uri.path();
+    canonical_path(uri.path())
+}
+
+/// The same of a path as a text.
+pub(super) fn canonical_path(raw: &str) -> Result<String, GatewayError> {
     if !raw.starts_with('/') {
         return Err(GatewayError::Path("must start with a slash"));
     }
@@ -38,7 +42,9 @@ pub(super) fn host(uri: &Uri, headers: &HeaderMap) -> Result<String, GatewayErro
     };
     let named = match (uri.authority(), line) {
         (Some(authority), Some(line)) if !authority.as_str().eq_ignore_ascii_case(line) => {
-            return Err(GatewayError::Host("differs from the authority of the request"));
+            return Err(GatewayError::Host(
+                "differs from the authority of the request",
+            ));
         }
         (Some(authority), _) => authority.as_str(),
         (None, Some(line)) => line,
@@ -79,7 +85,9 @@ fn decode(raw: &str) -> Result<String, GatewayError> {
         return Err(GatewayError::Path("has a control character"));
     }
     if path.chars().any(is_lookalike) {
-        return Err(GatewayError::Path("has a character that looks like a dot or a slash"));
+        return Err(GatewayError::Path(
+            "has a character that looks like a dot or a slash",
+        ));
     }
     if has_escape(path.as_bytes()) {
         return Err(GatewayError::Path("is encoded twice"));
@@ -89,25 +97,26 @@ fn decode(raw: &str) -> Result<String, GatewayError> {
 
 /// Whether a second decoding would change the text.
 fn has_escape(path: &[u8]) -> bool {
-    path.windows(3).any(|three| {
-        matches!(three, [b'%', high, low] if hex(*high).is_some() && hex(*low).is_some())
-    })
+    path.windows(3).any(
+        |three| matches!(three, [b'%', high, low] if hex(*high).is_some() && hex(*low).is_some()),
+    )
 }
 
 /// Dots and slashes of other scripts, which a normalising reader would take for ours.
 fn is_lookalike(c: char) -> bool {
     matches!(
         c,
-        '\u{2024}'..='\u{2026}'
-            | '\u{2044}'
-            | '\u{2215}'
-            | '\u{29f8}'
-            | '\u{fe52}'
-            | '\u{fe68}'
-            | '\u{ff0e}'
-            | '\u{ff0f}'
-            | '\u{ff3c}'
-            | '\u{ff61}'
+        '\u{2024}'
+            ..='\u{2026}'
+                | '\u{2044}'
+                | '\u{2215}'
+                | '\u{29f8}'
+                | '\u{fe52}'
+                | '\u{fe68}'
+                | '\u{ff0e}'
+                | '\u{ff0f}'
+                | '\u{ff3c}'
+                | '\u{ff61}'
     )
 }
 
@@ -119,7 +128,7 @@ fn hex(digit: u8) -> Option<u8> {
 
 /// `name`, `name:port`, `[::1]`, `[::1]:port`; nothing with user information.
 fn without_port(authority: &str) -> Option<&str> {
-    let (name, port) = match authority.rfind(']') {
+    let (name, port) = match authority.find(']') {
         Some(end) => {
             let (name, rest) = authority.split_at_checked(end + 1)?;
             let port = if rest.is_empty() {

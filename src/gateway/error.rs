@@ -49,6 +49,12 @@ pub enum GatewayError {
     FilterOnDiscovery,
     /// `/Me`, which is not mapped.
     Me,
+    /// `/.search` at the Tenant URL: a query over all types at once.
+    SearchOfAll,
+    /// An operation of a bulk request that was not begun: the time for the whole is over.
+    NotBegun,
+    /// An operation of a bulk request refers to one that is not there, failed, or waits for it.
+    BulkReference(BulkReference),
     /// The mapping, either way.
     Mapping(MappingError),
     /// The directory did not do it.
@@ -76,6 +82,19 @@ pub enum GatewayError {
     Deadline(bool),
     /// A defect of ours.
     Panic,
+}
+
+/// What is wrong with a reference `bulkId:…`; each holds the name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BulkReference {
+    /// No operation of the request makes it.
+    Unknown(String),
+    /// The operation that was to make it failed.
+    Failed(String),
+    /// The operations wait for one another in a circle.
+    Circular,
+    /// Two operations have this `bulkId`.
+    Twice(String),
 }
 
 impl GatewayError {

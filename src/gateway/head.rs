@@ -33,7 +33,8 @@ pub(super) fn traceparent(headers: &HeaderMap) -> Option<Arc<str>> {
     };
     let fits = part(2, true) && part(32, false) && part(16, false) && part(2, true);
     // Version 00 has exactly four parts, and ff is not a version; later ones may have more.
-    let fits = fits && !text.starts_with("ff") && (parts.next().is_none() || !text.starts_with("00"));
+    let fits =
+        fits && !text.starts_with("ff") && (parts.next().is_none() || !text.starts_with("00"));
     (fits && text.len() <= 128).then(|| text.into())
 }
 
@@ -70,7 +71,9 @@ pub(super) fn json_body(headers: &HeaderMap) -> Result<(), GatewayError> {
         .filter(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
         .all(|(_, charset)| {
             let charset = charset.trim().trim_matches('"');
-            ["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known))
+            ["utf-8", "utf8", "us-ascii"]
+                .iter()
+                .any(|known| charset.eq_ignore_ascii_case(known))
         });
     if known && utf8 {
         Ok(())
@@ -83,8 +86,16 @@ pub(super) fn json_body(headers: &HeaderMap) -> Result<(), GatewayError> {
 pub(super) fn precondition(headers: &HeaderMap) -> Result<Precondition, GatewayError> {
     Ok(Precondition {
         if_match: tags(headers, &IF_MATCH).ok_or(GatewayError::Header("If-Match"))?,
-        if_none_match: tags(headers, &IF_NONE_MATCH).ok_or(GatewayError::Header("If-None-Match"))?,
+        if_none_match: tags(headers, &IF_NONE_MATCH)
+            .ok_or(GatewayError::Header("If-None-Match"))?,
     })
+}
+
+/// The version of a bulk operation, as if it had come in `If-Match`.
+pub(super) fn version(text: &str) -> Option<Vec<String>> {
+    let mut tags = Vec::new();
+    read_tags(text, &mut tags)?;
+    (tags.len() == 1).then_some(tags)
 }
 
 /// The entity tags of all lines of a header; the outer `None` where one cannot be read.
@@ -164,13 +175,24 @@ mod tests {
         for (lines, wanted) in [
             (&["*"][..], &["*"][..]),
             (&[r#""a""#], &[r#""a""#]),
-            (&[r#"W/"a", "b,c" ,W/"d""#], &[r#"W/"a""#, r#""b,c""#, r#"W/"d""#]),
+            (
+                &[r#"W/"a", "b,c" ,W/"d""#],
+                &[r#"W/"a""#, r#""b,c""#, r#"W/"d""#],
+            ),
             (&[r#""a""#, r#""b""#], &[r#""a""#, r#""b""#]),
             (&["3694e05e"], &[r#""3694e05e""#]),
         ] {
             assert_eq!(read(lines).unwrap().unwrap(), wanted, "{lines:?}");
         }
-        for lines in [&[""][..], &[","], &[r#""a"#], &[r#""a" "b""#], &[r#"*, "a""#], &["W/a"], &[r#"a"b"#]] {
+        for lines in [
+            &[""][..],
+            &[","],
+            &[r#""a"#],
+            &[r#""a" "b""#],
+            &[r#"*, "a""#],
+            &["W/a"],
+            &[r#"a"b"#],
+        ] {
             assert_eq!(read(lines), None, "{lines:?}");
         }
     }
@@ -183,7 +205,11 @@ mod tests {
             "Application/JSON; charset=UTF-8",
             "application/scim+json;charset=\"utf-8\"; x=y",
         ] {
-            assert_eq!(json_body(&headers(&CONTENT_TYPE, &[good])), Ok(()), "{good}");
+            assert_eq!(
+                json_body(&headers(&CONTENT_TYPE, &[good])),
+                Ok(()),
+                "{good}"
+            );
         }
         assert_eq!(json_body(&HeaderMap::new()), Ok(()));
         for bad in [
@@ -201,7 +227,10 @@ mod tests {
             json_body(&headers(&CONTENT_ENCODING, &["gzip"])),
             Err(GatewayError::ContentEncoding)
         );
-        assert_eq!(json_body(&headers(&CONTENT_ENCODING, &["identity"])), Ok(()));
+        assert_eq!(
+            json_body(&headers(&CONTENT_ENCODING, &["identity"])),
+            Ok(())
+        );
     }
 
     #[test]

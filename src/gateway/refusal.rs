@@ -1,7 +1,7 @@
 //! The table: what every error becomes on the wire. No wildcard: a new variant does not compile
 //! until somebody has decided its status.
 
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 
 use crate::auth::{AuthError, Rejection};
 use crate::directory::DirectoryError;
@@ -10,7 +10,7 @@ use crate::scim::operation::{Interrupted, VerbKind};
 use crate::scim::{ScimError, ScimType};
 use crate::telemetry::Fault;
 
-use super::error::GatewayError;
+use super::error::{BulkReference, GatewayError};
 
 /// An error as it goes to the client, and to whoever operates us.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,13 +72,28 @@ impl From<GatewayError> for Refusal {
             }
             GatewayError::Json(error) => Self {
                 reason: "invalid JSON".to_owned(),
-                ..Self::bad(ScimType::InvalidSyntax, format!("the body is not taken: {error}"))
+                ..Self::bad(
+                    ScimType::InvalidSyntax,
+                    format!("the body is not taken: {error}"),
+                )
             },
             GatewayError::Scim(error) => Self::scim(error),
-            GatewayError::FilterOnDiscovery => {
-                Self::client(403, "discovery endpoints take no filter (RFC 7644 section 4)")
-            }
+            GatewayError::FilterOnDiscovery => Self::client(
+                403,
+                "discovery endpoints take no filter (RFC 7644 section 4)",
+            ),
             GatewayError::Me => Self::client(501, "/Me is not mapped; use the resource's own path"),
+            GatewayError::SearchOfAll => Self::client(
+                501,
+                "queries over all resource types at once are not supported; \
+                 ask each type, as in /Users/.search",
+            ),
+            GatewayError::NotBegun => Self::gateway(
+                503,
+                "not begun: the time for the whole bulk request is over; repeat this operation",
+            )
+            .later(1),
+            GatewayError::BulkReference(error) => bulk_reference(error),
             GatewayError::Mapping(error) => mapping(error),
             GatewayError::Directory {
                 error,
@@ -110,9 +125,7 @@ impl From<GatewayError> for Refusal {
                  `patch_without_etag: refuse`; use PUT",
             ),
             GatewayError::Shed => Self::gateway(503, "too many requests are under way").later(1),
-            GatewayError::Deadline(false) => {
-                Self::gateway(504, "the answer did not come in time")
-            }
+            GatewayError::Deadline(false) => Self::gateway(504, "the answer did not come in time"),
             GatewayError::Deadline(true) => Self::gateway(
                 504,
                 "the answer did not come in time; whether the change was made is not known, \
@@ -192,7 +205,9 @@ fn auth(error: &AuthError) -> Refusal {
     };
     match error {
         AuthError::Missing => refusal(CHALLENGE, "send the secret token as a bearer token"),
-        AuthError::Malformed => refusal(CHALLENGE, "the Authorization header is not a bearer token"),
+        AuthError::Malformed => {
+            refusal(CHALLENGE, "the Authorization header is not a bearer token")
+        }
         AuthError::Rejected(why) => Refusal {
             reason: match why {
                 Rejection::Unknown => "unknown token",
@@ -205,6 +220,31 @@ fn auth(error: &AuthError) -> Refusal {
         AuthError::Tenant { .. } | AuthError::Forbidden { .. } => {
             Refusal::client(403, error.to_string())
         }
+    }
+}
+
+fn bulk_reference(error: BulkReference) -> Refusal {
+    let refusal = match error {
+        BulkReference::Unknown(id) => Refusal::bad(
+            ScimType::InvalidValue,
+            format!("no operation of this request has the bulkId `{id}`"),
+        ),
+        BulkReference::Twice(id) => Refusal::bad(
+            ScimType::InvalidValue,
+            format!("two operations of this request have the bulkId `{id}`"),
+        ),
+        BulkReference::Failed(id) => {
+            Refusal::client(409, format!("the operation with the bulkId `{id}` failed"))
+        }
+        BulkReference::Circular => Refusal::client(
+            409,
+            "the bulkId references of this request form a circle; make the resources first and \
+             refer to them in a later operation",
+        ),
+    };
+    Refusal {
+        reason: "bulk reference".to_owned(),
+        ..refusal
     }
 }
 
@@ -236,7 +276,9 @@ fn directory(
     match error {
         DirectoryError::Refused { scim_type, .. } => Refusal::client(
             400,
-            detail.unwrap_or_else(|| format!("the directory refused to {} this {resource}", say(verb))),
+            detail.unwrap_or_else(|| {
+                format!("the directory refused to {} this {resource}", say(verb))
+            }),
         )
         .with_type(scim_type),
         DirectoryError::NotFound => match verb {
@@ -250,7 +292,8 @@ fn directory(
         },
         DirectoryError::Conflict { scim_type, .. } => Refusal::client(
             409,
-            detail.unwrap_or_else(|| format!("a {resource} with such a unique value exists already")),
+            detail
+                .unwrap_or_else(|| format!("a {resource} with such a unique value exists already")),
         )
         .with_type(scim_type.or(Some(ScimType::Uniqueness))),
         DirectoryError::Precondition => {
@@ -321,11 +364,6 @@ fn say(verb: VerbKind) -> &'static str {
     }
 }
 
-/// The value of a header that is one of our constants or a number.
-pub(super) fn header(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
 const NOT_UNDERSTOOD: &str = "the directory's answer could not be understood";
 const RETRY_AFTER: u64 = 5;
 const CHALLENGE: &str = r#"Bearer realm="scim""#;
@@ -379,6 +417,12 @@ mod tests {
             GatewayError::Scim(ScimError::bad(ScimType::InvalidFilter, "at character 3: …")),
             GatewayError::FilterOnDiscovery,
             GatewayError::Me,
+            GatewayError::SearchOfAll,
+            GatewayError::NotBegun,
+            GatewayError::BulkReference(BulkReference::Unknown("x".to_owned())),
+            GatewayError::BulkReference(BulkReference::Failed("x".to_owned())),
+            GatewayError::BulkReference(BulkReference::Circular),
+            GatewayError::BulkReference(BulkReference::Twice("x".to_owned())),
             GatewayError::Mapping(MappingError::Refused(
                 ScimType::InvalidValue,
                 "`title` is not mapped".to_owned(),

@@ -145,9 +145,7 @@ impl Context {
         resource: &ResourceType,
     ) -> Result<Reply<Upstream>, GatewayError> {
         let asked = self.tenant.directory.execute(operation, &self.ask).await;
-        asked.map_err(|error| {
-            GatewayError::directory(error, &self.tenant.plan, verb, resource)
-        })
+        asked.map_err(|error| GatewayError::directory(error, &self.tenant.plan, verb, resource))
     }
 
     /// The answer in the client's words.

@@ -12,11 +12,11 @@ use crate::mapping::{Before, Encoded, Guard, Need};
 use crate::scim::operation::{Answer, Projection, Verb, VerbKind};
 use crate::scim::{Client, Operation, Reply, Resource, ResourceId, ResourceType, Upstream};
 
+use super::GRACE;
 use super::error::GatewayError;
 use super::panic::caught;
 use super::run::{Context, Prepared, prepare, whole};
 use super::state::Held;
-use super::GRACE;
 
 /// Runs `work` in a task of its own and waits for it as long as the request may take.
 pub(super) async fn tracked<T: Send + 'static>(
@@ -164,7 +164,11 @@ impl Guarded<'_> {
     async fn write(&self) -> Result<Written, GatewayError> {
         let versions = self.prepared.abilities().etag;
         // Without versions the others in this process wait; those elsewhere are looked for.
-        let mut held = if versions { None } else { Some(self.hold().await?) };
+        let mut held = if versions {
+            None
+        } else {
+            Some(self.hold().await?)
+        };
         let mut before = self.read().await?;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
@@ -219,7 +223,13 @@ impl Guarded<'_> {
         let operation = Operation::new(self.wanted.resource.clone(), Verb::Read(self.id.clone()))
             .projected(self.need.projection.clone());
         // An error is about what the client wants: a resource that is not there is a 404 of it.
-        let reply = match self.context.tenant.directory.execute(operation, &self.context.ask).await {
+        let reply = match self
+            .context
+            .tenant
+            .directory
+            .execute(operation, &self.context.ask)
+            .await
+        {
             Ok(reply) => reply,
             Err(error) => return Err(self.nothing_changed(error)),
         };

@@ -167,7 +167,7 @@ impl Metrics {
 
     /// A client's accent was understood.
     pub fn accent(&self, accent: Accent) {
-        self.accents.with_label_values(&[accent_word(accent)]).inc();
+        self.accents.with_label_values(&[accent.as_str()]).inc();
     }
 
     /// A write was guarded by a second look only.
@@ -259,24 +259,6 @@ impl Witness for Counters {
                 .with_label_values(&[&*self.tenant, &line.to_string()])
                 .inc(),
         }
-    }
-}
-
-fn accent_word(accent: Accent) -> &'static str {
-    match accent {
-        Accent::OpCase => "op_case",
-        Accent::BooleanText => "boolean_text",
-        Accent::BooleanTextInFilter => "boolean_text_in_filter",
-        Accent::DottedKey => "dotted_key",
-        Accent::UrnKey => "urn_key",
-        Accent::RemoveWithValues => "remove_with_values",
-        Accent::ElementCreated => "element_created",
-        Accent::ManagerShape => "manager_shape",
-        Accent::FilterOnElement => "filter_on_element",
-        Accent::EmptyValue => "empty_value",
-        Accent::UnknownSchema => "unknown_schema",
-        Accent::UnknownParameter => "unknown_parameter",
-        Accent::SingleAsArray => "single_as_array",
     }
 }
 
