@@ -79,7 +79,11 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     } else {
         AccessLog::to(std::io::stdout(), Arc::clone(&metrics))
     };
-    let gateway = Arc::new(Gateway::new(Arc::clone(&live), Arc::clone(&state), access, extras.tap));
+    let gateway = Gateway::new(Arc::clone(&live), Arc::clone(&state), access);
+    let gateway = Arc::new(match extras.tap {
+        Some(tap) => gateway.tapped(tap),
+        None => gateway,
+    });
 
     // One thread for everything that is not a request of a SCIM client.
     let runtime = tokio::runtime::Builder::new_multi_thread()

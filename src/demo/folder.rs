@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::auth::token;
-use crate::net::secret::Secret;
+use crate::auth::token::{self, KeyId};
+use crate::net::secret::{self, Secret};
 
 /// The folder; it is removed when this is dropped.
 pub(super) struct Folder(PathBuf);
@@ -26,8 +26,7 @@ pub(super) struct Contents<'a> {
 
 impl Folder {
     pub(super) fn create(contents: &Contents<'_>) -> anyhow::Result<Self> {
-        let unique = token::random_text()?;
-        let name: String = unique.chars().take(12).collect();
+        let name = KeyId::random(&mut secret::random).context(NO_RANDOMNESS)?;
         let path = std::env::temp_dir().join(format!("postern-demo-{name}"));
         fs::DirBuilder::new()
             .mode(0o700)
@@ -97,6 +96,14 @@ impl Drop for Folder {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
+
+/// What the directory wants to see: as random as a token, and of no use anywhere else.
+pub(super) fn random_secret() -> anyhow::Result<Secret> {
+    let id = KeyId::random(&mut secret::random).context(NO_RANDOMNESS)?;
+    token::generate(&id, &mut secret::random).context(NO_RANDOMNESS)
+}
+
+const NO_RANDOMNESS: &str = "the system gives no randomness";
 
 struct Certificate {
     ca: String,

@@ -13,13 +13,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use bytes::Bytes;
 use serde_json::json;
 
 use crate::app;
-use crate::auth::token;
+use crate::auth::token::{self, TokenHash};
 use crate::config::file::Config;
 use crate::gateway::Tap;
-use crate::net::secret::Secret;
+use crate::net::secret::{self, Secret};
 
 use folder::Folder;
 use show::{Show, Side};
@@ -45,16 +46,16 @@ impl Demo {
         let reserved = reserve(port)
             .with_context(|| format!("port {port} cannot be used; try `--port 0` for a free one"))?;
         let port = reserved.local_addr()?.as_socket().context("no address")?.port();
-        let random = token::random_text()?;
-        let directory_secret = Secret::from(random);
+        let directory_secret = folder::random_secret()?;
         let directory = DirectoryThread::start(directory_secret.clone(), show.clone())?;
         let directory_url = format!("http://{}", directory.address);
         let tenant_url = format!("https://localhost:{port}/demo/scim/v2");
-        let made = token::generate("demo")?;
+        let token = token::generate(&"demo".parse()?, &mut secret::random)
+            .context("the system gives no randomness")?;
         let folder = Folder::create(&folder::Contents {
             port,
             rule: &rule(&tenant_url, &directory_url),
-            token_sha256: &made.sha256,
+            token_sha256: &TokenHash::of(token.expose()).to_string(),
             directory_secret: &directory_secret,
         })?;
         let config = Config::load(&folder.path().join("postern.yaml"))
@@ -65,7 +66,7 @@ impl Demo {
         Ok(Self {
             running,
             folder,
-            token: made.text.expose().to_owned(),
+            token: token.expose().to_owned(),
             tenant_url,
             directory_url,
             _directory: directory,
@@ -171,12 +172,12 @@ impl Drop for DirectoryThread {
 struct ClientSide(Arc<Show>);
 
 impl Tap for ClientSide {
-    fn asked(&self, request_id: &str, method: &http::Method, target: &str, body: &[u8]) {
-        self.0.asked(Side::Client, request_id, method.as_str(), target, body);
+    fn request(&self, id: &str, method: &http::Method, path_and_query: &str, body: &Bytes) {
+        self.0.asked(Side::Client, id, method.as_str(), path_and_query, body);
     }
 
-    fn answered(&self, request_id: &str, status: http::StatusCode, body: &[u8]) {
-        self.0.answered(Side::Client, request_id, status.as_u16(), body);
+    fn answer(&self, id: &str, status: http::StatusCode, body: &Bytes) {
+        self.0.answered(Side::Client, id, status.as_u16(), body);
     }
 }
 
@@ -189,3 +190,6 @@ fn reserve(port: u16) -> std::io::Result<socket2::Socket> {
 }
 
 const SHIPPED_RULE: &str = include_str!("../../rules/legacy-people.yaml");
+
+#[cfg(test)]
+mod tests;

@@ -16,8 +16,11 @@ struct Legacy {
 
 impl Legacy {
     async fn start() -> Self {
-        let directory = postern::demo::directory::start("s3cret".to_owned(), None).await.unwrap();
-        let text = postern::demo::rule("https://localhost/demo/scim/v2", &directory.url());
+        let secret = postern::net::Secret::new("s3cret".to_owned());
+        let (address, directory) =
+            postern::demo::directory::Directory::start(secret, None).await.unwrap();
+        let text =
+            postern::demo::rule("https://localhost/demo/scim/v2", &format!("http://{address}"));
         let world = World::prepared(&[("legacy", &text)], &[("directory-token", "s3cret")]);
         let client = world.client("/demo/scim/v2");
         Self { _world: world, client, _directory: directory }
