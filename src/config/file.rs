@@ -226,8 +226,7 @@ mod tests {
 
     fn findings(text: &str) -> String {
         let found = parse(text).err().unwrap_or_default();
-        let all: Vec<String> = found.iter().map(|d| d.render(false)).collect();
-        all.join("\n\n")
+        found.render(false)
     }
 
     #[test]
@@ -338,7 +337,6 @@ limits: {answer: 1MiB}";
     #[test]
     fn a_missing_file_says_what_to_do() {
         let found = Config::load(Path::new("/nonexistent/postern.yaml")).unwrap_err();
-        let all: Vec<String> = found.iter().map(|d| d.render(false)).collect();
-        insta::assert_snapshot!(all.join("\n"));
+        insta::assert_snapshot!(found.render(false));
     }
 }

@@ -30,7 +30,7 @@ impl<'a> Reader<'a> {
     pub(super) fn read(mut self, node: &Node) -> Result<Config, Diagnostics> {
         match self.file(node) {
             Some(config) if !self.found.has_errors() => Ok(config),
-            _ => Err(self.found),
+            _ => Err(self.found.in_order()),
         }
     }
 
