@@ -114,7 +114,15 @@ impl Pool {
     /// since a PATCH must not be emulated only because it came early.
     pub(super) async fn learn(&self, ask: &Ask) {
         let until = ask.deadline.min(Instant::now() + PROBE);
-        let Ok(turn) = tokio::time::timeout_at(until.into(), self.asking.lock()).await else {
+        let turn = if self.knowledge.is_known() {
+            // What is known does until the one that asks again has its answer.
+            self.asking.try_lock().ok()
+        } else {
+            tokio::time::timeout_at(until.into(), self.asking.lock())
+                .await
+                .ok()
+        };
+        let Some(turn) = turn else {
             return;
         };
         if !self.wants_to_learn() {
