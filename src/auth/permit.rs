@@ -16,7 +16,7 @@ pub struct Caller {
 }
 
 /// An operation that the caller may do, with what of it they may see and change.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Permitted {
     operation: Operation<Client>,
     scope: Scope,

@@ -1,6 +1,8 @@
 //! Filters (RFC 7644 §3.4.2.2) as a tree: printing and asking whether a resource matches.
 //! The grammar is in [`super::parse`].
 
+mod matches;
+
 use std::fmt;
 
 use serde_json::Value;
@@ -8,26 +10,29 @@ use serde_json::Value;
 use super::name::AttrName;
 use super::path::AttrPath;
 
+pub use matches::{element_matches, present};
+
 /// A filter expression. `And` and `Or` hold two or more parts, none of its own kind.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Filter {
     /// Every part holds.
-    And(Vec<Filter>),
+    And(Vec<Self>),
     /// At least one part holds.
-    Or(Vec<Filter>),
+    Or(Vec<Self>),
     /// The part does not hold.
-    Not(Box<Filter>),
+    Not(Box<Self>),
     /// `userName eq "bjensen"`.
     Compare(Comparison),
     /// `title pr`.
     Present(AttrPath),
     /// `emails[type eq "work"]`: one element satisfies all of the inner filter, whose paths are
     /// sub-attributes (`name` holds the sub-attribute, `uri` and `sub` are `None`).
-    Element(AttrPath, Box<Filter>),
+    Element(AttrPath, Box<Self>),
 }
 
 /// `path op value`; the value is a JSON scalar.
-#[derive(Debug, Clone, PartialEq)]
+/// Its `Debug` shows the kind of the value, never the value.
+#[derive(Clone, PartialEq)]
 pub struct Comparison {
     /// What is compared.
     pub path: AttrPath,
@@ -76,6 +81,30 @@ impl CompareOp {
             Self::Le => "le",
         }
     }
+
+    /// The operator of a text, in any case.
+    #[must_use]
+    pub fn from_name(text: &str) -> Option<Self> {
+        [
+            Self::Eq,
+            Self::Ne,
+            Self::Co,
+            Self::Sw,
+            Self::Ew,
+            Self::Gt,
+            Self::Ge,
+            Self::Lt,
+            Self::Le,
+        ]
+        .into_iter()
+        .find(|op| op.as_str().eq_ignore_ascii_case(text))
+    }
+
+    /// Whether it needs an order of values.
+    #[must_use]
+    pub fn is_order(self) -> bool {
+        matches!(self, Self::Gt | Self::Ge | Self::Lt | Self::Le)
+    }
 }
 
 impl Filter {
@@ -90,27 +119,50 @@ impl Filter {
     }
 }
 
+/// As the RFC writes it, with no more parentheses than it takes, so that parsing gives the same
+/// tree and never needs more depth than the text that it came from.
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let join = |f: &mut fmt::Formatter<'_>, parts: &[Self], word: &str| {
-            for (index, part) in parts.iter().enumerate() {
-                if index > 0 {
-                    write!(f, " {word} ")?;
-                }
-                match part {
-                    Self::And(_) | Self::Or(_) => write!(f, "({part})")?,
-                    _ => write!(f, "{part}")?,
-                }
-            }
-            Ok(())
-        };
         match self {
-            Self::And(parts) => join(f, parts, "and"),
-            Self::Or(parts) => join(f, parts, "or"),
+            Self::And(parts) => join(f, parts, " and "),
+            Self::Or(parts) => join(f, parts, " or "),
             Self::Not(inner) => write!(f, "not ({inner})"),
-            Self::Compare(c) => write!(f, "{} {} {}", c.path, c.op.as_str(), c.value),
+            Self::Compare(c) => write!(f, "{c}"),
             Self::Present(path) => write!(f, "{path} pr"),
             Self::Element(path, inner) => write!(f, "{path}[{inner}]"),
         }
     }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.path, self.op.as_str(), self.value)
+    }
+}
+
+impl fmt::Debug for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) | Value::Object(_) => "composite",
+        };
+        write!(f, "{} {} ({kind})", self.path, self.op.as_str())
+    }
+}
+
+fn join(f: &mut fmt::Formatter<'_>, parts: &[Filter], word: &str) -> fmt::Result {
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            f.write_str(word)?;
+        }
+        match part {
+            // `and` binds tighter than `or`; the other way round it takes parentheses.
+            Filter::Or(_) => write!(f, "({part})")?,
+            _ => write!(f, "{part}")?,
+        }
+    }
+    Ok(())
 }

@@ -47,12 +47,29 @@ impl AttrPath {
         }
     }
 
+    /// The whole of an extension: what `attributes=urn:…:enterprise:2.0:User` selects. Only
+    /// selections hold such paths; they print as the URI alone.
+    #[must_use]
+    pub fn whole(uri: SchemaUri) -> Self {
+        Self {
+            uri: Some(uri),
+            name: AttrName::known(EVERYTHING),
+            sub: None,
+        }
+    }
+
+    /// Whether the path stands for a whole extension.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.name.as_str() == EVERYTHING
+    }
+
     /// Whether `other` names this attribute or a part of it.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         self.uri == other.uri
-            && self.name == other.name
-            && (self.sub.is_none() || self.sub == other.sub)
+            && (self.is_whole()
+                || self.name == other.name && (self.sub.is_none() || self.sub == other.sub))
     }
 
     /// The same path without its sub-attribute.
@@ -67,8 +84,10 @@ impl AttrPath {
 
 impl fmt::Display for AttrPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(uri) = &self.uri {
-            write!(f, "{uri}:")?;
+        match &self.uri {
+            Some(uri) if self.is_whole() => return write!(f, "{uri}"),
+            Some(uri) => write!(f, "{uri}:")?,
+            None => {}
         }
         write!(f, "{}", self.name)?;
         match &self.sub {
@@ -127,5 +146,34 @@ impl fmt::Display for PatchPath {
                 }
             }
         }
+    }
+}
+
+/// What stands for the name in [`AttrPath::whole`]; no name can be parsed from it.
+const EVERYTHING: &str = "*";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(uri: Option<&str>, name: &str, sub: Option<&str>) -> AttrPath {
+        AttrPath {
+            uri: uri.map(|u| u.parse().unwrap()),
+            name: name.parse().unwrap(),
+            sub: sub.map(|s| s.parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn an_attribute_covers_its_parts_and_an_extension_its_attributes() {
+        let name = path(None, "name", None);
+        assert!(name.covers(&path(None, "NAME", Some("familyName"))));
+        assert!(!path(None, "name", Some("familyName")).covers(&name));
+        assert!(!name.covers(&path(Some("urn:x:y"), "name", None)));
+        let whole = AttrPath::whole("urn:X:y".parse().unwrap());
+        assert!(whole.covers(&path(Some("urn:x:y"), "manager", Some("value"))));
+        assert!(!whole.covers(&path(None, "manager", None)));
+        assert_eq!(whole.to_string(), "urn:X:y");
+        assert!("*".parse::<AttrName>().is_err());
     }
 }
