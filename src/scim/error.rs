@@ -116,3 +116,48 @@ pub struct ParseError {
     /// What stands there: a few characters in backticks, or `the end`.
     pub found: String,
 }
+
+impl ParseError {
+    /// The 400 for a client that sent the text as `what`, such as `filter`.
+    #[must_use]
+    pub fn refuse(&self, scim_type: ScimType, what: &str) -> ScimError {
+        ScimError::bad(scim_type, format!("`{what}` does not parse {self}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_never_a_success() {
+        assert_eq!(ScimError::new(StatusCode::OK, None, "").status(), 500);
+        assert_eq!(ScimError::new(StatusCode::FOUND, None, "").status(), 500);
+        assert_eq!(ScimError::new(StatusCode::CONFLICT, None, "").status(), 409);
+    }
+
+    #[test]
+    fn keywords_are_read_in_any_case() {
+        assert_eq!(
+            ScimType::from_name("INVALIDfilter"),
+            Some(ScimType::InvalidFilter)
+        );
+        assert_eq!(ScimType::from_name("invalid"), None);
+    }
+
+    #[test]
+    fn a_parse_error_says_what_where_and_why() {
+        let error = ParseError {
+            position: 3,
+            expected: "an operator",
+            found: "the end".to_owned(),
+        };
+        assert_eq!(
+            error.refuse(ScimType::InvalidFilter, "filter"),
+            ScimError::bad(
+                ScimType::InvalidFilter,
+                "`filter` does not parse at character 3: expected an operator, found the end"
+            )
+        );
+    }
+}

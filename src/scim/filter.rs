@@ -16,22 +16,23 @@ pub use matches::{element_matches, present};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Filter {
     /// Every part holds.
-    And(Vec<Filter>),
+    And(Vec<Self>),
     /// At least one part holds.
-    Or(Vec<Filter>),
+    Or(Vec<Self>),
     /// The part does not hold.
-    Not(Box<Filter>),
+    Not(Box<Self>),
     /// `userName eq "bjensen"`.
     Compare(Comparison),
     /// `title pr`.
     Present(AttrPath),
     /// `emails[type eq "work"]`: one element satisfies all of the inner filter, whose paths are
     /// sub-attributes (`name` holds the sub-attribute, `uri` and `sub` are `None`).
-    Element(AttrPath, Box<Filter>),
+    Element(AttrPath, Box<Self>),
 }
 
 /// `path op value`; the value is a JSON scalar.
-#[derive(Debug, Clone, PartialEq)]
+/// Its `Debug` shows the kind of the value, never the value.
+#[derive(Clone, PartialEq)]
 pub struct Comparison {
     /// What is compared.
     pub path: AttrPath,
@@ -136,6 +137,19 @@ impl fmt::Display for Filter {
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.path, self.op.as_str(), self.value)
+    }
+}
+
+impl fmt::Debug for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) | Value::Object(_) => "composite",
+        };
+        write!(f, "{} {} ({kind})", self.path, self.op.as_str())
     }
 }
 
