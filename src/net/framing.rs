@@ -413,7 +413,7 @@ fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
     Ok((name, trim(value)))
 }
 
-fn content_length(value: &[u8]) -> Result<u64, Refusal> {
+pub(crate) fn content_length(value: &[u8]) -> Result<u64, Refusal> {
     if value.is_empty() || value.len() > 15 {
         return Err(Refusal::ContentLength);
     }
@@ -425,7 +425,7 @@ fn content_length(value: &[u8]) -> Result<u64, Refusal> {
 
 /// A host, or an address in brackets, with an optional port. Whether it is one of ours is decided
 /// elsewhere; here it is only made sure that everybody reads the same in it.
-fn is_host(value: &[u8]) -> bool {
+pub(crate) fn is_host(value: &[u8]) -> bool {
     let (host, port) = match value {
         [b'[', rest @ ..] => {
             let Some(end) = position(b']', rest) else {
