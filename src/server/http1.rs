@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
@@ -55,20 +56,21 @@ pub(super) async fn serve<S, H>(
         .max_buf_size(MAX_BUFFER)
         .half_close(false)
         .serve_connection(TokioIo::new(stream), service);
-    see_out(connection, peer, place, limits, pending(), pending()).await;
+    see_out(connection, peer, place, limits, |_| pending(), pending()).await;
 }
 
 /// Runs a connection to its end: its own; or, asked to end because the door drains, it is too
-/// old, or it was `idle`, the end of the request under way; or, `stalled`, at once.
-pub(super) async fn see_out<C>(
+/// old, or was `idle`, the end of the request under way; or, `stalled`, at once.
+pub(super) async fn see_out<C, I>(
     connection: C,
     peer: Peer,
     place: &mut Connection,
     limits: &Limits,
-    idle: impl Future<Output = ()>,
+    idle: impl Fn(Duration) -> I,
     stalled: impl Future<Output = ()>,
 ) where
     C: GracefulConnection<Error = hyper::Error>,
+    I: Future<Output = ()>,
 {
     tokio::pin!(connection, stalled);
     let draining = tokio::select! {
@@ -76,14 +78,20 @@ pub(super) async fn see_out<C>(
         end = connection.as_mut() => return log(peer, end),
         () = stalled.as_mut() => return log_stall(peer),
         () = place.draining() => true,
-        () = idle => false,
+        () = idle(limits.idle) => false,
         () = sleep(limits.age) => false,
     };
     connection.as_mut().graceful_shutdown();
+    let mute = async {
+        sleep(MUTE).await;
+        idle(MUTE).await;
+    };
     tokio::select! {
         biased;
         end = connection.as_mut() => log(peer, end),
         () = stalled.as_mut() => log_stall(peer),
+        // Nothing is under way, and the peer does not answer the farewell of HTTP/2.
+        () = mute => {}
         // In a drain the deadline of the drain cuts it.
         () = sleep(limits.farewell), if !draining => {}
     }
@@ -98,6 +106,9 @@ fn log(peer: Peer, end: Result<(), hyper::Error>) {
 fn log_stall(peer: Peer) {
     tracing::debug!(peer = %peer.address, "connection cut: the client does not read");
 }
+
+/// How long a peer with nothing under way may take to answer the farewell.
+const MUTE: Duration = Duration::from_secs(2);
 
 /// Twice what the guard lets a head be, so that it is the guard who says what is too large.
 const MAX_BUFFER: usize = 64 * 1024;

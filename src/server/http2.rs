@@ -12,8 +12,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -26,7 +26,7 @@ use super::connections::Connection;
 use super::http1::see_out;
 use super::limits::Limits;
 use super::{Handler, refuse};
-use crate::net::framing::Refusal;
+use crate::net::framing::{Refusal, content_length, is_host};
 use crate::net::{Body, BodyError, Peer};
 
 /// Serves until either side ends it.
@@ -69,7 +69,7 @@ pub(super) async fn serve<S, H>(
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10))
         .serve_connection(TokioIo::new(stream), service);
-    let idle = watched.idle(limits.idle);
+    let idle = |time| watched.idle(time);
     let stalled = watched.stalled(limits.stall);
     see_out(connection, peer, place, limits, idle, stalled).await;
 }
@@ -109,7 +109,7 @@ fn one_host(request: &Request<Body>) -> Option<HeaderValue> {
         (_, Some(_)) => return None,
         (host, None) => host,
     };
-    let authority = request.uri().authority().map(http::uri::Authority::as_str);
+    let authority = request.uri().authority().map(Authority::as_str);
     let value = match (authority, host) {
         (Some(authority), Some(host)) => authority
             .as_bytes()
@@ -119,7 +119,7 @@ fn one_host(request: &Request<Body>) -> Option<HeaderValue> {
         (None, Some(host)) => host.clone(),
         (None, None) => return None,
     };
-    crate::net::framing::is_host(value.as_bytes()).then_some(value)
+    is_host(value.as_bytes()).then_some(value)
 }
 
 /// h2 counts the body against `Content-Length`, except against 0.
@@ -127,7 +127,7 @@ fn length_fits(request: &Request<Body>) -> bool {
     let mut lengths = request.headers().get_all(header::CONTENT_LENGTH).iter();
     match (lengths.next(), lengths.next()) {
         (None, _) => true,
-        (Some(length), None) => match crate::net::framing::content_length(length.as_bytes()) {
+        (Some(length), None) => match content_length(length.as_bytes()) {
             Ok(0) => request.body().is_end_stream(),
             Ok(_) => true,
             Err(_) => false,

@@ -1,7 +1,9 @@
 //! The doors from outside: real sockets, real TLS, bytes by hand. Times are short by the limits
 //! of a test's own door; every wait is for an event.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -138,6 +140,9 @@ fn echo(asked: Arc<AtomicUsize>, go: Arc<Semaphore>) -> impl Handler {
                 let bytes = vec![b'x'; size.parse().unwrap()];
                 return Response::new(Body::Full(bytes.into()));
             }
+            if head.uri.path() == "/stream" {
+                return Response::new(Body::Stream(Box::pin(Endless)));
+            }
             let terms = Terms {
                 limit: 1 << 20,
                 idle: FAR,
@@ -159,6 +164,17 @@ fn echo(asked: Arc<AtomicUsize>, go: Arc<Semaphore>) -> impl Handler {
     }
 }
 
+/// A body that always has more.
+struct Endless;
+
+impl futures_core::Stream for Endless {
+    type Item = Result<Bytes, crate::scim::operation::Interrupted>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(Some(Ok(Bytes::from_static(&[b'x'; 1000]))))
+    }
+}
+
 /// One answer of known length from a stream: its status and its body.
 async fn answer(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> (u16, String) {
     let (status, _, body) = whole_answer(stream).await;
@@ -172,7 +188,7 @@ async fn whole_answer(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> (u16,
         head.push(byte);
     }
     let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
-    let status = head[9..12].parse().unwrap();
+    let status = head.get(9..12).unwrap().parse().unwrap();
     let length = head.split_once("content-length: ").map_or(0, |(_, rest)| {
         rest.split_once("\r\n").unwrap().0.parse().unwrap()
     });

@@ -165,6 +165,7 @@ async fn old_connections_are_asked_to_end() {
     let door = TestDoor::open(|limits| limits.age = Duration::from_millis(50));
     let mut tls = door.tls(&["http/1.1"]).await;
     assert_eq!(rest(&mut tls).await, "");
+    // One that never even sends HTTP/2's preface does not hold it up.
     let mut tls = door.tls(&["h2"]).await;
     rest(&mut tls).await;
 }
