@@ -48,7 +48,9 @@ mod tests {
     fn every_thread_has_its_own() {
         let of = |worker: Option<usize>| {
             let thread = std::thread::spawn(move || {
-                worker.map(Shard::enter);
+                if let Some(worker) = worker {
+                    Shard::enter(worker);
+                }
                 Shard::current().index()
             });
             thread.join().unwrap()
