@@ -122,10 +122,10 @@ fn parse(
     let (schema, id) = match endpoint {
         Endpoint::Type(schema) => (schema, None),
         Endpoint::Resource(schema, id) => (schema, Some(id)),
+        Endpoint::Me => return Err(GatewayError::Me),
         Endpoint::TypeSearch(_)
         | Endpoint::Search
         | Endpoint::Bulk
-        | Endpoint::Me
         | Endpoint::ServiceProviderConfig
         | Endpoint::Schemas(_)
         | Endpoint::ResourceTypes(_) => return Err(GatewayError::NoEndpoint),

@@ -16,6 +16,10 @@ use super::error::GatewayError;
 
 /// What is asked for.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one per request, and nearly all are of the large kind"
+)]
 pub(super) enum Call {
     /// One operation.
     One(Operation<Client>),

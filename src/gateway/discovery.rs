@@ -24,7 +24,7 @@ pub(super) fn service_provider_config(tenant: &Tenant, limits: &Limits) -> Value
         "bulk": {
             "supported": true,
             "maxOperations": limits.bulk_operations,
-            "maxPayloadSize": limits.body,
+            "maxPayloadSize": limits.bulk_body,
         },
         "filter": {"supported": abilities.filter, "maxResults": limits.max_results},
         "changePassword": {"supported": password},
@@ -60,7 +60,7 @@ pub(super) fn schemas(tenant: &Tenant, id: Option<&str>) -> Result<Value, Gatewa
         with_meta(schema.to_value(), "Schema", location)
     };
     match id {
-        None => Ok(list(known.into_iter().map(print).collect())),
+        None => Ok(list(&known.into_iter().map(print).collect::<Vec<_>>())),
         Some(id) => known
             .into_iter()
             .find(|schema| schema.id.is(id))
@@ -76,7 +76,7 @@ pub(super) fn resource_types(tenant: &Tenant, name: Option<&str>) -> Result<Valu
         with_meta(resource_type(schema), "ResourceType", location)
     };
     match name {
-        None => Ok(list(tenant.plan.types().map(print).collect())),
+        None => Ok(list(&tenant.plan.types().map(print).collect::<Vec<_>>())),
         Some(name) => tenant
             .plan
             .types()
@@ -114,7 +114,7 @@ fn with_meta(mut value: Value, resource_type: &str, location: String) -> Value {
 }
 
 /// The envelope: everything on one page, whatever a client asks.
-fn list(resources: Vec<Value>) -> Value {
+fn list(resources: &[Value]) -> Value {
     json!({
         "schemas": [LIST_RESPONSE],
         "totalResults": resources.len(),

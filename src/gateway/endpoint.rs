@@ -7,6 +7,7 @@ use crate::scim::ResourceId;
 use crate::scim::schema::TypeSchema;
 
 use super::error::GatewayError;
+use super::state::Limits;
 
 /// What the rest of a path names.
 #[derive(Debug, Clone)]
@@ -80,6 +81,15 @@ impl<'t> Endpoint<'t> {
             Ok(())
         } else {
             Err(GatewayError::Method(allow))
+        }
+    }
+
+    /// The largest body that it takes.
+    pub(super) fn largest_body(&self, limits: &Limits) -> usize {
+        if matches!(self, Self::Bulk) {
+            limits.bulk_body
+        } else {
+            limits.body
         }
     }
 

@@ -10,7 +10,6 @@ use tokio::time::{Instant, timeout_at};
 use crate::net::Body;
 
 use super::error::GatewayError;
-use super::state::Limits;
 
 /// Reads a body, and says in `ended` whether its end was seen. One that is a little too large is
 /// read to its end and thrown away, so that the connection stays usable; a huge or endless one is
@@ -20,16 +19,16 @@ use super::state::Limits;
 /// [`GatewayError::TooLarge`], [`GatewayError::SlowBody`], [`GatewayError::BrokenBody`].
 pub(super) async fn read(
     body: &mut Body,
-    limits: &Limits,
+    largest: usize,
     deadline: Instant,
     ended: &mut bool,
 ) -> Result<Bytes, GatewayError> {
-    let largest = u64::try_from(limits.body).unwrap_or(u64::MAX);
-    let drained = largest.saturating_mul(DRAINED);
+    let drained =
+        u64::try_from(largest).map_or(u64::MAX, |largest| largest.saturating_mul(DRAINED));
     if body.size_hint().lower() > drained {
-        return Err(GatewayError::TooLarge(limits.body));
+        return Err(GatewayError::TooLarge(largest));
     }
-    match timeout_at(deadline, collect(body, limits.body, drained, ended)).await {
+    match timeout_at(deadline, collect(body, largest, drained, ended)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(GatewayError::SlowBody),
     }
@@ -103,12 +102,8 @@ mod tests {
 
     async fn take(mut body: Body) -> (Result<usize, GatewayError>, bool) {
         let mut ended = false;
-        let limits = Limits {
-            body: 10,
-            ..Limits::default()
-        };
         let deadline = Instant::now() + Duration::from_millis(20);
-        let outcome = read(&mut body, &limits, deadline, &mut ended).await;
+        let outcome = read(&mut body, 10, deadline, &mut ended).await;
         (outcome.map(|bytes| bytes.len()), ended)
     }
 

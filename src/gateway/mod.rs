@@ -61,29 +61,25 @@ pub struct Gateway {
 /// shown.
 pub trait Tap: Send + Sync + 'static {
     /// A request whose sender is known has been read.
-    fn request(&self, id: &str, method: &http::Method, path_and_query: &str, body: &Bytes);
+    fn asked(&self, request_id: &str, method: &http::Method, target: &str, body: &[u8]);
     /// The answer is on its way.
-    fn answer(&self, id: &str, status: StatusCode, body: &Bytes);
+    fn answered(&self, request_id: &str, status: StatusCode, body: &[u8]);
 }
 
 impl Gateway {
     /// A gateway that serves what `live` holds.
     #[must_use]
-    pub fn new(live: Arc<Live>, state: Arc<State>, log: AccessLog) -> Self {
+    pub fn new(
+        live: Arc<Live>,
+        state: Arc<State>,
+        log: AccessLog,
+        tap: Option<Arc<dyn Tap>>,
+    ) -> Self {
         Self {
             live,
             state,
             log,
-            tap: None,
-        }
-    }
-
-    /// The same, watched.
-    #[must_use]
-    pub fn tapped(self, tap: Arc<dyn Tap>) -> Self {
-        Self {
-            tap: Some(tap),
-            ..self
+            tap,
         }
     }
 
@@ -116,11 +112,11 @@ impl Gateway {
         };
         respond::mark(&mut response, &id);
         if let Some(tap) = &self.tap {
-            let body = match response.body() {
-                Body::Full(bytes) => bytes.clone(),
-                Body::Empty | Body::Incoming(_) | Body::Stream(_) => Bytes::new(),
+            let body: &[u8] = match response.body() {
+                Body::Full(bytes) => bytes,
+                _ => b"",
             };
-            tap.answer(&id, response.status(), &body);
+            tap.answered(&id, response.status(), body);
         }
         seen.answered(response)
     }
@@ -177,7 +173,8 @@ impl Gateway {
         let endpoint = Endpoint::find(&tenant.plan, rest)?;
         seen.resource = endpoint.resource().map(str::to_owned);
         endpoint.takes(&head.method)?;
-        let body = self.body(&head, &mut body, seen).await?;
+        let largest = endpoint.largest_body(self.state.limits());
+        let body = self.body(&head, &mut body, largest, seen).await?;
 
         let mut accents = if tenant.plan.accepts_accents() {
             Accents::accepted()
@@ -216,13 +213,13 @@ impl Gateway {
         &self,
         head: &http::request::Parts,
         body: &mut Body,
+        largest: usize,
         seen: &mut Seen,
     ) -> Result<Bytes, GatewayError> {
         let bytes = if call::has_body(&head.method) {
             head::json_body(&head.headers)?;
-            let limits = self.state.limits();
-            let deadline = Instant::now() + limits.body_time;
-            intake::read(body, limits, deadline, &mut seen.body_ended).await?
+            let deadline = Instant::now() + self.state.limits().body_time;
+            intake::read(body, largest, deadline, &mut seen.body_ended).await?
         } else {
             Bytes::new()
         };
@@ -231,7 +228,7 @@ impl Gateway {
                 .uri
                 .path_and_query()
                 .map_or("", |target| target.as_str());
-            tap.request(&seen.request_id, &head.method, target, &bytes);
+            tap.asked(&seen.request_id, &head.method, target, &bytes);
         }
         Ok(bytes)
     }

@@ -102,7 +102,7 @@ impl From<GatewayError> for Refusal {
                 detail,
             } => Self {
                 reason: error.to_string(),
-                ..directory(error, verb, resource.as_str(), detail)
+                ..directory(&error, verb, resource.as_str(), detail)
             },
             GatewayError::Interrupted(error) => Self {
                 reason: error.to_string(),
@@ -263,7 +263,7 @@ fn mapping(error: MappingError) -> Refusal {
 }
 
 fn directory(
-    error: DirectoryError,
+    error: &DirectoryError,
     verb: VerbKind,
     resource: &str,
     detail: Option<String>,
@@ -280,7 +280,7 @@ fn directory(
                 format!("the directory refused to {} this {resource}", say(verb))
             }),
         )
-        .with_type(scim_type),
+        .with_type(*scim_type),
         DirectoryError::NotFound => match verb {
             VerbKind::Create | VerbKind::List => Refusal::directory(
                 502,
@@ -303,7 +303,7 @@ fn directory(
             status,
             retry_after,
         } => {
-            let status = if status == 429 { 429 } else { 503 };
+            let status = if *status == 429 { 429 } else { 503 };
             Refusal::directory(status, "the directory is busy")
                 .later(retry_after.unwrap_or(RETRY_AFTER))
         }

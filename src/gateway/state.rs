@@ -24,6 +24,8 @@ pub struct Limits {
     pub bulk_time: Duration,
     /// How many operations a bulk request may have.
     pub bulk_operations: usize,
+    /// The largest body of a bulk request.
+    pub bulk_body: usize,
     /// How many requests may be under way at a time, in this process.
     pub in_flight: usize,
     /// How much of a list is held before its head is sent: up to here errors get their status.
@@ -73,6 +75,7 @@ impl Default for Limits {
             request_time: Duration::from_secs(30),
             bulk_time: Duration::from_secs(120),
             bulk_operations: 1_000,
+            bulk_body: 1024 * 1024,
             in_flight: 1_024,
             commit_point: 256 * 1024,
             max_results: 1_000,

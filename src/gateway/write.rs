@@ -27,8 +27,13 @@ pub(super) async fn tracked<T: Send + 'static>(
     let held = (context.state.begin_write(), context.admission.clone());
     let request_id = Arc::clone(&context.ask.request_id);
     let (tell, told) = oneshot::channel();
+    let metrics = Arc::clone(context.state.metrics());
     tokio::spawn(async move {
-        let outcome = caught(work).await.unwrap_or(Err(GatewayError::Panic));
+        let outcome = caught(work).await.unwrap_or_else(|| {
+            metrics.panicked();
+            tracing::error!(%request_id, "a write ran into a defect");
+            Err(GatewayError::Panic)
+        });
         let done = outcome.is_ok();
         if tell.send(outcome).is_err() {
             tracing::info!(%request_id, done, "a write ended after its request");
@@ -191,7 +196,7 @@ impl Guarded<'_> {
                 }
                 Encoded::Empty => return Ok(Written::nothing(view)),
             };
-            if look_again {
+            if !versions || before.guard == Guard::None {
                 self.may_go_unguarded(&operation)?;
                 if self.read().await?.resource != before.resource {
                     continue;

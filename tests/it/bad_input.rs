@@ -30,7 +30,11 @@ impl Door {
         let text = rule("/t/scim/v2", &directory.url(), "", RESOURCES);
         let world = World::start(&[("t", &text)]);
         let client = world.client("/t/scim/v2");
-        Self { world, client, directory }
+        Self {
+            world,
+            client,
+            directory,
+        }
     }
 
     #[track_caller]
@@ -40,7 +44,9 @@ impl Door {
 
     async fn post_text(&self, body: impl Into<bytes::Bytes>) -> crate::support::Answer {
         let headers = [("content-type", "application/scim+json")];
-        self.client.send(Method::POST, "/Users", &headers, body).await
+        self.client
+            .send(Method::POST, "/Users", &headers, body)
+            .await
     }
 }
 
@@ -63,7 +69,10 @@ async fn bodies_that_are_not_strict_json() {
         b"{\"$serde_json::private::Number\":\"1\"}",
         deep.as_bytes(),
     ] {
-        let detail = it.post_text(body.to_vec()).await.expect_error(400, Some("invalidSyntax"));
+        let detail = it
+            .post_text(body.to_vec())
+            .await
+            .expect_error(400, Some("invalidSyntax"));
         assert!(!detail.is_empty());
     }
     it.nothing_was_asked();
@@ -74,13 +83,30 @@ async fn bodies_that_are_too_large_or_of_another_type() {
     let it = Door::start().await;
     let large = format!("{{\"userName\":\"{}\"}}", "x".repeat(1 << 20));
     it.post_text(large).await.expect_error(413, None);
-    for media in ["text/plain", "application/xml", "application/x-www-form-urlencoded", "json"] {
+    for media in [
+        "text/plain",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "json",
+    ] {
         let headers = [("content-type", media)];
-        it.client.send(Method::POST, "/Users", &headers, "{}").await.expect_error(415, None);
+        it.client
+            .send(Method::POST, "/Users", &headers, "{}")
+            .await
+            .expect_error(415, None);
     }
-    it.client.send(Method::POST, "/Users", &[], "{}").await.expect_error(415, None);
-    let headers = [("content-type", "application/json"), ("content-encoding", "gzip")];
-    it.client.send(Method::POST, "/Users", &headers, "{}").await.expect_error(415, None);
+    it.client
+        .send(Method::POST, "/Users", &[], "{}")
+        .await
+        .expect_error(415, None);
+    let headers = [
+        ("content-type", "application/json"),
+        ("content-encoding", "gzip"),
+    ];
+    it.client
+        .send(Method::POST, "/Users", &headers, "{}")
+        .await
+        .expect_error(415, None);
     it.nothing_was_asked();
 }
 
@@ -109,7 +135,10 @@ async fn filters_and_paths_that_do_not_parse_or_translate() {
     }
     for path in ["emails[", "name..familyName", "1a", "userName eq"] {
         it.client
-            .patch("/Users/1", &json!([{"op": "replace", "path": path, "value": "x"}]))
+            .patch(
+                "/Users/1",
+                &json!([{"op": "replace", "path": path, "value": "x"}]),
+            )
             .await
             .expect_error(400, Some("invalidPath"));
     }
@@ -121,7 +150,11 @@ async fn unknown_places_and_wrong_methods() {
     let it = Door::start().await;
     it.client.get("/Things").await.expect_error(404, None);
     it.client.get("/users").await.expect_error(404, None);
-    it.client.at("/other/scim/v2").get("/Users").await.expect_error(404, None);
+    it.client
+        .at("/other/scim/v2")
+        .get("/Users")
+        .await
+        .expect_error(404, None);
     it.client.get("/Me").await.expect_error(501, None);
     for (method, path, allow) in [
         (Method::PUT, "/Users", "GET, POST"),
@@ -134,19 +167,32 @@ async fn unknown_places_and_wrong_methods() {
         (Method::GET, "/Users/.search", "POST"),
     ] {
         let answer = it.client.json(method.clone(), path, &json!({})).await;
-        assert_eq!(answer.headers.get("allow").map(|v| v.to_str().unwrap()), Some(allow), "{method} {path}");
+        assert_eq!(
+            answer.headers.get("allow").map(|v| v.to_str().unwrap()),
+            Some(allow),
+            "{method} {path}"
+        );
         answer.expect_error(405, None);
     }
-    it.client.get("/Schemas?filter=id%20pr").await.expect_error(403, None);
+    it.client
+        .get("/Schemas?filter=id%20pr")
+        .await
+        .expect_error(403, None);
     it.nothing_was_asked();
 }
 
 #[tokio::test]
 async fn paths_that_are_not_canonical() {
     let it = Door::start().await;
-    for path in
-        ["/Users/..%2fGroups", "/./Users", "//Users", "/Users/%00", "/Users/a;b", "/Users/%ff", "/Users/%5c"]
-    {
+    for path in [
+        "/Users/..%2fGroups",
+        "/./Users",
+        "//Users",
+        "/Users/%00",
+        "/Users/a;b",
+        "/Users/%ff",
+        "/Users/%5c",
+    ] {
         it.client.get(path).await.expect_error(400, None);
     }
     it.nothing_was_asked();
@@ -179,7 +225,10 @@ async fn attributes_that_cannot_be_taken() {
     assert!(detail.contains("userName"), "{detail}");
     let detail = it
         .client
-        .patch("/Users/1", &json!([{"op": "replace", "path": "id", "value": "2"}]))
+        .patch(
+            "/Users/1",
+            &json!([{"op": "replace", "path": "id", "value": "2"}]),
+        )
         .await
         .expect_error(400, Some("mutability"));
     assert!(detail.contains("id"), "{detail}");
@@ -189,11 +238,23 @@ async fn attributes_that_cannot_be_taken() {
 #[tokio::test]
 async fn a_value_that_the_mapping_cannot_produce_is_not_asked_for() {
     let it = Door::start().await;
-    let list = it.client.get("/Users?filter=active%20eq%20%22maybe%22").await.expect(200).json();
+    let list = it
+        .client
+        .get("/Users?filter=active%20eq%20%22maybe%22")
+        .await
+        .expect(200)
+        .json();
     assert_eq!(list["totalResults"], 0);
     it.nothing_was_asked();
-    it.client.get("/Users?filter=active%20eq%20false").await.expect(200);
-    assert!(it.directory.requests()[0].contains("status%20eq%20%22off%22"), "{:?}", it.directory.requests());
+    it.client
+        .get("/Users?filter=active%20eq%20false")
+        .await
+        .expect(200);
+    assert!(
+        it.directory.requests()[0].contains("status%20eq%20%22off%22"),
+        "{:?}",
+        it.directory.requests()
+    );
 }
 
 #[tokio::test]

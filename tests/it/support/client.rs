@@ -39,7 +39,9 @@ pub(crate) struct Answer {
 impl Client {
     pub(crate) fn new(address: SocketAddr, ca_pem: &[u8], base: &str, token: &str) -> Self {
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(ca_pem).unwrap()).unwrap();
+        roots
+            .add(CertificateDer::from_pem_slice(ca_pem).unwrap())
+            .unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -57,15 +59,24 @@ impl Client {
     }
 
     pub(crate) fn http2(&self) -> Self {
-        Self { http2: true, ..self.clone() }
+        Self {
+            http2: true,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn with_token(&self, token: &str) -> Self {
-        Self { authorization: format!("Bearer {token}"), ..self.clone() }
+        Self {
+            authorization: format!("Bearer {token}"),
+            ..self.clone()
+        }
     }
 
     pub(crate) fn at(&self, base: &str) -> Self {
-        Self { base: base.to_owned(), ..self.clone() }
+        Self {
+            base: base.to_owned(),
+            ..self.clone()
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -94,7 +105,8 @@ impl Client {
 
     pub(crate) async fn json(&self, method: Method, path: &str, body: &Value) -> Answer {
         let headers = [("content-type", "application/scim+json")];
-        self.send(method, path, &headers, body.to_string().into()).await
+        self.send(method, path, &headers, body.to_string().into())
+            .await
     }
 
     /// A TLS connection that offers these protocols.
@@ -103,7 +115,10 @@ impl Client {
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let stream = TcpStream::connect(self.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+        TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
+            .unwrap()
     }
 
     /// Sends a request as it is given; `path` follows the path of the Tenant URL.
@@ -133,18 +148,23 @@ impl Client {
         let io = TokioIo::new(stream);
         let response = if self.http2 {
             let (mut sender, connection) =
-                hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+                hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
+                    .await
+                    .unwrap();
             tokio::spawn(connection);
             sender.send_request(request).await.unwrap()
         } else {
-            let (mut sender, connection) =
-                hyper::client::conn::http1::handshake(io).await.unwrap();
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
             tokio::spawn(connection);
             sender.send_request(request).await.unwrap()
         };
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: head.status, headers: head.headers, body }
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
+        }
     }
 }
 
@@ -158,7 +178,12 @@ impl Answer {
     /// The status, with the body in the message when it is another.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
-        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
+        assert_eq!(
+            self.status.as_u16(),
+            status,
+            "{}",
+            String::from_utf8_lossy(&self.body)
+        );
         self
     }
 
@@ -168,9 +193,16 @@ impl Answer {
         let answer = self.expect(status);
         assert_eq!(answer.headers["content-type"], "application/scim+json");
         let body = answer.json();
-        assert_eq!(body["schemas"][0], "urn:ietf:params:scim:api:messages:2.0:Error");
+        assert_eq!(
+            body["schemas"][0],
+            "urn:ietf:params:scim:api:messages:2.0:Error"
+        );
         assert_eq!(body["status"], status.to_string());
-        assert_eq!(body.get("scimType").and_then(Value::as_str), scim_type, "{body}");
+        assert_eq!(
+            body.get("scimType").and_then(Value::as_str),
+            scim_type,
+            "{body}"
+        );
         body["detail"].as_str().unwrap_or_default().to_owned()
     }
 

@@ -55,9 +55,13 @@ impl Scripted {
 async fn answer(mut stream: TcpStream, acts: Arc<Vec<Act>>, seen: Arc<Mutex<Vec<String>>>) {
     let mut buffer = Vec::new();
     loop {
-        let Some(request) = read_request(&mut stream, &mut buffer).await else { return };
+        let Some(request) = read_request(&mut stream, &mut buffer).await else {
+            return;
+        };
         if request.contains("ServiceProviderConfig") {
-            let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
+            let _ = stream
+                .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+                .await;
             continue;
         }
         let act = {

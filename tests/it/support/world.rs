@@ -73,11 +73,18 @@ impl World {
         )
         .unwrap();
         let config = Config::load(&folder.join("postern.yaml")).unwrap_or_else(|found| {
-            panic!("{}", found.iter().map(|d| d.render(false)).collect::<String>())
+            panic!(
+                "{}",
+                found.iter().map(|d| d.render(false)).collect::<String>()
+            )
         });
-        let running = app::start(config, app::Extras::default())
-            .unwrap_or_else(|error| panic!("{error:?}"));
-        Self { running: Some(running), folder, ca }
+        let running =
+            app::start(config, app::Extras::default()).unwrap_or_else(|error| panic!("{error:?}"));
+        Self {
+            running: Some(running),
+            folder,
+            ca,
+        }
     }
 
     /// The administrator's client of the tenant at `base`.
@@ -94,7 +101,9 @@ impl World {
     }
 
     /// A TLS connection for what is written by hand.
-    pub(crate) async fn tls_stream(&self) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+    pub(crate) async fn tls_stream(
+        &self,
+    ) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
         self.client("").connect(&[b"http/1.1"]).await
     }
 }
@@ -108,7 +117,10 @@ impl Drop for World {
 
 /// The token of an account; its form is what `postern token new` makes.
 pub(crate) fn token(account: &str) -> String {
-    format!("postern_{account}_{}", "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJK")
+    format!(
+        "postern_{account}_{}",
+        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJK"
+    )
 }
 
 /// A sync rule for a directory at `url`: the path of the Tenant URL, and the lines below
@@ -122,16 +134,32 @@ pub(crate) fn rule(path: &str, url: &str, scim: &str, resources: &str) -> String
 fn access(accounts: &[Account<'_>]) -> String {
     let mut roles = String::from("roles:\n");
     let mut list = String::from("accounts:\n");
-    for Account { name, verbs, tenants, more } in accounts {
-        let hash: String =
-            Sha256::digest(token(name)).iter().map(|byte| format!("{byte:02x}")).collect();
+    for Account {
+        name,
+        verbs,
+        tenants,
+        more,
+    } in accounts
+    {
+        let hash: String = Sha256::digest(token(name))
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let comma = if more.is_empty() { "" } else { ", " };
-        writeln!(roles, "  {name}: {{allow: [{{resources: \"*\", verbs: [{verbs}]}}]}}").unwrap();
+        writeln!(
+            roles,
+            "  {name}: {{allow: [{{resources: \"*\", verbs: [{verbs}]}}]}}"
+        )
+        .unwrap();
         writeln!(
             list,
             "  - name: {name}\n    roles: [{name}]\n    tenants: {}\n    tokens:\n      \
              - {{id: {name}, sha256: \"{hash}\"{comma}{more}}}",
-            if tenants.starts_with('"') { (*tenants).to_owned() } else { format!("[{tenants}]") },
+            if tenants.starts_with('"') {
+                (*tenants).to_owned()
+            } else {
+                format!("[{tenants}]")
+            },
         )
         .unwrap();
     }
@@ -141,8 +169,10 @@ fn access(accounts: &[Account<'_>]) -> String {
 fn certificate(folder: &Path) -> Vec<u8> {
     let key = rcgen::KeyPair::generate().unwrap();
     let names = vec!["localhost".to_owned()];
-    let certificate =
-        rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+    let certificate = rcgen::CertificateParams::new(names)
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
     std::fs::write(folder.join("tls.crt"), certificate.pem()).unwrap();
     std::fs::write(folder.join("tls.key"), key.serialize_pem()).unwrap();
     certificate.pem().into_bytes()
