@@ -11,10 +11,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::admin::{Control, Probe};
+use crate::config::Live;
 use crate::config::file::{self, Config};
 use crate::config::load::load;
 use crate::config::read::read_bytes;
-use crate::config::Live;
 use crate::gateway::{self, Gateway, State, Tap};
 use crate::net::tls;
 use crate::server::{self, plain};
@@ -62,7 +62,7 @@ pub struct Running {
 /// See [`StartError`].
 pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     if !extras.quiet {
-        logging::start(&config.log);
+        logging::start(config.log.level, config.log.format);
     }
     let loaded = load(&config).map_err(StartError::Configuration)?;
     for warning in loaded.warnings.iter() {
@@ -79,11 +79,8 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     } else {
         AccessLog::to(std::io::stdout(), Arc::clone(&metrics))
     };
-    let gateway = Gateway::new(Arc::clone(&live), Arc::clone(&state), access);
-    let gateway = Arc::new(match extras.tap {
-        Some(tap) => gateway.tapped(tap),
-        None => gateway,
-    });
+    let gateway = Gateway::new(Arc::clone(&live), Arc::clone(&state), access, extras.tap);
+    let gateway = Arc::new(gateway);
 
     // One thread for everything that is not a request of a SCIM client.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -93,7 +90,10 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         .build()
         .context("cannot start the control thread")?;
     let server = server::start(
-        server::Listen { address: config.listen.public, workers: config.workers },
+        server::Listen {
+            address: config.listen.public,
+            workers: config.workers,
+        },
         &Arc::new(ArcSwap::from(certificate)),
         &gateway,
         door_limits(&config),
@@ -102,15 +102,21 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     let _inside = runtime.enter();
     let probe = Probe::new(Arc::clone(&live), Arc::clone(&state), Arc::clone(&metrics));
     let control = Control::new(Arc::clone(&live), Arc::clone(&state));
-    let probe = plain::start(&plain::Listen::Tcp(config.listen.probe), probe, small_limits())
-        .context("the probe listener does not open")?;
+    let probe = plain::start(
+        &plain::Listen::Tcp(config.listen.probe),
+        probe,
+        small_limits(),
+    )
+    .context("the probe listener does not open")?;
     let control = plain::start(&control_address(&config), control, small_limits())
         .context("the control listener does not open")?;
     let (probe_at, control_at) = (name(probe.at()), name(control.at()));
     info!(public = %server.address(), probe = probe_at, control = control_at, revision = &*revision, "serving");
     Ok(Running {
         public: server.address(),
-        probe: probe_at.parse().context("the probe listener has no address")?,
+        probe: probe_at
+            .parse()
+            .context("the probe listener has no address")?,
         control: control_at,
         config,
         state,
@@ -144,16 +150,28 @@ impl Running {
     /// Ends in good order: not ready any more, requests and writes under way finish, what is
     /// still there at the deadline is cut.
     pub fn stop(self) {
-        let Self { config, state, server, small_doors, runtime, .. } = self;
+        let Self {
+            config,
+            state,
+            server,
+            small_doors,
+            runtime,
+            ..
+        } = self;
         info!("draining");
-        state.begin_drain();
+        state.start_draining();
         let deadline = Instant::now() + config.timeouts.drain;
         runtime.block_on(async {
             let cut = server.drain(deadline).await;
-            let finished =
-                tokio::time::timeout_at(deadline.into(), state.writes_idle()).await.is_ok();
+            let finished = tokio::time::timeout_at(deadline.into(), state.writes_idle())
+                .await
+                .is_ok();
             if cut > 0 || !finished {
-                warn!(connections = cut, writes_finished = finished, "the deadline cut what was left");
+                warn!(
+                    connections = cut,
+                    writes_finished = finished,
+                    "the deadline cut what was left"
+                );
             }
         });
         server.stop();
@@ -170,7 +188,11 @@ fn certificate(config: &Config) -> anyhow::Result<Arc<rustls::ServerConfig>> {
     let chain = file(&config.certificate, "certificate")?;
     let key = file(&config.key, "private key")?;
     tls::server_config(&chain, &key).with_context(|| {
-        format!("{} and {} do not do", config.certificate.display(), config.key.display())
+        format!(
+            "{} and {} do not do",
+            config.certificate.display(),
+            config.key.display()
+        )
     })
 }
 
@@ -198,7 +220,10 @@ fn door_limits(config: &Config) -> server::Limits {
 }
 
 fn small_limits() -> server::Limits {
-    server::Limits { connections: 64, ..server::Limits::default() }
+    server::Limits {
+        connections: 64,
+        ..server::Limits::default()
+    }
 }
 
 fn control_address(config: &Config) -> plain::Listen {

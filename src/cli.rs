@@ -61,13 +61,19 @@ impl CliError {
     /// Wrong usage, or a configuration that cannot be used.
     #[must_use]
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), exit: 64 }
+        Self {
+            message: message.into(),
+            exit: 64,
+        }
     }
 
     /// Something failed.
     #[must_use]
     pub fn failed(message: impl Into<String>) -> Self {
-        Self { message: message.into(), exit: 1 }
+        Self {
+            message: message.into(),
+            exit: 1,
+        }
     }
 }
 
@@ -78,7 +84,11 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are no mistakes: clap prints them to standard output.
-            let exit = if error.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
+            let exit = if error.use_stderr() {
+                ExitCode::from(64)
+            } else {
+                ExitCode::SUCCESS
+            };
             return error.print().map_or(ExitCode::FAILURE, |()| exit);
         }
     };
@@ -102,14 +112,19 @@ pub fn main() -> ExitCode {
 /// A configuration that cannot be used, with every finding.
 fn unusable(found: &Diagnostics) -> CliError {
     let text = rendered(found);
-    CliError::usage(format!("{text}run `postern check` after mending the configuration"))
+    CliError::usage(format!(
+        "{text}run `postern check` after mending the configuration"
+    ))
 }
 
 /// Findings as a person reads them, in colour where that can be seen.
 #[must_use]
 pub fn rendered(found: &Diagnostics) -> String {
     let colour = std::io::stderr().is_terminal();
-    found.iter().map(|finding| finding.render(colour) + "\n").collect()
+    found
+        .iter()
+        .map(|finding| finding.render(colour) + "\n")
+        .collect()
 }
 
 fn start_failed(error: app::StartError) -> CliError {

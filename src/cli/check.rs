@@ -28,13 +28,22 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
                 print!("{}", report(&loaded.snapshot));
             }
             let warnings = loaded.warnings.iter().count();
-            eprintln!("no errors, {warnings} warning{}", if warnings == 1 { "" } else { "s" });
+            eprintln!(
+                "no errors, {warnings} warning{}",
+                if warnings == 1 { "" } else { "s" }
+            );
             Ok(())
         }
         Err(found) => {
-            let errors = found.iter().filter(|d| d.severity == Severity::Error).count();
+            let errors = found
+                .iter()
+                .filter(|d| d.severity == Severity::Error)
+                .count();
             let plural = if errors == 1 { "" } else { "s" };
-            Err(CliError::failed(format!("{}{errors} error{plural}", super::rendered(&found))))
+            Err(CliError::failed(format!(
+                "{}{errors} error{plural}",
+                super::rendered(&found)
+            )))
         }
     }
 }

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use self::reader::Reader;
 use super::read::read;
+use crate::telemetry::logging::Form;
 use crate::yaml::{self, Diagnostics, Source};
 
 /// All that is fixed while the process runs.
@@ -117,19 +118,7 @@ pub struct Log {
     /// `error`, `warn`, `info` (the default), `debug` or `trace`.
     pub level: &'static str,
     /// Its form.
-    pub format: LogFormat,
-}
-
-/// The form of the operational log.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text at a terminal, else JSON. The default.
-    #[default]
-    Auto,
-    /// One JSON object per line.
-    Json,
-    /// Lines to read.
-    Text,
+    pub format: Form,
 }
 
 impl Config {
@@ -198,7 +187,7 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             level: "info",
-            format: LogFormat::Auto,
+            format: Form::Auto,
         }
     }
 }
@@ -274,7 +263,7 @@ log: {level: trace, format: json}",
         .unwrap();
         insta::assert_debug_snapshot!(config);
         let text = parse("tls: {certificate: a, key: b}\nlog: {format: text}").unwrap();
-        assert_eq!(text.log.format, LogFormat::Text);
+        assert_eq!(text.log.format, Form::Text);
     }
 
     #[test]

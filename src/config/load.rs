@@ -81,13 +81,18 @@ impl Loader {
         let mut tenants = Vec::new();
         let mut paths: HashMap<Arc<str>, String> = HashMap::new();
         for path in self.rule_files(folder) {
-            let Some((tenant, source, name)) = self.tenant(&path) else { continue };
+            let Some((tenant, source, name)) = self.tenant(&path) else {
+                continue;
+            };
             match paths.get(&tenant.path) {
                 Some(other) => self.found.push(
                     Diagnostic::error(
                         &source,
                         START,
-                        format!("the path `{}` of the Tenant URL is taken by `{other}`", tenant.path),
+                        format!(
+                            "the path `{}` of the Tenant URL is taken by `{other}`",
+                            tenant.path
+                        ),
                     )
                     .help("requests are told apart by the path: give each tenant its own"),
                 ),
@@ -151,7 +156,11 @@ impl Loader {
             name: TenantName::from(rules.name.as_str()),
             url: Arc::clone(&rules.tenant_url.text),
             path: rules.tenant_url.path.as_str().into(),
-            hosts: rules.hosts.iter().map(|host| host.as_str().into()).collect(),
+            hosts: rules
+                .hosts
+                .iter()
+                .map(|host| host.as_str().into())
+                .collect(),
             plan: Arc::new(plan),
             directory: driver(pool, Arc::new(layout)),
             verify_without_etag: backend.verify_without_etag,
@@ -166,14 +175,23 @@ impl Loader {
         let auth = match &backend.login {
             Login::None => Some(Auth::None),
             Login::Bearer { file } => self.secret(source, folder, file).map(Auth::Bearer),
-            Login::Basic { user, password_file } => self
+            Login::Basic {
+                user,
+                password_file,
+            } => self
                 .secret(source, folder, password_file)
-                .map(|password| Auth::Basic { user: user.clone(), password }),
+                .map(|password| Auth::Basic {
+                    user: user.clone(),
+                    password,
+                }),
         };
         let identity = match (certificate?, key?) {
             (Some(certificate), Some(key)) => {
                 let key = String::from_utf8(key).unwrap_or_default();
-                Some(Identity { certificate, key: Secret::new(key) })
+                Some(Identity {
+                    certificate,
+                    key: Secret::new(key),
+                })
             }
             _ => None,
         };
@@ -197,7 +215,11 @@ impl Loader {
             },
             answer_limit: self.limit,
         };
-        let same = self.pools.iter().find(|pool| *pool.config() == config).cloned();
+        let same = self
+            .pools
+            .iter()
+            .find(|pool| *pool.config() == config)
+            .cloned();
         match Pool::open(config, same.as_ref()) {
             Ok(pool) => {
                 self.pools.push(Arc::clone(&pool));
@@ -213,7 +235,9 @@ impl Loader {
 
     fn secret(&mut self, source: &Source, folder: &Path, file: &str) -> Option<Secret> {
         let bytes = self.bytes(source, folder, file)?;
-        let secret = String::from_utf8(bytes).map(Secret::from_file_text).unwrap_or_else(|_| Secret::new(String::new()));
+        let secret = String::from_utf8(bytes)
+            .map(Secret::from_file_text)
+            .unwrap_or_else(|_| Secret::new(String::new()));
         if secret.is_empty() {
             let message = format!("the secret file `{file}` is empty or not text");
             self.found.push(Diagnostic::error(source, START, message));
@@ -223,8 +247,16 @@ impl Loader {
     }
 
     /// `Some(None)` where no file is named, `None` where it cannot be read.
-    #[expect(clippy::option_option, reason = "the two levels are told apart at once by `?`")]
-    fn optional(&mut self, source: &Source, folder: &Path, file: Option<&str>) -> Option<Option<Vec<u8>>> {
+    #[expect(
+        clippy::option_option,
+        reason = "the two levels are told apart at once by `?`"
+    )]
+    fn optional(
+        &mut self,
+        source: &Source,
+        folder: &Path,
+        file: Option<&str>,
+    ) -> Option<Option<Vec<u8>>> {
         match file {
             None => Some(None),
             Some(file) => self.bytes(source, folder, file).map(Some),
@@ -280,11 +312,16 @@ impl Loader {
 
 /// The place in a file where `text` stands, for findings about files that it names.
 fn span_of(source: &Source, text: &str) -> Span {
-    let Some((before, _)) = source.text.split_once(text) else { return START };
+    let Some((before, _)) = source.text.split_once(text) else {
+        return START;
+    };
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     Span {
         line: before.matches('\n').count() + 1,
-        column: before.get(line_start..).map_or(0, |part| part.chars().count()) + 1,
+        column: before
+            .get(line_start..)
+            .map_or(0, |part| part.chars().count())
+            + 1,
         offset: before.len(),
         len: text.len(),
     }
@@ -292,7 +329,17 @@ fn span_of(source: &Source, text: &str) -> Span {
 
 fn revision(hash: Sha256) -> Arc<str> {
     let digest = hash.finalize();
-    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+    digest
+        .iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>()
+        .into()
 }
 
-const START: Span = Span { line: 1, column: 1, offset: 0, len: 0 };
+const START: Span = Span {
+    line: 1,
+    column: 1,
+    offset: 0,
+    len: 0,
+};

@@ -117,8 +117,12 @@ fn certificate() -> anyhow::Result<Certificate> {
     let ca_key = rcgen::KeyPair::generate()?;
     let mut ca = rcgen::CertificateParams::new(Vec::<String>::new())?;
     ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
-    ca.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
-    ca.distinguished_name.push(rcgen::DnType::CommonName, "postern demo (throw-away)");
+    ca.key_usages = vec![
+        rcgen::KeyUsagePurpose::KeyCertSign,
+        rcgen::KeyUsagePurpose::CrlSign,
+    ];
+    ca.distinguished_name
+        .push(rcgen::DnType::CommonName, "postern demo (throw-away)");
     let ca_certificate = ca.self_signed(&ca_key)?;
     let issuer = rcgen::Issuer::new(ca, ca_key);
     let key = rcgen::KeyPair::generate()?;
@@ -127,7 +131,8 @@ fn certificate() -> anyhow::Result<Certificate> {
     leaf.use_authority_key_identifier_extension = true;
     leaf.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
     leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
-    leaf.distinguished_name.push(rcgen::DnType::CommonName, "localhost");
+    leaf.distinguished_name
+        .push(rcgen::DnType::CommonName, "localhost");
     let certificate = leaf.signed_by(&key, &issuer)?;
     Ok(Certificate {
         ca: ca_certificate.pem(),

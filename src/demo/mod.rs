@@ -13,7 +13,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use bytes::Bytes;
 use serde_json::json;
 
 use crate::app;
@@ -43,9 +42,14 @@ impl Demo {
     pub fn start(port: u16, show: Option<Arc<Show>>) -> anyhow::Result<Self> {
         // Bound now and joined by the workers later, so that the port is known before the rule,
         // which names it, is written, and stays ours in between.
-        let reserved = reserve(port)
-            .with_context(|| format!("port {port} cannot be used; try `--port 0` for a free one"))?;
-        let port = reserved.local_addr()?.as_socket().context("no address")?.port();
+        let reserved = reserve(port).with_context(|| {
+            format!("port {port} cannot be used; try `--port 0` for a free one")
+        })?;
+        let port = reserved
+            .local_addr()?
+            .as_socket()
+            .context("no address")?
+            .port();
         let directory_secret = folder::random_secret()?;
         let directory = DirectoryThread::start(directory_secret.clone(), show.clone())?;
         let directory_url = format!("http://{}", directory.address);
@@ -91,7 +95,12 @@ impl Demo {
     #[must_use]
     pub fn tour(&self) -> String {
         let ca = self.folder.ca_file().display().to_string();
-        let Self { tenant_url: url, token, directory_url, .. } = self;
+        let Self {
+            tenant_url: url,
+            token,
+            directory_url,
+            ..
+        } = self;
         let curl = format!("curl --cacert {ca} -H 'Authorization: Bearer {token}'");
         let user = r#"{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"grace","name":{"givenName":"Grace","familyName":"Sample"},"emails":[{"type":"work","value":"grace@example.com"}],"active":true}"#;
         format!(
@@ -142,24 +151,36 @@ struct DirectoryThread {
 
 impl DirectoryThread {
     fn start(secret: Secret, show: Option<Arc<Show>>) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let tap = show.map(|show| {
             Arc::new(move |seen: &directory::Seen<'_>| {
                 let Some(id) = seen.request_id else { return };
-                show.asked(Side::Directory, id, seen.method.as_str(), seen.target, seen.body);
+                show.asked(
+                    Side::Directory,
+                    id,
+                    seen.method.as_str(),
+                    seen.target,
+                    seen.body,
+                );
                 show.answered(Side::Directory, id, seen.status.as_u16(), seen.answer);
             }) as directory::Tap
         });
-        let (address, running) =
-            runtime.block_on(directory::Directory::start(secret, tap))?;
+        let (address, running) = runtime.block_on(directory::Directory::start(secret, tap))?;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        std::thread::Builder::new().name("demo-directory".into()).spawn(move || {
-            runtime.block_on(async {
-                let _ = stopped.await;
-                drop(running);
-            });
-        })?;
-        Ok(Self { address, stop: Some(stop) })
+        std::thread::Builder::new()
+            .name("demo-directory".into())
+            .spawn(move || {
+                runtime.block_on(async {
+                    let _ = stopped.await;
+                    drop(running);
+                });
+            })?;
+        Ok(Self {
+            address,
+            stop: Some(stop),
+        })
     }
 }
 
@@ -172,12 +193,14 @@ impl Drop for DirectoryThread {
 struct ClientSide(Arc<Show>);
 
 impl Tap for ClientSide {
-    fn request(&self, id: &str, method: &http::Method, path_and_query: &str, body: &Bytes) {
-        self.0.asked(Side::Client, id, method.as_str(), path_and_query, body);
+    fn asked(&self, request_id: &str, method: &http::Method, target: &str, body: &[u8]) {
+        self.0
+            .asked(Side::Client, request_id, method.as_str(), target, body);
     }
 
-    fn answer(&self, id: &str, status: http::StatusCode, body: &Bytes) {
-        self.0.answered(Side::Client, id, status.as_u16(), body);
+    fn answered(&self, request_id: &str, status: http::StatusCode, body: &[u8]) {
+        self.0
+            .answered(Side::Client, request_id, status.as_u16(), body);
     }
 }
 

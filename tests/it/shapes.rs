@@ -17,13 +17,20 @@ struct Legacy {
 impl Legacy {
     async fn start() -> Self {
         let secret = postern::net::Secret::new("s3cret".to_owned());
-        let (address, directory) =
-            postern::demo::directory::Directory::start(secret, None).await.unwrap();
-        let text =
-            postern::demo::rule("https://localhost/demo/scim/v2", &format!("http://{address}"));
+        let (address, directory) = postern::demo::directory::Directory::start(secret, None)
+            .await
+            .unwrap();
+        let text = postern::demo::rule(
+            "https://localhost/demo/scim/v2",
+            &format!("http://{address}"),
+        );
         let world = World::prepared(&[("legacy", &text)], &[("directory-token", "s3cret")]);
         let client = world.client("/demo/scim/v2");
-        Self { _world: world, client, _directory: directory }
+        Self {
+            _world: world,
+            client,
+            _directory: directory,
+        }
     }
 
     async fn user(&self, name: &str) -> String {
@@ -45,21 +52,37 @@ impl Legacy {
     }
 
     async fn members(&self, id: &str) -> Vec<String> {
-        let group = self.client.get(&format!("/Groups/{id}")).await.expect(200).json();
+        let group = self
+            .client
+            .get(&format!("/Groups/{id}"))
+            .await
+            .expect(200)
+            .json();
         let mut members: Vec<String> = group["members"]
             .as_array()
-            .map(|list| list.iter().map(|m| m["value"].as_str().unwrap().to_owned()).collect())
+            .map(|list| {
+                list.iter()
+                    .map(|m| m["value"].as_str().unwrap().to_owned())
+                    .collect()
+            })
             .unwrap_or_default();
         members.sort();
         members
     }
 
     async fn patch_user(&self, id: &str, operations: Value) -> Value {
-        self.client.patch(&format!("/Users/{id}"), &operations).await.expect(200).json()
+        self.client
+            .patch(&format!("/Users/{id}"), &operations)
+            .await
+            .expect(200)
+            .json()
     }
 
     async fn patch_group(&self, id: &str, operations: Value) {
-        let answer = self.client.patch(&format!("/Groups/{id}"), &operations).await;
+        let answer = self
+            .client
+            .patch(&format!("/Groups/{id}"), &operations)
+            .await;
         assert!(matches!(answer.status.as_u16(), 200 | 204), "{answer:?}");
     }
 }
@@ -74,11 +97,18 @@ async fn shape_1_and_2_operations_in_any_case_and_booleans_as_text() {
         ("replace", json!(false), false),
         ("Add", json!("true"), true),
     ] {
-        let user =
-            it.patch_user(&id, json!([{"op": operation, "path": "active", "value": value}])).await;
+        let user = it
+            .patch_user(
+                &id,
+                json!([{"op": operation, "path": "active", "value": value}]),
+            )
+            .await;
         assert_eq!(user["active"], expected);
     }
-    let found = it.client.get("/Users?filter=active%20eq%20%22True%22%20and%20userName%20eq%20%22shape-1%22").await;
+    let found = it
+        .client
+        .get("/Users?filter=active%20eq%20%22True%22%20and%20userName%20eq%20%22shape-1%22")
+        .await;
     assert_eq!(found.expect(200).json()["totalResults"], 1);
 }
 
@@ -110,7 +140,10 @@ async fn shape_3_values_without_a_path() {
             json!([{"op": "add", "value": {"name": {"givenName": "Nested"}, (ENTERPRISE): {"employeeNumber": "7"}}}]),
         )
         .await;
-    assert_eq!(user["name"], json!({"givenName": "Nested", "familyName": "Dotted"}));
+    assert_eq!(
+        user["name"],
+        json!({"givenName": "Nested", "familyName": "Dotted"})
+    );
     assert_eq!(user[ENTERPRISE]["employeeNumber"], "7");
     assert_eq!(user[ENTERPRISE]["department"], "Archive");
 }
@@ -118,20 +151,42 @@ async fn shape_3_values_without_a_path() {
 #[tokio::test]
 async fn shape_4_members_removed_one_by_one_by_filter_and_all() {
     let it = Legacy::start().await;
-    let (a, b, c) = (it.user("m-a").await, it.user("m-b").await, it.user("m-c").await);
+    let (a, b, c) = (
+        it.user("m-a").await,
+        it.user("m-b").await,
+        it.user("m-c").await,
+    );
     let group = it.group("shape-4", &[&a, &b, &c]).await;
-    it.patch_group(&group, json!([{"op": "Remove", "path": "members", "value": [{"value": a}]}]))
-        .await;
+    it.patch_group(
+        &group,
+        json!([{"op": "Remove", "path": "members", "value": [{"value": a}]}]),
+    )
+    .await;
     assert_eq!(it.members(&group).await, sorted([&b, &c]));
-    it.patch_group(&group, json!([{"op": "remove", "path": format!("members[value eq \"{b}\"]")}]))
-        .await;
+    it.patch_group(
+        &group,
+        json!([{"op": "remove", "path": format!("members[value eq \"{b}\"]")}]),
+    )
+    .await;
     assert_eq!(it.members(&group).await, [c.clone()]);
-    it.patch_group(&group, json!([{"op": "Add", "path": "members", "value": [{"value": a}, {"value": a}]}]))
-        .await;
-    assert_eq!(it.members(&group).await, sorted([&a, &c]), "the same member twice is kept once");
-    it.patch_group(&group, json!([{"op": "replace", "path": "members", "value": []}])).await;
+    it.patch_group(
+        &group,
+        json!([{"op": "Add", "path": "members", "value": [{"value": a}, {"value": a}]}]),
+    )
+    .await;
+    assert_eq!(
+        it.members(&group).await,
+        sorted([&a, &c]),
+        "the same member twice is kept once"
+    );
+    it.patch_group(
+        &group,
+        json!([{"op": "replace", "path": "members", "value": []}]),
+    )
+    .await;
     assert!(it.members(&group).await.is_empty());
-    it.patch_group(&group, json!([{"op": "remove", "path": "members"}])).await;
+    it.patch_group(&group, json!([{"op": "remove", "path": "members"}]))
+        .await;
     assert!(it.members(&group).await.is_empty());
 }
 
@@ -182,7 +237,9 @@ async fn shape_6_manager_in_every_form() {
 #[tokio::test]
 async fn shape_7_and_8_media_types_and_unknown_parameters() {
     let it = Legacy::start().await;
-    let body = |n: usize| json!({"userName": format!("shape-7-{n}"), "name": {"familyName": "X"}}).to_string();
+    let body = |n: usize| {
+        json!({"userName": format!("shape-7-{n}"), "name": {"familyName": "X"}}).to_string()
+    };
     for (n, media) in [
         "application/json",
         "application/scim+json",
@@ -193,15 +250,34 @@ async fn shape_7_and_8_media_types_and_unknown_parameters() {
     .enumerate()
     {
         let headers = [("content-type", media), ("accept", "*/*")];
-        it.client.send(http::Method::POST, "/Users?aadOptscim062020", &headers, body(n)).await.expect(201);
+        it.client
+            .send(
+                http::Method::POST,
+                "/Users?aadOptscim062020",
+                &headers,
+                body(n),
+            )
+            .await
+            .expect(201);
     }
-    let headers = [("content-type", "application/json"), ("accept", "application/json")];
+    let headers = [
+        ("content-type", "application/json"),
+        ("accept", "application/json"),
+    ];
     let id = it.user("shape-8").await;
     it.client
-        .send(http::Method::DELETE, &format!("/Users/{id}?aadOptscim062020=1"), &headers, "")
+        .send(
+            http::Method::DELETE,
+            &format!("/Users/{id}?aadOptscim062020=1"),
+            &headers,
+            "",
+        )
         .await
         .expect(204);
-    let found = it.client.get("/Users?aadOptscim062020&filter=userName%20eq%20%22shape-7-0%22&x=y").await;
+    let found = it
+        .client
+        .get("/Users?aadOptscim062020&filter=userName%20eq%20%22shape-7-0%22&x=y")
+        .await;
     assert_eq!(found.expect(200).json()["totalResults"], 1);
 }
 
@@ -218,52 +294,100 @@ async fn shape_9_to_12_queries_of_real_clients() {
         .await
         .expect(200);
     let group = it.group("Shape 10 group", &[&id]).await;
-    let without = it.client.get(&format!("/Groups/{group}?excludedAttributes=members")).await;
+    let without = it
+        .client
+        .get(&format!("/Groups/{group}?excludedAttributes=members"))
+        .await;
     assert!(without.expect(200).json().get("members").is_none());
     for (endpoint, filter, total) in [
         ("Users", format!("id eq \"{id}\""), 1),
         ("Users", "userName eq \"SHAPE-10\"".to_owned(), 1),
         ("Users", "externalId eq \"ext-10\"".to_owned(), 1),
-        ("Users", "emails[type eq \"work\"].value eq \"s10@example.com\"".to_owned(), 1),
-        ("Users", "emails[type eq \"work\" and value eq \"s10@example.com\"]".to_owned(), 1),
-        ("Users", format!("id eq \"{id}\" and manager eq \"nobody\""), 0),
-        ("Users", "userName eq \"0b3cf1a8-6f8e-4c0e-8f9a-2d9a54b3ed00\"".to_owned(), 0),
+        (
+            "Users",
+            "emails[type eq \"work\"].value eq \"s10@example.com\"".to_owned(),
+            1,
+        ),
+        (
+            "Users",
+            "emails[type eq \"work\" and value eq \"s10@example.com\"]".to_owned(),
+            1,
+        ),
+        (
+            "Users",
+            format!("id eq \"{id}\" and manager eq \"nobody\""),
+            0,
+        ),
+        (
+            "Users",
+            "userName eq \"0b3cf1a8-6f8e-4c0e-8f9a-2d9a54b3ed00\"".to_owned(),
+            0,
+        ),
         ("Groups", "displayName eq \"Shape 10 group\"".to_owned(), 1),
-        ("Groups", format!("id eq \"{group}\" and members eq \"{id}\""), 1),
-        ("Groups", format!("id eq \"{group}\" and members eq \"no-such\""), 0),
+        (
+            "Groups",
+            format!("id eq \"{group}\" and members eq \"{id}\""),
+            1,
+        ),
+        (
+            "Groups",
+            format!("id eq \"{group}\" and members eq \"no-such\""),
+            0,
+        ),
         ("Groups", format!("members[value eq \"{id}\"]"), 1),
     ] {
         let query = percent(&filter);
         let list = it
             .client
-            .get(&format!("/{endpoint}?excludedAttributes=members&filter={query}"))
+            .get(&format!(
+                "/{endpoint}?excludedAttributes=members&filter={query}"
+            ))
             .await
             .expect(200)
             .json();
         assert_eq!(list["totalResults"], total, "{filter}: {list}");
-        assert_eq!(list["schemas"][0], "urn:ietf:params:scim:api:messages:2.0:ListResponse");
+        assert_eq!(
+            list["schemas"][0],
+            "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+        );
     }
     for n in 0..7 {
         it.user(&format!("page-{n}")).await;
     }
-    let all = it.client.get("/Users?startIndex=1&count=100").await.expect(200).json();
+    let all = it
+        .client
+        .get("/Users?startIndex=1&count=100")
+        .await
+        .expect(200)
+        .json();
     let total = all["totalResults"].as_u64().unwrap();
     let mut walked = Vec::new();
     let mut start = 1;
     while start as u64 <= total {
-        let page =
-            it.client.get(&format!("/Users?startIndex={start}&count=3")).await.expect(200).json();
+        let page = it
+            .client
+            .get(&format!("/Users?startIndex={start}&count=3"))
+            .await
+            .expect(200)
+            .json();
         let ids = page["Resources"].as_array().unwrap();
         assert_eq!(page["itemsPerPage"], ids.len());
         walked.extend(ids.iter().map(|user| user["id"].clone()));
         start += 3;
     }
-    let expected: Vec<Value> =
-        all["Resources"].as_array().unwrap().iter().map(|user| user["id"].clone()).collect();
+    let expected: Vec<Value> = all["Resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|user| user["id"].clone())
+        .collect();
     assert_eq!(walked, expected);
     let none = it.client.get("/Users?count=0").await.expect(200).json();
     assert_eq!(none["totalResults"], total);
-    assert!(none.get("Resources").is_none_or(|r| r.as_array().unwrap().is_empty()));
+    assert!(
+        none.get("Resources")
+            .is_none_or(|r| r.as_array().unwrap().is_empty())
+    );
 }
 
 #[tokio::test]
@@ -290,10 +414,16 @@ async fn shape_13_and_14_a_create_with_everything_a_client_may_send() {
         .await
         .expect(201);
     let user = answer.json();
-    assert_eq!(answer.headers["location"], user["meta"]["location"].as_str().unwrap());
+    assert_eq!(
+        answer.headers["location"],
+        user["meta"]["location"].as_str().unwrap()
+    );
     assert_eq!(
         user["meta"]["location"],
-        format!("https://localhost/demo/scim/v2/Users/{}", user["id"].as_str().unwrap())
+        format!(
+            "https://localhost/demo/scim/v2/Users/{}",
+            user["id"].as_str().unwrap()
+        )
     );
     assert_ne!(user["id"], "chosen-by-the-client");
     assert!(user.get("password").is_none());
@@ -309,13 +439,28 @@ async fn shape_15_errors_are_scim_errors() {
     let it = Legacy::start().await;
     it.user("taken").await;
     let same = json!({"userName": "TAKEN", "name": {"familyName": "X"}});
-    it.client.post("/Users", &same).await.expect_error(409, Some("uniqueness"));
-    it.client.get("/Users?filter=userName%20eq").await.expect_error(400, Some("invalidFilter"));
-    it.client.get("/Users/no-such").await.expect_error(404, None);
-    it.client.delete("/Users/no-such").await.expect_error(404, None);
+    it.client
+        .post("/Users", &same)
+        .await
+        .expect_error(409, Some("uniqueness"));
+    it.client
+        .get("/Users?filter=userName%20eq")
+        .await
+        .expect_error(400, Some("invalidFilter"));
+    it.client
+        .get("/Users/no-such")
+        .await
+        .expect_error(404, None);
+    it.client
+        .delete("/Users/no-such")
+        .await
+        .expect_error(404, None);
     let id = it.user("free").await;
     it.client
-        .patch(&format!("/Users/{id}"), &json!([{"op": "replace", "path": "userName", "value": "taken"}]))
+        .patch(
+            &format!("/Users/{id}"),
+            &json!([{"op": "replace", "path": "userName", "value": "taken"}]),
+        )
         .await
         .expect_error(409, Some("uniqueness"));
 }
@@ -359,11 +504,17 @@ async fn shape_17_repeats_lead_to_the_same_end_state() {
     let group = it.group("repeat", &[]).await;
     for _ in 0..2 {
         let user = it
-            .patch_user(&id, json!([{"op": "Replace", "path": "active", "value": "False"}]))
+            .patch_user(
+                &id,
+                json!([{"op": "Replace", "path": "active", "value": "False"}]),
+            )
             .await;
         assert_eq!(user["active"], false);
-        it.patch_group(&group, json!([{"op": "Add", "path": "members", "value": [{"value": id}]}]))
-            .await;
+        it.patch_group(
+            &group,
+            json!([{"op": "Add", "path": "members", "value": [{"value": id}]}]),
+        )
+        .await;
         assert_eq!(it.members(&group).await, [id.clone()]);
     }
     for _ in 0..2 {
@@ -375,30 +526,61 @@ async fn shape_17_repeats_lead_to_the_same_end_state() {
         assert!(it.members(&group).await.is_empty());
     }
     it.client.delete(&format!("/Users/{id}")).await.expect(204);
-    it.client.delete(&format!("/Users/{id}")).await.expect_error(404, None);
+    it.client
+        .delete(&format!("/Users/{id}"))
+        .await
+        .expect_error(404, None);
 }
 
 #[tokio::test]
 async fn okta_gets_changes_and_puts_its_own_body() {
     let it = Legacy::start().await;
     let id = it.user("okta").await;
-    it.patch_user(&id, json!([{"op": "add", "path": "title", "value": "Clerk"}])).await;
-    let mut user = it.client.get(&format!("/Users/{id}")).await.expect(200).json();
+    it.patch_user(
+        &id,
+        json!([{"op": "add", "path": "title", "value": "Clerk"}]),
+    )
+    .await;
+    let mut user = it
+        .client
+        .get(&format!("/Users/{id}"))
+        .await
+        .expect(200)
+        .json();
     user["name"]["familyName"] = json!("Changed");
     user.as_object_mut().unwrap().remove("title");
-    let after = it.client.put(&format!("/Users/{id}"), &user).await.expect(200).json();
+    let after = it
+        .client
+        .put(&format!("/Users/{id}"), &user)
+        .await
+        .expect(200)
+        .json();
     assert_eq!(after["name"]["familyName"], "Changed");
-    assert!(after.get("title").is_none(), "what is mapped and absent is cleared");
-    let again = it.client.put(&format!("/Users/{id}"), &user).await.expect(200).json();
+    assert!(
+        after.get("title").is_none(),
+        "what is mapped and absent is cleared"
+    );
+    let again = it
+        .client
+        .put(&format!("/Users/{id}"), &user)
+        .await
+        .expect(200)
+        .json();
     assert_eq!(after, again);
-    it.patch_user(&id, json!([{"op": "replace", "value": {"active": false}}])).await;
+    it.patch_user(&id, json!([{"op": "replace", "value": {"active": false}}]))
+        .await;
     let group = it.group("okta group", &[]).await;
     it.patch_group(
         &group,
         json!([{"op": "replace", "value": {"id": group, "displayName": "okta renamed"}}]),
     )
     .await;
-    let renamed = it.client.get(&format!("/Groups/{group}")).await.expect(200).json();
+    let renamed = it
+        .client
+        .get(&format!("/Groups/{group}"))
+        .await
+        .expect(200)
+        .json();
     assert_eq!(renamed["displayName"], "okta renamed");
 }
 
