@@ -140,6 +140,9 @@ fn echo(asked: Arc<AtomicUsize>, go: Arc<Semaphore>) -> impl Handler {
                 let bytes = vec![b'x'; size.parse().unwrap()];
                 return Response::new(Body::Full(bytes.into()));
             }
+            if head.uri.path() == "/early" {
+                return Response::new(Body::Full("early".into()));
+            }
             if head.uri.path() == "/late" {
                 return Response::new(Body::Stream(Box::pin(Late(Some(Box::pin(async move {
                     go.acquire().await.unwrap().forget();
