@@ -68,8 +68,16 @@ impl PatchOp {
 }
 
 impl std::fmt::Debug for Change {
+    /// The operation and the attribute; neither the value nor what a filter compares with.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.op.as_str(), self.path)
+        f.write_str(self.op.as_str())?;
+        match (&self.path, self.path.attr()) {
+            (PatchPath::Attribute { filter, .. }, Some(attr)) => {
+                let chosen = if filter.is_some() { " (by filter)" } else { "" };
+                write!(f, " {attr}{chosen}")
+            }
+            (path, _) => write!(f, " {path}"),
+        }
     }
 }
 
