@@ -439,7 +439,11 @@ pub fn object(value: &mut Value) -> Option<&mut Map<String, Value>> {
 pub fn array(value: &mut Value) -> Option<&mut Vec<Value>> {
     if !value.is_array() {
         let old = std::mem::take(value);
-        *value = Value::Array(if is_absent(&old) { Vec::new() } else { vec![old] });
+        *value = Value::Array(if is_absent(&old) {
+            Vec::new()
+        } else {
+            vec![old]
+        });
     }
     value.as_array_mut()
 }

@@ -1,8 +1,8 @@
 //! What becomes of one value on its way: a chain of transforms, each a pair of functions with the
 //! filter that goes with them. One transform is one file.
 
-pub mod affix;
 pub mod absence;
+pub mod affix;
 pub mod number;
 pub mod shape;
 pub mod table;
@@ -155,11 +155,13 @@ fn ask(
 #[must_use]
 pub fn holds(known: &Value, op: CompareOp, value: &Value, case_exact: bool) -> bool {
     use std::cmp::Ordering::{Equal, Greater, Less};
-    let texts = || -> Option<(String, String)> {match (known, value) {
-        (Value::String(a), Value::String(b)) if case_exact => Some((a.clone(), b.clone())),
-        (Value::String(a), Value::String(b)) => Some((fold(a).collect(), fold(b).collect())),
-        _ => None,
-    }};
+    let texts = || -> Option<(String, String)> {
+        match (known, value) {
+            (Value::String(a), Value::String(b)) if case_exact => Some((a.clone(), b.clone())),
+            (Value::String(a), Value::String(b)) => Some((fold(a).collect(), fold(b).collect())),
+            _ => None,
+        }
+    };
     let order = || crate::scim::value::order(known, value, case_exact);
     match op {
         CompareOp::Eq => order() == Some(Equal),

@@ -161,9 +161,8 @@ impl Kind for Moved {
     }
 
     fn raw(&self) -> Option<Raw> {
-        let plain = self.chain.is_empty()
-            && self.target.element.is_none()
-            && self.scim.element.is_none();
+        let plain =
+            self.chain.is_empty() && self.target.element.is_none() && self.scim.element.is_none();
         plain.then_some(Raw::Move)
     }
 }

@@ -66,9 +66,7 @@ impl Values {
     /// The plain value of an element; a scalar is its own.
     fn plain(&self, element: &mut Value) -> Option<Value> {
         let value = match (&self.sub, element) {
-            (Some(sub), Value::Object(members)) => {
-                std::mem::take(find_mut(members, sub.as_str())?)
-            }
+            (Some(sub), Value::Object(members)) => std::mem::take(find_mut(members, sub.as_str())?),
             (_, value) => std::mem::take(value),
         };
         (!is_absent(&value)).then_some(value)
@@ -189,10 +187,9 @@ impl Kind for Values {
             }])
         };
         match delta {
-            Delta::Add(elements) => change(
-                PatchOp::Add,
-                Some(Value::Array(self.put_all(elements)?)),
-            ),
+            Delta::Add(elements) => {
+                change(PatchOp::Add, Some(Value::Array(self.put_all(elements)?)))
+            }
             Delta::Set(_, value) => {
                 let plain = self.put_all(owned(value))?;
                 if plain.is_empty() {

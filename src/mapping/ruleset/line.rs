@@ -25,8 +25,8 @@ pub(super) fn read(
     let scim = scim_node.and_then(|node| spot(source, node, schema, d));
     let target_node = table.optional("target");
     let target = target_node.and_then(|node| spot(source, node, &foreign(known)?, d));
-    let broken = (scim_node.is_some() && scim.is_none())
-        || (target_node.is_some() && target.is_none());
+    let broken =
+        (scim_node.is_some() && scim.is_none()) || (target_node.is_some() && target.is_none());
     let directions = [
         ("both", Direction::Both),
         ("read", Direction::Read),
@@ -73,9 +73,9 @@ pub(super) fn read(
         .unwrap_or_default();
     let unique = flag(source, &mut table, "unique", d).is_some_and(|(on, _)| on);
     let secret = flag(source, &mut table, "secret", d).is_some_and(|(on, _)| on);
-    let number = table.optional("as").and_then(|node| {
-        scalar::word(source, node, &[("number", node.span)], d)
-    });
+    let number = table
+        .optional("as")
+        .and_then(|node| scalar::word(source, node, &[("number", node.span)], d));
     table.finish(d);
     if broken || (join_node.is_some() && join.is_none()) {
         return None;
@@ -184,7 +184,11 @@ fn rows(
         rows.push((key.text.clone(), key.span, targets));
     }
     if rows.is_empty() {
-        d.push(Diagnostic::error(source, node.span, "the value table is empty"));
+        d.push(Diagnostic::error(
+            source,
+            node.span,
+            "the value table is empty",
+        ));
         return None;
     }
     Some(rows)

@@ -22,10 +22,11 @@ pub(super) fn types(
         let Some(rule) = one(source, key, node, own, d) else {
             continue;
         };
-        if let Some(other) = types
-            .iter()
-            .find(|t| t.schema.endpoint.eq_ignore_ascii_case(&rule.schema.endpoint))
-        {
+        if let Some(other) = types.iter().find(|t| {
+            t.schema
+                .endpoint
+                .eq_ignore_ascii_case(&rule.schema.endpoint)
+        }) {
             let message = format!(
                 "`{}` and `{}` have the same endpoint `{}`",
                 other.name, rule.name, rule.schema.endpoint
@@ -189,12 +190,7 @@ fn extensions(
     extensions
 }
 
-fn entry(
-    source: &Source,
-    node: Option<&Node>,
-    schema: &TypeSchema,
-    d: &mut Diagnostics,
-) -> Entry {
+fn entry(source: &Source, node: Option<&Node>, schema: &TypeSchema, d: &mut Diagnostics) -> Entry {
     let mut entry = Entry {
         path: schema.endpoint.to_string(),
         id: AttrName::known("id"),

@@ -62,7 +62,11 @@ pub(super) fn value(source: &Source, node: &Node, d: &mut Diagnostics) -> Option
 pub(super) fn text(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<String> {
     let text = node.string(source, d)?;
     if text.is_empty() {
-        d.push(Diagnostic::error(source, node.span, "this must not be empty"));
+        d.push(Diagnostic::error(
+            source,
+            node.span,
+            "this must not be empty",
+        ));
         return None;
     }
     Some(text.to_owned())

@@ -16,7 +16,10 @@ pub(super) fn tenant(source: &Source, node: &Node, d: &mut Diagnostics) -> Optio
         Err(problem) => return refuse(format!("`tenant_url` {problem}"), EXAMPLE),
     };
     if parts.scheme != "https" {
-        return refuse("`tenant_url` must begin with `https://`".to_owned(), EXAMPLE);
+        return refuse(
+            "`tenant_url` must begin with `https://`".to_owned(),
+            EXAMPLE,
+        );
     }
     if parts.path.is_empty() {
         let message = "`tenant_url` needs a path: tenants are told apart by it".to_owned();

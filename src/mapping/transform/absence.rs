@@ -49,7 +49,10 @@ impl Transform for Absence {
         if self.outside {
             Class::Lossless
         } else {
-            Class::Lossy(format!("the value {} is refused, it stands for none", self.value))
+            Class::Lossy(format!(
+                "the value {} is refused, it stands for none",
+                self.value
+            ))
         }
     }
 

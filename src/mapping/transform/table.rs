@@ -56,7 +56,11 @@ impl Table {
             .find(|row| row.read && row.targets.iter().any(|t| same(t, target)))
     }
 
-    fn known(&self, next: Next<'_>, wanted: impl Fn(&Row) -> bool) -> Result<Pushed, Untranslatable> {
+    fn known(
+        &self,
+        next: Next<'_>,
+        wanted: impl Fn(&Row) -> bool,
+    ) -> Result<Pushed, Untranslatable> {
         let mut parts = Vec::new();
         for row in self.rows.iter().filter(|row| row.read && wanted(row)) {
             for target in &row.targets {
