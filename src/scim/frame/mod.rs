@@ -121,17 +121,17 @@ impl Framer {
     ///
     /// # Errors
     /// The text is not JSON, or not a list. Elements are checked by [`super::json::check`] later.
-    pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), JsonError> {
+    pub fn push(&mut self, chunk: &Bytes, out: &mut Vec<Bytes>) -> Result<(), JsonError> {
         let mut rest = chunk.clone();
         while !rest.is_empty() {
             if let Err(problem) = self.step(&mut rest, out) {
                 let at = chunk.len() - rest.len();
                 self.state = State::Failed;
                 self.held = BytesMut::new();
-                return Err(self.place.error(&chunk, at, problem));
+                return Err(self.place.error(chunk, at, problem));
             }
         }
-        self.place.pass(&chunk);
+        self.place.pass(chunk);
         Ok(())
     }
 

@@ -17,7 +17,7 @@ fn frame(text: &[u8], sizes: &[usize], max: usize) -> Framed {
         let size = (*sizes.next().unwrap()).clamp(1, rest.len());
         let chunk = rest.split_to(size);
         framer
-            .push(chunk, &mut out)
+            .push(&chunk, &mut out)
             .map_err(|error| error.to_string())?;
     }
     let envelope = framer.finish().map_err(|error| error.to_string())?;
@@ -168,8 +168,8 @@ fn says_where() {
 fn stays_refused() {
     let mut framer = Framer::new(100);
     let mut out = Vec::new();
-    assert!(framer.push("[{},x".into(), &mut out).is_err());
-    assert!(framer.push(",{}]".into(), &mut out).is_err());
+    assert!(framer.push(&Bytes::from("[{},x"), &mut out).is_err());
+    assert!(framer.push(&Bytes::from(",{}]"), &mut out).is_err());
     assert_eq!(out.len(), 1);
     assert!(framer.finish().is_err());
 }

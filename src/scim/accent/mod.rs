@@ -1,9 +1,15 @@
 //! Client accents: what Entra ID and Okta say differently from the RFC, brought into its form in
 //! this one place and counted per kind. Nothing further in knows of vendors.
 
-use super::error::ScimError;
-use super::resource::Resource;
-use super::schema::TypeSchema;
+mod change;
+mod document;
+mod key;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub(super) use change::{changes, members};
+pub use document::document;
 
 /// The kinds of accent, one per deviation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,17 +122,4 @@ impl Accents {
     pub fn seen(&self) -> &[Accent] {
         &self.met
     }
-}
-
-/// Brings the document of a POST or PUT into the RFC's form.
-///
-/// # Errors
-/// `invalidSyntax` where one attribute is given twice, once under an accent.
-pub fn document(
-    resource: &mut Resource,
-    schema: &TypeSchema,
-    accents: &mut Accents,
-) -> Result<(), ScimError> {
-    let _ = (resource, schema, accents);
-    todo!()
 }
