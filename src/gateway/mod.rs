@@ -11,6 +11,7 @@ mod discovery;
 mod door;
 mod endpoint;
 mod error;
+mod guarded;
 mod head;
 mod intake;
 mod listing;
@@ -21,6 +22,7 @@ mod respond;
 mod run;
 mod state;
 mod write;
+
 
 pub use error::{BulkReference, GatewayError};
 pub use run::{Prepared, prepare};
