@@ -34,7 +34,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::{Live, Tenant};
 use crate::directory::Ask;
@@ -275,7 +275,12 @@ impl Gateway {
             admission: &context.admission,
         };
         let reply = run::run(context, operation).await?;
-        respond::success(reply, manner).await
+        // A list is collected up to its commit point: that is still before the head.
+        let limit = Instant::from_std(context.ask.deadline) + GRACE;
+        match timeout_at(limit, respond::success(reply, manner)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(GatewayError::Deadline(false)),
+        }
     }
 
     fn time_for(&self, call: &Call) -> Duration {
