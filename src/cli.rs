@@ -5,10 +5,14 @@ mod demo;
 mod serve;
 pub mod token;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::app;
+use crate::yaml::Diagnostics;
 
 /// Lets modern identity providers provision people into old directories, safely.
 #[derive(Debug, Parser)]
@@ -57,13 +61,19 @@ impl CliError {
     /// Wrong usage, or a configuration that cannot be used.
     #[must_use]
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), exit: 64 }
+        Self {
+            message: message.into(),
+            exit: 64,
+        }
     }
 
     /// Something failed.
     #[must_use]
     pub fn failed(message: impl Into<String>) -> Self {
-        Self { message: message.into(), exit: 1 }
+        Self {
+            message: message.into(),
+            exit: 1,
+        }
     }
 }
 
@@ -74,7 +84,11 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are no mistakes: clap prints them to standard output.
-            let exit = if error.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
+            let exit = if error.use_stderr() {
+                ExitCode::from(64)
+            } else {
+                ExitCode::SUCCESS
+            };
             return error.print().map_or(ExitCode::FAILURE, |()| exit);
         }
     };
@@ -92,5 +106,30 @@ pub fn main() -> ExitCode {
             }
             ExitCode::from(error.exit)
         }
+    }
+}
+
+/// A configuration that cannot be used, with every finding.
+fn unusable(found: &Diagnostics) -> CliError {
+    let text = rendered(found);
+    CliError::usage(format!(
+        "{text}run `postern check` after mending the configuration"
+    ))
+}
+
+/// Findings as a person reads them, in colour where that can be seen.
+#[must_use]
+pub fn rendered(found: &Diagnostics) -> String {
+    let colour = std::io::stderr().is_terminal();
+    found
+        .iter()
+        .map(|finding| finding.render(colour) + "\n")
+        .collect()
+}
+
+fn start_failed(error: app::StartError) -> CliError {
+    match error {
+        app::StartError::Configuration(found) => unusable(&found),
+        app::StartError::Failed(error) => CliError::failed(format!("error: {error:#}")),
     }
 }

@@ -48,7 +48,7 @@ pub fn load(source: &Source) -> Result<Authenticator, Diagnostics> {
     };
     let accounts = reader.file(&node);
     if reader.found.has_errors() {
-        return Err(reader.found);
+        return Err(reader.found.in_order());
     }
     Ok(Authenticator::new(accounts, reader.mentions))
 }
@@ -388,18 +388,15 @@ pub(crate) mod tests {
 
     /// The access file that a text is.
     pub(crate) fn authenticator(text: &str) -> Authenticator {
-        load(&Source::new("access.yaml", text)).unwrap_or_else(|found| {
-            let all: Vec<String> = found.iter().map(|d| d.render(false)).collect();
-            panic!("{}", all.join("\n"))
-        })
+        load(&Source::new("access.yaml", text))
+            .unwrap_or_else(|found| panic!("{}", found.render(false)))
     }
 
     fn findings(text: &str) -> String {
         let found = load(&Source::new("access.yaml", text))
             .err()
             .unwrap_or_default();
-        let all: Vec<String> = found.iter().map(|d| d.render(false)).collect();
-        all.join("\n\n")
+        found.render(false)
     }
 
     const HASH: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";

@@ -117,15 +117,6 @@ impl Permitted {
     pub fn into_parts(self) -> (Operation<Client>, Scope) {
         (self.operation, self.scope)
     }
-
-    /// A permit out of thin air, for tests of what stands above.
-    #[cfg(test)]
-    pub(crate) fn for_test(operation: Operation<Client>) -> Self {
-        Self {
-            operation,
-            scope: Scope::whole(),
-        }
-    }
 }
 
 impl Scope {

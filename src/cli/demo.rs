@@ -20,13 +20,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
     let stdout = std::io::stdout();
     let show = (!arguments.json)
         .then(|| Arc::new(Show::new(Box::new(std::io::stdout()), stdout.is_terminal())));
-    let demo = Demo::start(arguments.port, show).map_err(|error| {
-        CliError::failed(format!("error: the demo cannot start: {error:#}"))
-    })?;
+    let demo = Demo::start(arguments.port, show)
+        .map_err(|error| CliError::failed(format!("error: the demo cannot start: {error:#}")))?;
     if arguments.json {
         println!("{}", demo.as_json());
     } else {
         print!("{}", demo.tour());
     }
-    demo.run_until_stopped().map_err(|error| CliError::failed(format!("error: {error:#}")))
+    demo.run_until_stopped()
+        .map_err(|error| CliError::failed(format!("error: {error:#}")))
 }

@@ -27,5 +27,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
             })
         );
     }
-    running.run_until_stopped().map_err(|error| CliError::failed(format!("error: {error:#}")))
+    running
+        .run_until_stopped()
+        .map_err(|error| CliError::failed(format!("error: {error:#}")))
 }

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use self::reader::Reader;
 use super::read::read;
+use crate::telemetry::logging::Form;
 use crate::yaml::{self, Diagnostics, Source};
 
 /// All that is fixed while the process runs.
@@ -117,19 +118,7 @@ pub struct Log {
     /// `error`, `warn`, `info` (the default), `debug` or `trace`.
     pub level: &'static str,
     /// Its form.
-    pub format: LogFormat,
-}
-
-/// The form of the operational log.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text at a terminal, else JSON. The default.
-    #[default]
-    Auto,
-    /// One JSON object per line.
-    Json,
-    /// Lines to read.
-    Text,
+    pub format: Form,
 }
 
 impl Config {
@@ -198,7 +187,7 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             level: "info",
-            format: LogFormat::Auto,
+            format: Form::Auto,
         }
     }
 }
@@ -226,8 +215,7 @@ mod tests {
 
     fn findings(text: &str) -> String {
         let found = parse(text).err().unwrap_or_default();
-        let all: Vec<String> = found.iter().map(|d| d.render(false)).collect();
-        all.join("\n\n")
+        found.render(false)
     }
 
     #[test]
@@ -275,7 +263,7 @@ log: {level: trace, format: json}",
         .unwrap();
         insta::assert_debug_snapshot!(config);
         let text = parse("tls: {certificate: a, key: b}\nlog: {format: text}").unwrap();
-        assert_eq!(text.log.format, LogFormat::Text);
+        assert_eq!(text.log.format, Form::Text);
     }
 
     #[test]
@@ -338,7 +326,6 @@ limits: {answer: 1MiB}";
     #[test]
     fn a_missing_file_says_what_to_do() {
         let found = Config::load(Path::new("/nonexistent/postern.yaml")).unwrap_err();
-        let all: Vec<String> = found.iter().map(|d| d.render(false)).collect();
-        insta::assert_snapshot!(all.join("\n"));
+        insta::assert_snapshot!(found.render(false));
     }
 }

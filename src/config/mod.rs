@@ -1,6 +1,7 @@
 //! From files to a running snapshot.
 
 pub mod file;
+pub mod load;
 pub mod measure;
 pub mod read;
 pub mod snapshot;

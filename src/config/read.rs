@@ -49,6 +49,21 @@ pub fn read(path: &Path, missing: &str) -> Result<Source, Diagnostics> {
     }
 }
 
+/// Reads a file that is not YAML whole: a certificate, a key, a secret.
+///
+/// # Errors
+/// It is missing, unreadable, or larger than [`MAX_FILE`].
+pub fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    let bytes = bounded(path)?;
+    if bytes.len() > MAX_FILE {
+        return Err(std::io::Error::new(
+            ErrorKind::FileTooLarge,
+            format!("it has more than {MAX_FILE} bytes"),
+        ));
+    }
+    Ok(bytes)
+}
+
 /// At most one byte more than is allowed: enough to see that it is too much.
 fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();

@@ -63,16 +63,20 @@ impl Directory {
     /// # Errors
     /// There is no port to be had.
     pub async fn start(secret: Secret, tap: Option<Tap>) -> std::io::Result<(SocketAddr, Running)> {
-        let service = Service::seeded().ok_or(std::io::ErrorKind::Other)?;
-        let directory = Self(Arc::new(Inner {
-            secret,
-            tap,
-            service: Mutex::new(service),
-        }));
+        let directory = Self::new(secret, tap)?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(directory.accept(listener));
         Ok((address, Running(task.abort_handle())))
+    }
+
+    fn new(secret: Secret, tap: Option<Tap>) -> std::io::Result<Self> {
+        let service = Service::seeded().ok_or(std::io::ErrorKind::Other)?;
+        Ok(Self(Arc::new(Inner {
+            secret,
+            tap,
+            service: Mutex::new(service),
+        })))
     }
 
     async fn accept(self, listener: TcpListener) {
@@ -208,3 +212,18 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const IDLE: Duration = Duration::from_secs(75);
 const MAX_CONNECTIONS: usize = 256;
 const MAX_BODY: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_is_refused_unread() {
+        let directory = Directory::new(Secret::new("s".to_owned()), None).unwrap();
+        for (size, status) in [(MAX_BODY, 400), (MAX_BODY + 1, 413)] {
+            let request = Request::post("/people").header(AUTHORIZATION, "Bearer s");
+            let request = request.body(Body::Full(vec![b'x'; size].into())).unwrap();
+            assert_eq!(directory.handle(request).await.status(), status);
+        }
+    }
+}

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::auth::token;
-use crate::net::secret::Secret;
+use crate::auth::token::{self, KeyId};
+use crate::net::secret::{self, Secret};
 
 /// The folder; it is removed when this is dropped.
 pub(super) struct Folder(PathBuf);
@@ -26,8 +26,7 @@ pub(super) struct Contents<'a> {
 
 impl Folder {
     pub(super) fn create(contents: &Contents<'_>) -> anyhow::Result<Self> {
-        let unique = token::random_text()?;
-        let name: String = unique.chars().take(12).collect();
+        let name = KeyId::random(&mut secret::random).context(NO_RANDOMNESS)?;
         let path = std::env::temp_dir().join(format!("postern-demo-{name}"));
         fs::DirBuilder::new()
             .mode(0o700)
@@ -98,6 +97,14 @@ impl Drop for Folder {
     }
 }
 
+/// What the directory wants to see: as random as a token, and of no use anywhere else.
+pub(super) fn random_secret() -> anyhow::Result<Secret> {
+    let id = KeyId::random(&mut secret::random).context(NO_RANDOMNESS)?;
+    token::generate(&id, &mut secret::random).context(NO_RANDOMNESS)
+}
+
+const NO_RANDOMNESS: &str = "the system gives no randomness";
+
 struct Certificate {
     ca: String,
     chain: String,
@@ -110,8 +117,12 @@ fn certificate() -> anyhow::Result<Certificate> {
     let ca_key = rcgen::KeyPair::generate()?;
     let mut ca = rcgen::CertificateParams::new(Vec::<String>::new())?;
     ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
-    ca.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
-    ca.distinguished_name.push(rcgen::DnType::CommonName, "postern demo (throw-away)");
+    ca.key_usages = vec![
+        rcgen::KeyUsagePurpose::KeyCertSign,
+        rcgen::KeyUsagePurpose::CrlSign,
+    ];
+    ca.distinguished_name
+        .push(rcgen::DnType::CommonName, "postern demo (throw-away)");
     let ca_certificate = ca.self_signed(&ca_key)?;
     let issuer = rcgen::Issuer::new(ca, ca_key);
     let key = rcgen::KeyPair::generate()?;
@@ -120,7 +131,8 @@ fn certificate() -> anyhow::Result<Certificate> {
     leaf.use_authority_key_identifier_extension = true;
     leaf.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
     leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
-    leaf.distinguished_name.push(rcgen::DnType::CommonName, "localhost");
+    leaf.distinguished_name
+        .push(rcgen::DnType::CommonName, "localhost");
     let certificate = leaf.signed_by(&key, &issuer)?;
     Ok(Certificate {
         ca: ca_certificate.pem(),

@@ -16,10 +16,10 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use crate::app;
-use crate::auth::token;
+use crate::auth::token::{self, TokenHash};
 use crate::config::file::Config;
 use crate::gateway::Tap;
-use crate::net::secret::Secret;
+use crate::net::secret::{self, Secret};
 
 use folder::Folder;
 use show::{Show, Side};
@@ -42,19 +42,24 @@ impl Demo {
     pub fn start(port: u16, show: Option<Arc<Show>>) -> anyhow::Result<Self> {
         // Bound now and joined by the workers later, so that the port is known before the rule,
         // which names it, is written, and stays ours in between.
-        let reserved = reserve(port)
-            .with_context(|| format!("port {port} cannot be used; try `--port 0` for a free one"))?;
-        let port = reserved.local_addr()?.as_socket().context("no address")?.port();
-        let random = token::random_text()?;
-        let directory_secret = Secret::from(random);
+        let reserved = reserve(port).with_context(|| {
+            format!("port {port} cannot be used; try `--port 0` for a free one")
+        })?;
+        let port = reserved
+            .local_addr()?
+            .as_socket()
+            .context("no address")?
+            .port();
+        let directory_secret = folder::random_secret()?;
         let directory = DirectoryThread::start(directory_secret.clone(), show.clone())?;
         let directory_url = format!("http://{}", directory.address);
         let tenant_url = format!("https://localhost:{port}/demo/scim/v2");
-        let made = token::generate("demo")?;
+        let token = token::generate(&"demo".parse()?, &mut secret::random)
+            .context("the system gives no randomness")?;
         let folder = Folder::create(&folder::Contents {
             port,
             rule: &rule(&tenant_url, &directory_url),
-            token_sha256: &made.sha256,
+            token_sha256: &TokenHash::of(token.expose()).to_string(),
             directory_secret: &directory_secret,
         })?;
         let config = Config::load(&folder.path().join("postern.yaml"))
@@ -65,7 +70,7 @@ impl Demo {
         Ok(Self {
             running,
             folder,
-            token: made.text.expose().to_owned(),
+            token: token.expose().to_owned(),
             tenant_url,
             directory_url,
             _directory: directory,
@@ -90,7 +95,12 @@ impl Demo {
     #[must_use]
     pub fn tour(&self) -> String {
         let ca = self.folder.ca_file().display().to_string();
-        let Self { tenant_url: url, token, directory_url, .. } = self;
+        let Self {
+            tenant_url: url,
+            token,
+            directory_url,
+            ..
+        } = self;
         let curl = format!("curl --cacert {ca} -H 'Authorization: Bearer {token}'");
         let user = r#"{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"grace","name":{"givenName":"Grace","familyName":"Sample"},"emails":[{"type":"work","value":"grace@example.com"}],"active":true}"#;
         format!(
@@ -141,24 +151,36 @@ struct DirectoryThread {
 
 impl DirectoryThread {
     fn start(secret: Secret, show: Option<Arc<Show>>) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let tap = show.map(|show| {
             Arc::new(move |seen: &directory::Seen<'_>| {
                 let Some(id) = seen.request_id else { return };
-                show.asked(Side::Directory, id, seen.method.as_str(), seen.target, seen.body);
+                show.asked(
+                    Side::Directory,
+                    id,
+                    seen.method.as_str(),
+                    seen.target,
+                    seen.body,
+                );
                 show.answered(Side::Directory, id, seen.status.as_u16(), seen.answer);
             }) as directory::Tap
         });
-        let (address, running) =
-            runtime.block_on(directory::Directory::start(secret, tap))?;
+        let (address, running) = runtime.block_on(directory::Directory::start(secret, tap))?;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        std::thread::Builder::new().name("demo-directory".into()).spawn(move || {
-            runtime.block_on(async {
-                let _ = stopped.await;
-                drop(running);
-            });
-        })?;
-        Ok(Self { address, stop: Some(stop) })
+        std::thread::Builder::new()
+            .name("demo-directory".into())
+            .spawn(move || {
+                runtime.block_on(async {
+                    let _ = stopped.await;
+                    drop(running);
+                });
+            })?;
+        Ok(Self {
+            address,
+            stop: Some(stop),
+        })
     }
 }
 
@@ -172,11 +194,13 @@ struct ClientSide(Arc<Show>);
 
 impl Tap for ClientSide {
     fn asked(&self, request_id: &str, method: &http::Method, target: &str, body: &[u8]) {
-        self.0.asked(Side::Client, request_id, method.as_str(), target, body);
+        self.0
+            .asked(Side::Client, request_id, method.as_str(), target, body);
     }
 
     fn answered(&self, request_id: &str, status: http::StatusCode, body: &[u8]) {
-        self.0.answered(Side::Client, request_id, status.as_u16(), body);
+        self.0
+            .answered(Side::Client, request_id, status.as_u16(), body);
     }
 }
 
@@ -189,3 +213,6 @@ fn reserve(port: u16) -> std::io::Result<socket2::Socket> {
 }
 
 const SHIPPED_RULE: &str = include_str!("../../rules/legacy-people.yaml");
+
+#[cfg(test)]
+mod tests;

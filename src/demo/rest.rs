@@ -72,10 +72,7 @@ impl Service {
             (_, _, Some(_)) => Err(nowhere()),
             (&Method::GET, None, None) => self.list(table, asked.query),
             (&Method::POST, None, None) => {
-                let record = self
-                    .store
-                    .create(table, &read(asked.body)?)
-                    .map_err(refusal)?;
+                let record = self.store.create(table, &read(asked.body)?)?;
                 Ok(Answered {
                     status: StatusCode::CREATED,
                     ..Answered::record(record)
@@ -93,7 +90,7 @@ impl Service {
         id: &str,
         asked: &Asked<'_>,
     ) -> Result<Answered, Answered> {
-        let no: u64 = id.parse().map_err(|_| refusal(StoreError::Missing))?;
+        let no: u64 = id.parse().map_err(|_| StoreError::Missing)?;
         let guard = |record: &Record| {
             asked
                 .if_match
@@ -101,7 +98,7 @@ impl Service {
         };
         match *method {
             Method::GET => {
-                let record = self.store.read(table, no).map_err(refusal)?;
+                let record = self.store.read(table, no)?;
                 if asked
                     .if_none_match
                     .is_some_and(|tags| names(tags, record.version))
@@ -122,14 +119,11 @@ impl Service {
             }
             Method::PUT => {
                 let body = read(asked.body)?;
-                let record = self
-                    .store
-                    .replace(table, no, &body, guard)
-                    .map_err(refusal)?;
+                let record = self.store.replace(table, no, &body, guard)?;
                 Ok(Answered::record(record))
             }
             Method::DELETE => {
-                self.store.delete(table, no, guard).map_err(refusal)?;
+                self.store.delete(table, no, guard)?;
                 Ok(Answered {
                     status: StatusCode::NO_CONTENT,
                     version: None,
@@ -201,6 +195,19 @@ impl Answered {
             version: Some(record.version),
             ..Self::ok(Value::from(record.fields.clone()))
         }
+    }
+}
+
+impl From<StoreError> for Answered {
+    fn from(error: StoreError) -> Self {
+        let status = match error {
+            StoreError::Field(_) => StatusCode::BAD_REQUEST,
+            StoreError::Taken { .. } => StatusCode::CONFLICT,
+            StoreError::Missing => StatusCode::NOT_FOUND,
+            StoreError::Changed => StatusCode::PRECONDITION_FAILED,
+            StoreError::Full => StatusCode::INSUFFICIENT_STORAGE,
+        };
+        failure(status, error.to_string())
     }
 }
 
@@ -279,17 +286,6 @@ pub(super) fn tag(version: u64) -> String {
 
 fn read(body: &[u8]) -> Result<Value, Answered> {
     strict::parse(body).map_err(|_| failure(StatusCode::BAD_REQUEST, "not JSON"))
-}
-
-fn refusal(error: StoreError) -> Answered {
-    let status = match error {
-        StoreError::Field(_) => StatusCode::BAD_REQUEST,
-        StoreError::Taken { .. } => StatusCode::CONFLICT,
-        StoreError::Missing => StatusCode::NOT_FOUND,
-        StoreError::Changed => StatusCode::PRECONDITION_FAILED,
-        StoreError::Full => StatusCode::INSUFFICIENT_STORAGE,
-    };
-    failure(status, error.to_string())
 }
 
 fn wrong_method() -> Answered {

@@ -40,7 +40,13 @@ impl Show {
     /// Prints to `out`, with colours where they can be seen.
     #[must_use]
     pub fn new(out: Box<dyn Write + Send>, colour: bool) -> Self {
-        Self { colour, state: Mutex::new(State { out, pending: VecDeque::new() }) }
+        Self {
+            colour,
+            state: Mutex::new(State {
+                out,
+                pending: VecDeque::new(),
+            }),
+        }
     }
 
     /// One side asks another.
@@ -58,14 +64,22 @@ impl Show {
             {
                 let text = self.render(&steps);
                 // A terminal that has gone away is no reason to stop serving.
-                let _ = state.out.write_all(text.as_bytes()).and_then(|()| state.out.flush());
+                let _ = state
+                    .out
+                    .write_all(text.as_bytes())
+                    .and_then(|()| state.out.flush());
             }
         }
     }
 
     fn note(&self, side: Side, id: &str, title: String, inbound: bool, body: &[u8]) {
         let body = (!body.is_empty()).then(|| body.to_vec());
-        let step = Step { title, inbound, ours: side == Side::Client, body };
+        let step = Step {
+            title,
+            inbound,
+            ours: side == Side::Client,
+            body,
+        };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, steps)) = state.pending.iter_mut().find(|(key, _)| key == id) {
             if steps.len() < MAX_STEPS {
@@ -90,7 +104,11 @@ impl Show {
             };
             let indent = if step.ours { "" } else { "    " };
             let _ = if self.colour {
-                writeln!(text, "{indent}\x1b[1;{colour}m{who}\x1b[0m \x1b[1m{}\x1b[0m", step.title)
+                writeln!(
+                    text,
+                    "{indent}\x1b[1;{colour}m{who}\x1b[0m \x1b[1m{}\x1b[0m",
+                    step.title
+                )
             } else {
                 writeln!(text, "{indent}{who} {}", step.title)
             };
@@ -125,10 +143,9 @@ fn readable(body: &[u8]) -> Vec<String> {
 pub fn hide_secrets(value: &mut Value) {
     match value {
         Value::Object(map) => {
-            let path_is_secret =
-                map.iter().any(|(key, value)| {
-                    key.eq_ignore_ascii_case("path") && value.as_str().is_some_and(is_secret)
-                });
+            let path_is_secret = map.iter().any(|(key, value)| {
+                key.eq_ignore_ascii_case("path") && value.as_str().is_some_and(is_secret)
+            });
             for (key, value) in map.iter_mut() {
                 if is_secret(key) || (path_is_secret && key.eq_ignore_ascii_case("value")) {
                     *value = Value::String(match value.as_str() {
@@ -146,8 +163,14 @@ pub fn hide_secrets(value: &mut Value) {
 }
 
 fn is_secret(name: &str) -> bool {
-    let name = name.rsplit([':', '.']).next().unwrap_or(name).to_ascii_lowercase();
-    ["password", "passwd", "pwd", "secret", "passphrase"].iter().any(|word| name.contains(word))
+    let name = name
+        .rsplit([':', '.'])
+        .next()
+        .unwrap_or(name)
+        .to_ascii_lowercase();
+    ["password", "passwd", "pwd", "secret", "passphrase"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 fn cut(line: &str) -> String {
@@ -187,11 +210,26 @@ mod tests {
     fn prints_both_sides_of_one_request_together() {
         let sink = Sink::default();
         let show = Show::new(Box::new(sink.clone()), false);
-        show.asked(Side::Client, "a", "POST", "/demo/Users", br#"{"userName":"ada"}"#);
+        show.asked(
+            Side::Client,
+            "a",
+            "POST",
+            "/demo/Users",
+            br#"{"userName":"ada"}"#,
+        );
         show.asked(Side::Client, "b", "GET", "/demo/Users", b"");
-        show.asked(Side::Directory, "a", "POST", "/people", br#"{"login":"ada"}"#);
+        show.asked(
+            Side::Directory,
+            "a",
+            "POST",
+            "/people",
+            br#"{"login":"ada"}"#,
+        );
         show.answered(Side::Directory, "a", 201, br#"{"no":7}"#);
-        assert!(sink.0.lock().unwrap().is_empty(), "nothing is shown before the answer is out");
+        assert!(
+            sink.0.lock().unwrap().is_empty(),
+            "nothing is shown before the answer is out"
+        );
         show.answered(Side::Client, "a", 201, br#"{"id":"7"}"#);
         let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
         let expected = "\nclient    -> POST /demo/Users\n    {\n      \"userName\": \"ada\"\n    }\n    \

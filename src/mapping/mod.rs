@@ -5,8 +5,12 @@
 //! `excludedAttributes` and `sortBy`; answers and error details; discovery.
 
 pub mod kind;
+pub mod place;
 pub mod plan;
+pub mod ruleset;
+pub mod transform;
 pub mod witness;
 
-pub use plan::{Before, Encoded, Guard, MappingError, Need, Plan};
+pub use plan::{Before, Encoded, Guard, MappingError, Need, Plan, View};
+pub use ruleset::Ruleset;
 pub use witness::{Event, Witness};

@@ -250,3 +250,63 @@ fn is_name_byte(byte: u8) -> bool {
 
 const MAX_NAME: usize = 256;
 const MAX_ID: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn attribute_names() {
+        for good in ["a", "userName", "x-1_Y", "$ref", "_id"] {
+            assert_eq!(good.parse::<AttrName>().unwrap().as_str(), good);
+        }
+        for bad in ["", "1a", "-a", "a b", "a.b", "a:b", "a$", "é", "*", "a\n"] {
+            assert!(bad.parse::<AttrName>().is_err(), "{bad}");
+        }
+        assert!("a".repeat(MAX_NAME).parse::<AttrName>().is_ok());
+        let error = "a".repeat(MAX_NAME + 1).parse::<AttrName>().unwrap_err();
+        assert_eq!(error.text.len(), 80);
+    }
+
+    #[test]
+    fn schema_uris() {
+        for good in [
+            "urn:a",
+            "urn:ietf:params:scim:schemas:core:2.0:User",
+            "http://a.b/c?d#e",
+        ] {
+            assert_eq!(good.parse::<SchemaUri>().unwrap().as_str(), good);
+        }
+        for bad in [
+            "", "urn", "urn:", ":a", "1:a", "urn:a b", "urn:a[0]", "urn:\"", "urn:é",
+        ] {
+            assert!(bad.parse::<SchemaUri>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_are_opaque_but_never_part_of_a_path() {
+        for good in ["1", "2819c223-7f76", "a b", "é%2f", "...", "cn=x,dc=y"] {
+            assert_eq!(good.parse::<ResourceId>().unwrap().as_str(), good);
+        }
+        for bad in ["", ".", "..", "a/b", "a\\b", "a\0", "a\nb", "\u{7f}"] {
+            assert!(bad.parse::<ResourceId>().is_err(), "{bad:?}");
+        }
+        assert!("a".repeat(MAX_ID + 1).parse::<ResourceId>().is_err());
+        assert_ne!("a".parse::<ResourceId>().unwrap(), "A".parse().unwrap());
+    }
+
+    #[test]
+    fn equal_names_hash_and_order_alike() {
+        let names = ["userName", "USERNAME", "username", "user-name", "emails"];
+        let names = names.map(|n| n.parse::<AttrName>().unwrap());
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), 3);
+        for a in &names {
+            for b in &names {
+                assert_eq!(a == b, a.cmp(b).is_eq(), "{a} {b}");
+            }
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! What is wrong with a file, where, and what to do: printed as a compiler would.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
@@ -153,6 +154,23 @@ impl Diagnostics {
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.0.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// In the order of the places that they point at, where they are of one file.
+    #[must_use]
+    pub fn in_order(mut self) -> Self {
+        self.0.sort_by(|a, b| {
+            let place = |d: &Diagnostic| (Arc::clone(&d.source.name), d.span.offset);
+            place(a).cmp(&place(b))
+        });
+        self
+    }
+
+    /// All of them as [`Diagnostic::render`] prints each, a blank line in between.
+    #[must_use]
+    pub fn render(&self, colour: bool) -> String {
+        let all: Vec<String> = self.iter().map(|d| d.render(colour)).collect();
+        all.join("\n\n")
     }
 
     /// Each finding.

@@ -16,10 +16,14 @@ struct Legacy {
 
 impl Legacy {
     async fn start() -> Self {
-        let directory = postern::demo::directory::start("s3cret".to_owned(), None)
+        let secret = postern::net::Secret::new("s3cret".to_owned());
+        let (address, directory) = postern::demo::directory::Directory::start(secret, None)
             .await
             .unwrap();
-        let text = postern::demo::rule("https://localhost/demo/scim/v2", &directory.url());
+        let text = postern::demo::rule(
+            "https://localhost/demo/scim/v2",
+            &format!("http://{address}"),
+        );
         let world = World::prepared(&[("legacy", &text)], &[("directory-token", "s3cret")]);
         let client = world.client("/demo/scim/v2");
         Self {

@@ -70,6 +70,7 @@ class Process:
         try:
             return json.loads(line)
         except ValueError:
+            self.child.kill()
             raise Failed(
                 f"{self.name} printed no line of JSON but {line!r}\n{self.tail()}"
             ) from None
@@ -87,6 +88,7 @@ class Process:
                 return
             except OSError:
                 time.sleep(0.05)
+        self.child.kill()
         raise Failed(f"{self.name} does not answer at {url}\n{self.tail()}")
 
 
@@ -140,6 +142,7 @@ def gateway(folder, binary, rule, directory_url):
     )
     process.json_line()
     process.url, process.token, process.ca = tenant_url, token, folder / "cert.pem"
+    process.rule = text
     return process
 
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::measure::{duration, print_duration, print_size, size};
-use super::{Config, Control, Limits, Listen, Log, LogFormat, Timeouts, default_workers};
+use super::{Config, Control, Limits, Listen, Log, Timeouts, default_workers};
+use crate::telemetry::logging::Form;
 use crate::yaml::{Diagnostic, Diagnostics, Node, Source, Span, Table, Value, suggest};
 
 /// Reads the file table by table, and collects what is wrong.
@@ -30,7 +31,7 @@ impl<'a> Reader<'a> {
     pub(super) fn read(mut self, node: &Node) -> Result<Config, Diagnostics> {
         match self.file(node) {
             Some(config) if !self.found.has_errors() => Ok(config),
-            _ => Err(self.found),
+            _ => Err(self.found.in_order()),
         }
     }
 
@@ -224,8 +225,8 @@ impl<'a> Reader<'a> {
             log.level = levels.get(at).copied().unwrap_or(log.level);
         }
         match format.and_then(|node| self.word(node, &["auto", "json", "text"])) {
-            Some(1) => log.format = LogFormat::Json,
-            Some(2) => log.format = LogFormat::Text,
+            Some(1) => log.format = Form::Json,
+            Some(2) => log.format = Form::Text,
             _ => {}
         }
         Some(log)

@@ -10,7 +10,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::directory::DirectoryError;
 use crate::scim::operation::{Answer, Document, VerbKind};
-use crate::scim::{Reply, ResourceId, Upstream, json};
+use crate::scim::{Reply, ResourceId, ScimType, Upstream, json};
 
 use super::glance::{Glance, Said, is_entity_tag};
 
@@ -48,6 +48,9 @@ pub(super) fn head(
         200..=299 => Ok(Head::Success),
         304 if conditional => Ok(Head::NotModified),
         status @ 400..=599 => Ok(Head::Error(status)),
+        status @ 300..=399 => Err(DirectoryError::Malformed(format!(
+            "it answered {status}, a redirect: is the URL right?"
+        ))),
         status => Err(DirectoryError::Malformed(format!(
             "it answered with status {status}"
         ))),
@@ -63,6 +66,10 @@ pub(super) fn error(
 ) -> DirectoryError {
     let Said { scim_type, detail } = Said::of(body);
     match status {
+        // A value that is taken is a conflict, whichever status says it.
+        400 | 422 if scim_type == Some(ScimType::Uniqueness) => {
+            DirectoryError::Conflict { scim_type, detail }
+        }
         400 | 422 => DirectoryError::Refused { scim_type, detail },
         401 | 403 => DirectoryError::Credentials(status),
         404 | 410 if matches!(kind, VerbKind::Create | VerbKind::List) => {
@@ -175,7 +182,8 @@ fn location(headers: &HeaderMap) -> Option<ResourceId> {
     decode(last)?.parse().ok()
 }
 
-fn decode(segment: &str) -> Option<String> {
+/// Undoes percent-encoding.
+pub(super) fn decode(segment: &str) -> Option<String> {
     let mut out = Vec::with_capacity(segment.len());
     let mut bytes = segment.bytes();
     while let Some(byte) = bytes.next() {
@@ -213,3 +221,39 @@ fn malformed(text: &str) -> DirectoryError {
 
 const NO_ID: &str = "it made a resource and says no id";
 const DAY: u64 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_odd(body: Vec<u8>, kind in kinds()) {
+            let headers = HeaderMap::new();
+            let _ = success(kind, &headers, body.clone().into(), "id");
+            let _ = list_error(&headers, &body);
+            let _ = error(kind, 400, &headers, &body);
+        }
+
+        #[test]
+        fn no_location_is_too_odd(text in "[ -~]{0,40}") {
+            let value = HeaderValue::from_str(&text).unwrap();
+            let id = location(&HeaderMap::from_iter([(LOCATION, value)]));
+            if let Some(id) = id {
+                prop_assert!(!id.as_str().contains('/'), "{id}");
+            }
+        }
+    }
+
+    fn kinds() -> impl Strategy<Value = VerbKind> {
+        prop_oneof![
+            Just(VerbKind::Create),
+            Just(VerbKind::Read),
+            Just(VerbKind::Replace),
+            Just(VerbKind::Delete),
+        ]
+    }
+}

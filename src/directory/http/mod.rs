@@ -1,8 +1,8 @@
 //! SCIM over HTTP: the driver for directories that speak it, however untidily.
 //!
-//! An operation becomes a fresh request ([`request`]), goes out over pooled connections
-//! ([`pool`]), and its answer is judged in one place ([`answer`]). Lists are handed on as they
-//! arrive, unread. What the directory can do is learnt in passing ([`probe`]).
+//! An operation becomes a fresh request (`request`), goes out over pooled connections
+//! (`pool`), and its answer is judged in one place (`answer`). Lists are handed on as they
+//! arrive, unread. What the directory can do is learnt in passing (`probe`).
 
 mod answer;
 mod config;

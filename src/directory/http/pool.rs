@@ -114,7 +114,15 @@ impl Pool {
     /// since a PATCH must not be emulated only because it came early.
     pub(super) async fn learn(&self, ask: &Ask) {
         let until = ask.deadline.min(Instant::now() + PROBE);
-        let Ok(turn) = tokio::time::timeout_at(until.into(), self.asking.lock()).await else {
+        let turn = if self.knowledge.is_known() {
+            // What is known does until the one that asks again has its answer.
+            self.asking.try_lock().ok()
+        } else {
+            tokio::time::timeout_at(until.into(), self.asking.lock())
+                .await
+                .ok()
+        };
+        let Some(turn) = turn else {
             return;
         };
         if !self.wants_to_learn() {
@@ -226,13 +234,15 @@ impl Pool {
 
     async fn probe(&self, ask: &Ask) -> Lesson {
         let outgoing = Outgoing::get("/ServiceProviderConfig".to_owned());
-        let answer = match self.send(&outgoing, ask, &mut Tries::none()).await {
-            Ok(answer) => answer,
-            Err(_) => return Lesson::Away,
+        let Ok(answer) = self.send(&outgoing, ask, &mut Tries::none()).await else {
+            return Lesson::Away;
         };
         if !answer.status().is_success() {
-            let busy = answer.status().is_server_error() || answer.status() == 429;
-            return if busy { Lesson::Away } else { Lesson::Nothing };
+            // No such page is an answer; a refusal or a failure is none.
+            return match answer.status().as_u16() {
+                401 | 403 | 429 | 500.. => Lesson::Away,
+                _ => Lesson::Nothing,
+            };
         }
         match self
             .collect(answer.into_body(), MAX_CONFIG, ask.deadline)

@@ -100,6 +100,11 @@ impl Knowledge {
         self.said.or(self.lock().supports).abilities()
     }
 
+    /// Whether the directory has said something before.
+    pub(super) fn is_known(&self) -> bool {
+        self.lock().supports != Supports::default()
+    }
+
     /// Whether it is time to ask.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         !self.said.is_whole() && self.lock().next.is_none_or(|next| next <= now)

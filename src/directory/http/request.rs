@@ -164,7 +164,7 @@ impl Outgoing {
 
     /// A look at one resource.
     pub(super) fn read(place: &Place, id: &ResourceId, projection: &Projection) -> Self {
-        Self::get(one(place, id) + &&question(projection_string(projection)))
+        Self::get(one(place, id) + &question(projection_string(projection)))
     }
 
     /// A look at a path of ours; it begins with a slash.
@@ -239,3 +239,41 @@ fn print(value: &serde_json::Value) -> Bytes {
 const ACCEPTED: &str = "application/scim+json, application/json";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_id_is_one_segment_and_comes_back(text in "\\PC{1,20}") {
+            let Ok(id) = text.parse::<ResourceId>() else { return Ok(()) };
+            let place = Place {
+                resource: "User".parse().unwrap(),
+                endpoint: "/old/people".into(),
+                id: "no".into(),
+            };
+            let path = one(&place, &id);
+            let segment = path.strip_prefix("/old/people/").unwrap();
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~%".contains(&b);
+            prop_assert!(segment.bytes().all(plain), "{segment}");
+            let back = super::super::answer::decode(segment);
+            prop_assert_eq!(back.as_deref(), Some(id.as_str()));
+        }
+    }
+
+    #[test]
+    fn an_endpoint_may_end_with_a_slash() {
+        let place = |endpoint: &str| Place {
+            resource: "User".parse().unwrap(),
+            endpoint: endpoint.into(),
+            id: "id".into(),
+        };
+        let id = "7".parse().unwrap();
+        assert_eq!(one(&place("api/local users/"), &id), "/api/local%20users/7");
+        assert_eq!(all(&place("api/localusers/")), "/api/localusers/");
+        assert_eq!(one(&place("/Users"), &id), "/Users/7");
+    }
+}

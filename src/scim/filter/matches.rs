@@ -71,10 +71,9 @@ impl<'a> Subject<'a> {
 
     fn compares(self, comparison: &Comparison) -> bool {
         let value_name = AttrName::known("value");
-        let mut definition = self.definition(&comparison.path);
-        if let Some(complex) = definition.filter(|a| a.kind == Kind::Complex) {
-            definition = complex.sub(&value_name);
-        }
+        let definition = self
+            .definition(&comparison.path)
+            .and_then(Attribute::compared);
         let values = self.values(&comparison.path);
         let mut scalars = values
             .into_iter()

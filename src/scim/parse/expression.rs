@@ -203,6 +203,7 @@ impl<'t, 'a> Parser<'t, 'a> {
             Scope::Resource => self.schema.find(path),
             Scope::Element(attribute) => attribute?.sub(&path.name),
         }
+        .and_then(Attribute::compared)
         .map(|attribute| attribute.kind)
     }
 

@@ -90,8 +90,8 @@ fn skip(cursor: &mut Cursor<'_>, bytes: usize) {
     }
 }
 
-/// What can stand in a URI or a name ([`SchemaUri`] refuses the same); a comma ends an item of a
-/// selection.
+/// What can stand in a URI or a name: what [`SchemaUri`] takes but for the comma, which ends an
+/// item of a selection.
 fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"'<>[]{}()\\^`|,".contains(&byte)
 }

@@ -193,6 +193,17 @@ impl Attribute {
             defined
         }
     }
+
+    /// What a comparison with the attribute as a whole is about: the attribute, or the `value` of
+    /// a complex one; `None` where that has none.
+    #[must_use]
+    pub fn compared(&self) -> Option<&Self> {
+        if self.kind == Kind::Complex {
+            self.sub(&AttrName::known("value"))
+        } else {
+            Some(self)
+        }
+    }
 }
 
 #[cfg(test)]

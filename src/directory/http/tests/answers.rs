@@ -72,6 +72,15 @@ async fn each_status_has_its_error() {
             r#"{"error":"odd"}"#,
             refused(None, Some("odd")),
         ),
+        (
+            "400 X",
+            &[],
+            r#"{"scimType":"uniqueness"}"#,
+            E::Conflict {
+                scim_type: Some(ScimType::Uniqueness),
+                detail: None,
+            },
+        ),
         ("404 X", &[], "", E::NotFound),
         ("410 X", &[], "", E::NotFound),
         (

@@ -1,6 +1,7 @@
 //! The driver against directories that misbehave, each in its own way.
 
 mod answers;
+mod tls;
 mod untidy;
 mod wire;
 

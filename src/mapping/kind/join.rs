@@ -1,0 +1,75 @@
+//! Several SCIM attributes joined into one target: one way, from the client to the directory.
+
+use serde_json::Value;
+
+use crate::scim::patch::Change;
+use crate::scim::{AttrPath, Resource};
+
+use super::{Delta, Fault, Kind, Pushed, Refusal, Test, Touch, Untranslatable, Write};
+use crate::mapping::place::Place;
+
+/// `{target: cn, join: [name.givenName, name.familyName], with: " "}`.
+#[derive(Debug)]
+pub struct Join {
+    touch: Touch,
+    target: Place,
+    with: String,
+}
+
+impl Join {
+    /// A line that joins `touch.scim`.
+    #[must_use]
+    pub fn new(touch: Touch, target: Place, with: String) -> Self {
+        Self {
+            touch,
+            target,
+            with,
+        }
+    }
+}
+
+impl Kind for Join {
+    fn touches(&self) -> &Touch {
+        &self.touch
+    }
+
+    fn put(&self, from: &mut Resource, out: &mut Resource, write: Write) -> Result<(), Fault> {
+        let mut joined = String::new();
+        for part in &self.touch.scim {
+            let Some(value) = part.peek(from) else {
+                continue;
+            };
+            if !joined.is_empty() {
+                joined.push_str(&self.with);
+            }
+            match value {
+                Value::String(text) => joined.push_str(text),
+                Value::Number(number) => joined.push_str(number.as_str()),
+                _ => return Err(Fault("must be text".to_owned())),
+            }
+        }
+        if !joined.is_empty() {
+            self.target.set(out, Value::String(joined), &[]);
+        } else if write == Write::Replace {
+            self.target.clear(out);
+        }
+        Ok(())
+    }
+
+    fn get(&self, _: &mut Resource, _: &mut Resource) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn filter(&self, _: &Test<'_>) -> Result<Pushed, Untranslatable> {
+        Err(Untranslatable("it is only written".to_owned()))
+    }
+
+    fn patch(&self, _: Delta<'_>) -> Result<Vec<Change>, Refusal> {
+        // The other parts must be known.
+        Err(Refusal::NeedsBefore)
+    }
+
+    fn sort(&self) -> Option<AttrPath> {
+        None
+    }
+}

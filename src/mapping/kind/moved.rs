@@ -1,0 +1,168 @@
+//! One value at one place on either side: rename, nest and un-nest, extension URN, a whole complex
+//! or multi-valued attribute, the element of a multi-valued attribute; with a chain of transforms.
+
+use serde_json::Value;
+
+use crate::scim::patch::{Change, PatchOp};
+use crate::scim::value::same;
+use crate::scim::{AttrPath, PatchPath, Resource};
+
+use super::{Delta, Fault, Kind, Pushed, Raw, Refusal, Test, Touch, Untranslatable, Write};
+use crate::mapping::place::Place;
+use crate::mapping::transform::Chain;
+
+/// `{scim: name.givenName, target: givenName}`.
+#[derive(Debug)]
+pub struct Moved {
+    touch: Touch,
+    scim: Place,
+    target: Place,
+    chain: Chain,
+    /// Whether a later line reads the SCIM attribute as well.
+    keep_scim: bool,
+    /// Whether a later line reads the target as well.
+    keep_target: bool,
+    /// Whether a `PUT` without the attribute clears the target.
+    clears: bool,
+}
+
+impl Moved {
+    /// A line whose places are `touch`'s first ones.
+    #[must_use]
+    pub fn new(
+        touch: Touch,
+        scim: Place,
+        target: Place,
+        chain: Chain,
+        keep: (bool, bool),
+        clears: bool,
+    ) -> Self {
+        Self {
+            touch,
+            scim,
+            target,
+            chain,
+            keep_scim: keep.0,
+            keep_target: keep.1,
+            clears,
+        }
+    }
+
+    fn present(&self, old: Option<&Value>) -> Option<Value> {
+        self.chain.get(old?.clone()).ok().flatten()
+    }
+}
+
+impl Kind for Moved {
+    fn touches(&self) -> &Touch {
+        &self.touch
+    }
+
+    fn put(&self, from: &mut Resource, out: &mut Resource, write: Write) -> Result<(), Fault> {
+        let value = if self.keep_scim {
+            self.scim.peek(from).cloned()
+        } else {
+            self.scim.take(from)
+        };
+        let present = match write {
+            Write::Create => None,
+            // A value that does not change in the client's words keeps the directory's own.
+            Write::Replace if self.chain.is_empty() => None,
+            Write::Replace => self.present(self.target.peek(out)),
+        };
+        match value {
+            Some(value) => {
+                if !present.is_some_and(|present| same(&present, &value)) {
+                    let value = self.chain.put(value)?;
+                    self.target.set(out, value, &[]);
+                }
+            }
+            None => match (write, self.chain.absent()) {
+                (Write::Create, Some(value)) => self.target.set(out, value.clone(), &[]),
+                (Write::Create, None) => {}
+                (Write::Replace, _) if !self.clears => {}
+                // What could not be seen is not cleared either.
+                (Write::Replace, _) if !self.chain.is_empty() && present.is_none() => {}
+                (Write::Replace, Some(value)) => self.target.set(out, value.clone(), &[]),
+                (Write::Replace, None) => self.target.clear(out),
+            },
+        }
+        Ok(())
+    }
+
+    fn get(&self, from: &mut Resource, out: &mut Resource) -> Result<(), Fault> {
+        let value = if self.keep_target {
+            self.target.peek(from).cloned()
+        } else {
+            self.target.take(from)
+        };
+        if let Some(value) = value
+            && let Some(value) = self.chain.get(value)?
+        {
+            self.scim.set(out, value, &self.touch.constants);
+        }
+        Ok(())
+    }
+
+    fn filter(&self, test: &Test<'_>) -> Result<Pushed, Untranslatable> {
+        self.chain.test(*test, &|test| {
+            Ok(Pushed::Ask(match test {
+                Test::Present => self.target.present(),
+                Test::Compare(op, value) => self.target.compare(op, value),
+            }))
+        })
+    }
+
+    fn patch(&self, delta: Delta<'_>) -> Result<Vec<Change>, Refusal> {
+        if self.target.element.is_some() {
+            return Err(Refusal::NeedsBefore);
+        }
+        let change = |op, value| {
+            Ok(vec![Change {
+                op,
+                path: self.target.patch_path(),
+                value,
+            }])
+        };
+        match delta {
+            Delta::Set(op, value) => {
+                if self.chain.ambiguous(&value) {
+                    return Err(Refusal::NeedsBefore);
+                }
+                change(op, Some(self.chain.put(value)?))
+            }
+            Delta::Add(values) => change(PatchOp::Add, Some(Value::Array(values))),
+            Delta::Clear => match self.chain.absent() {
+                Some(value) => change(PatchOp::Replace, Some(value.clone())),
+                None => change(PatchOp::Remove, None),
+            },
+            Delta::Within(within) => {
+                let (PatchPath::Attribute { filter, sub, .. }, None) =
+                    (&within.path, &self.target.sub)
+                else {
+                    return Err(Refusal::NeedsBefore);
+                };
+                Ok(vec![Change {
+                    op: within.op,
+                    path: PatchPath::Attribute {
+                        uri: self.target.uri.clone(),
+                        name: self.target.name.clone(),
+                        filter: filter.clone(),
+                        sub: sub.clone(),
+                    },
+                    value: within.value.clone(),
+                }])
+            }
+        }
+    }
+
+    fn sort(&self) -> Option<AttrPath> {
+        (self.target.element.is_none() && self.chain.ordered()).then(|| self.target.path())
+    }
+
+    fn raw(&self) -> Option<Raw> {
+        let plain =
+            self.chain.is_empty() && self.target.element.is_none() && self.scim.element.is_none();
+        plain.then_some(Raw::Move)
+    }
+}

@@ -1,0 +1,324 @@
+//! A sync rule file as it is meant: read strictly, with the place of everything that the compiler
+//! may have to point at.
+//!
+//! ```
+//! use postern::mapping::Ruleset;
+//! use postern::yaml::Source;
+//! let source = Source { name: "rules/corp.yaml".into(), text: r#"
+//! tenant_url: https://scim.example.com/corp/scim/v2
+//! backend:
+//!   scim: {url: "https://directory.internal/api"}
+//! resources:
+//!   User:
+//!     attributes:
+//!       - {scim: userName, target: login, required: true}
+//! "#.into() };
+//! let (rules, warnings) = Ruleset::read(&source).unwrap();
+//! assert_eq!(rules.name, "corp");
+//! assert_eq!(rules.tenant_url.path, "/corp/scim/v2");
+//! assert!(warnings.is_empty());
+//! ```
+
+mod backend;
+mod line;
+mod own;
+mod resource;
+mod scalar;
+mod url;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::scim::schema::TypeSchema;
+use crate::scim::{AttrName, ResourceType, SchemaUri};
+use crate::yaml::{self, Diagnostic, Diagnostics, Source, Span, Table};
+
+use super::place::Place;
+
+/// One sync rule: one tenant.
+#[derive(Debug, Clone)]
+pub struct Ruleset {
+    /// The file.
+    pub source: Source,
+    /// The file's name without folder and ending.
+    pub name: String,
+    /// Where clients call.
+    pub tenant_url: TenantUrl,
+    /// Every host under which they may call, the Tenant URL's own first; lower case, no port.
+    pub hosts: Vec<String>,
+    /// Whether client accents are accepted.
+    pub accents: bool,
+    /// The directory.
+    pub backend: Backend,
+    /// The resource types.
+    pub types: Vec<TypeRule>,
+}
+
+/// `https://host[:port]/path`, without a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantUrl {
+    /// All of it: the base of every location.
+    pub text: Arc<str>,
+    /// Lower case.
+    pub host: String,
+    /// Where it is not 443.
+    pub port: Option<u16>,
+    /// `/corp/scim/v2`.
+    pub path: String,
+}
+
+/// What stands behind a tenant.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Backend {
+    /// A directory that speaks SCIM, or something like it, over HTTP.
+    Scim(ScimBackend),
+}
+
+/// `backend.scim`. Paths of files are as written: relative ones are meant from the rule's folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScimBackend {
+    /// Where it is, without a slash at its end.
+    pub url: String,
+    /// Whether `http` is said to be meant.
+    pub plaintext: bool,
+    /// Who signs its certificate; the system's authorities where there is none.
+    pub ca_file: Option<String>,
+    /// Our own certificate, for mutual TLS.
+    pub client_certificate_file: Option<String>,
+    /// Its key.
+    pub client_key_file: Option<String>,
+    /// How we prove who we are.
+    pub login: Login,
+    /// What it can do, where the rule says so.
+    pub supports: Supports,
+    /// Whether a PATCH may be emulated without versions, by looking twice.
+    pub verify_without_etag: bool,
+    /// The deadlines.
+    pub timeouts: Timeouts,
+    /// At most so many connections.
+    pub connections: usize,
+}
+
+/// How we prove to a directory who we are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Login {
+    /// Not at all, or by certificate only.
+    None,
+    /// A bearer token in a file.
+    Bearer {
+        /// The file.
+        file: String,
+    },
+    /// A name, and a password in a file.
+    Basic {
+        /// The name.
+        user: String,
+        /// The file.
+        password_file: String,
+    },
+}
+
+/// What a directory can do; `None` is learnt from it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Supports {
+    /// PATCH.
+    pub patch: Option<bool>,
+    /// Versions and `If-Match`.
+    pub etag: Option<bool>,
+    /// Filters.
+    pub filter: Option<bool>,
+    /// `sortBy`.
+    pub sort: Option<bool>,
+    /// `startIndex` and `count`.
+    pub page: Option<bool>,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To connect.
+    pub connect: Duration,
+    /// Until the head of an answer.
+    pub head: Duration,
+    /// Between two parts of a body.
+    pub idle: Duration,
+}
+
+/// `resources.User`.
+#[derive(Debug, Clone)]
+pub struct TypeRule {
+    /// `User`.
+    pub name: ResourceType,
+    /// Where the name stands.
+    pub span: Span,
+    /// Everything that the type could hold.
+    pub schema: TypeSchema,
+    /// Where its resources live in the directory.
+    pub entry: Entry,
+    /// The lines.
+    pub lines: Vec<LineRule>,
+    /// What becomes of attributes without a line.
+    pub unmapped: Unmapped,
+}
+
+/// Where the resources of a type live in the directory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The path under the directory's URL.
+    pub path: String,
+    /// The attribute that holds the id.
+    pub id: AttrName,
+    /// Whether the directory keeps the id as a number (`as: number`): matters in filters.
+    pub number: bool,
+    /// The `schemas` that documents carry; the default is computed.
+    pub schemas: Option<Vec<SchemaUri>>,
+}
+
+/// What becomes of attributes without a line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unmapped {
+    /// They go through as they are.
+    Pass,
+    /// They are left out and counted.
+    #[default]
+    Drop,
+    /// A client that sends one is refused; a directory's are left out.
+    Reject,
+}
+
+/// Which ways a line goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// Both.
+    #[default]
+    Both,
+    /// From the directory only.
+    Read,
+    /// From the client only.
+    Write,
+    /// From the client when the resource is made, from the directory always.
+    Create,
+}
+
+/// One line of `attributes`, as written.
+#[derive(Debug, Clone)]
+pub struct LineRule {
+    /// Where it stands.
+    pub span: Span,
+    /// The SCIM attribute.
+    pub scim: Option<Spot>,
+    /// The target.
+    pub target: Option<Spot>,
+    /// Which ways it goes, where that is said.
+    pub direction: Option<(Direction, Span)>,
+    /// Whether a resource must have it.
+    pub required: bool,
+    /// The value table: each SCIM value with what it is in the directory.
+    pub values: Option<(Vec<(String, Span, Vec<Value>)>, Span)>,
+    /// What an unknown value of the directory reads as.
+    pub otherwise: Option<(Value, Span)>,
+    /// The SCIM values that are read where several have one target.
+    pub prefer: Vec<(String, Span)>,
+    /// What the SCIM value has before the directory's.
+    pub prefix: Option<String>,
+    /// What the SCIM value has after the directory's.
+    pub suffix: Option<String>,
+    /// The directory's value that stands for none.
+    pub default: Option<(Value, Span)>,
+    /// A fixed value.
+    pub constant: Option<(Value, Span)>,
+    /// The SCIM attributes that are joined.
+    pub join: Option<(Vec<Spot>, Span)>,
+    /// What stands between them.
+    pub with: Option<(String, Span)>,
+    /// Whether all elements that match are meant.
+    pub many: Option<(bool, Span)>,
+    /// Whether the elements that no other line means are meant.
+    pub rest: Option<(bool, Span)>,
+    /// Fixed sub-attributes of the element.
+    pub element: Vec<(AttrName, Value)>,
+    /// Whether no two resources may have the same value.
+    pub unique: bool,
+    /// Whether the target is a secret.
+    pub secret: bool,
+    /// Whether the directory keeps the text as a number (`as: number`).
+    pub number: Option<Span>,
+}
+
+/// A place as written.
+#[derive(Debug, Clone)]
+pub struct Spot {
+    /// What is meant.
+    pub place: Place,
+    /// How it was written.
+    pub text: String,
+    /// Where.
+    pub span: Span,
+}
+
+impl Ruleset {
+    /// Reads a rule file, with warnings.
+    ///
+    /// # Errors
+    /// Every mistake of the file.
+    pub fn read(source: &Source) -> Result<(Self, Diagnostics), Diagnostics> {
+        let root = yaml::parse(source)?;
+        let mut found = Diagnostics::default();
+        let rules = Self::read_root(source, &root, &mut found);
+        match rules {
+            Some(rules) if !found.has_errors() => Ok((rules, found)),
+            _ => Err(found),
+        }
+    }
+
+    fn read_root(source: &Source, root: &yaml::Node, d: &mut Diagnostics) -> Option<Self> {
+        let mut table = Table::open(source, root, "a sync rule", d)?;
+        let tenant_url = table
+            .required("tenant_url", d)
+            .and_then(|node| url::tenant(source, node, d));
+        let mut hosts: Vec<String> = tenant_url.iter().map(|url| url.host.clone()).collect();
+        if let Some(node) = table.optional("hosts") {
+            hosts.extend(url::hosts(source, node, d));
+        }
+        let accents = table
+            .optional("accents")
+            .and_then(|node| scalar::word(source, node, &[("accept", true), ("refuse", false)], d))
+            .unwrap_or(true);
+        let backend = table
+            .required("backend", d)
+            .and_then(|node| backend::read(source, node, d));
+        let own = table
+            .optional("schemas")
+            .map(|node| own::schemas(source, node, d))
+            .unwrap_or_default();
+        let types = table
+            .required("resources", d)
+            .map(|node| resource::types(source, node, &own, d));
+        table.finish(d);
+        if let Some([]) = types.as_deref()
+            && !d.has_errors()
+        {
+            let text = "a rule needs at least one resource type";
+            d.push(Diagnostic::error(source, root.span, text));
+        }
+        Some(Self {
+            source: source.clone(),
+            name: stem(&source.name),
+            tenant_url: tenant_url?,
+            hosts,
+            accents,
+            backend: backend?,
+            types: types?,
+        })
+    }
+}
+
+fn stem(path: &str) -> String {
+    let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    let stem = file
+        .strip_suffix(".yaml")
+        .or_else(|| file.strip_suffix(".yml"));
+    stem.unwrap_or(file).to_owned()
+}

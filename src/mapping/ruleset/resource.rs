@@ -1,0 +1,273 @@
+//! `resources` of a rule: the types, where they live in the directory, and their lines.
+
+use std::sync::Arc;
+
+use crate::scim::schema::{self, Schema, TypeSchema};
+use crate::scim::{AttrName, ResourceType, SchemaUri};
+use crate::yaml::{Diagnostic, Diagnostics, Key, Node, Source, Table, suggest};
+
+use super::{Entry, TypeRule, Unmapped, line, scalar};
+
+pub(super) fn types(
+    source: &Source,
+    node: &Node,
+    own: &[Arc<Schema>],
+    d: &mut Diagnostics,
+) -> Vec<TypeRule> {
+    let Some(table) = Table::open(source, node, "the resources", d) else {
+        return Vec::new();
+    };
+    let mut types: Vec<TypeRule> = Vec::new();
+    for (key, node) in table.entries() {
+        let Some(rule) = one(source, key, node, own, d) else {
+            continue;
+        };
+        if let Some(other) = types.iter().find(|t| {
+            t.schema
+                .endpoint
+                .eq_ignore_ascii_case(&rule.schema.endpoint)
+        }) {
+            let message = format!(
+                "`{}` and `{}` have the same endpoint `{}`",
+                other.name, rule.name, rule.schema.endpoint
+            );
+            d.push(Diagnostic::error(source, key.span, message));
+        }
+        types.push(rule);
+    }
+    types
+}
+
+fn one(
+    source: &Source,
+    key: &Key,
+    node: &Node,
+    own: &[Arc<Schema>],
+    d: &mut Diagnostics,
+) -> Option<TypeRule> {
+    let mut table = Table::open(source, node, "a resource type", d)?;
+    let name = match key.text.parse::<ResourceType>() {
+        Ok(name) => Some(name),
+        Err(error) => {
+            d.push(Diagnostic::error(source, key.span, error.to_string()));
+            None
+        }
+    };
+    let schema_node = table.optional("schema");
+    let schema = base(source, key, schema_node, own, d);
+    let endpoint = table
+        .optional("endpoint")
+        .and_then(|node| segment(source, node, d));
+    let extensions = table
+        .optional("extensions")
+        .map(|node| extensions(source, node, own, d))
+        .unwrap_or_default();
+    let entry_node = table.optional("entry");
+    let attributes_node = table.optional("attributes");
+    let policies = [
+        ("pass", Unmapped::Pass),
+        ("drop", Unmapped::Drop),
+        ("reject", Unmapped::Reject),
+    ];
+    let unmapped = table
+        .optional("unmapped")
+        .and_then(|node| scalar::word(source, node, &policies, d))
+        .unwrap_or_default();
+    table.finish(d);
+    let (name, mut schema) = (name?, schema?);
+    schema.name = name.clone();
+    if let Some(endpoint) = endpoint {
+        schema.endpoint = endpoint.into();
+    }
+    for extension in extensions {
+        if schema.extension(&extension.id).is_none() {
+            schema.extensions.push(extension);
+        }
+    }
+    let entry = entry(source, entry_node, &schema, d);
+    // The first is the base schema of the directory's own documents.
+    let mut known: Vec<SchemaUri> = entry.schemas.iter().flatten().cloned().collect();
+    known.extend(schema.uris().cloned());
+    known.extend(own.iter().map(|schema| schema.id.clone()));
+    let mut lines = Vec::new();
+    if let Some(node) = attributes_node {
+        for item in node.list(source, d).unwrap_or_default() {
+            lines.extend(line::read(source, item, &schema, &known, d));
+        }
+    } else if unmapped != Unmapped::Pass {
+        let error = Diagnostic::error(source, key.span, format!("`{name}` has no `attributes`"));
+        d.push(error.help("add lines, or let everything through with `unmapped: pass`"));
+    }
+    Some(TypeRule {
+        name,
+        span: key.span,
+        schema,
+        entry,
+        lines,
+        unmapped,
+    })
+}
+
+/// The base schema: the RFC's for User and Group, else one of the rule's own.
+fn base(
+    source: &Source,
+    key: &Key,
+    node: Option<&Node>,
+    own: &[Arc<Schema>],
+    d: &mut Diagnostics,
+) -> Option<TypeSchema> {
+    match (key.text.as_str(), node) {
+        ("User", None) => Some(schema::user()),
+        ("Group", None) => Some(schema::group()),
+        ("User" | "Group", Some(node)) => {
+            let message = format!("`{}` has the schema of RFC 7643", key.text);
+            let error = Diagnostic::error(source, node.span, message);
+            d.push(error.help("own attributes go into a schema under `extensions`"));
+            None
+        }
+        (_, Some(node)) => {
+            let text = node.string(source, d)?;
+            let schema = declared(source, node, text, own, d)?;
+            Some(TypeSchema {
+                name: key.text.parse().ok()?,
+                endpoint: format!("{}s", key.text).into(),
+                description: "A resource type of this service provider's own.".into(),
+                base: schema,
+                extensions: Vec::new(),
+            })
+        }
+        (other, None) => {
+            let message = format!("`{other}` needs a `schema`");
+            let near = suggest(other, ["User", "Group"]);
+            let help = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "`schema: urn:…` of one under `schemas`".to_owned(),
+            };
+            d.push(Diagnostic::error(source, key.span, message).help(help));
+            None
+        }
+    }
+}
+
+fn declared(
+    source: &Source,
+    node: &Node,
+    text: &str,
+    own: &[Arc<Schema>],
+    d: &mut Diagnostics,
+) -> Option<Arc<Schema>> {
+    if let Some(schema) = own.iter().find(|schema| schema.id.is(text)) {
+        return Some(Arc::clone(schema));
+    }
+    let shown: String = text.chars().take(120).collect();
+    let error = Diagnostic::error(source, node.span, format!("`{shown}` is not declared"));
+    let near = suggest(text, own.iter().map(|schema| schema.id.as_str()));
+    d.push(error.help(match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "declare it under `schemas`".to_owned(),
+    }));
+    None
+}
+
+fn extensions(
+    source: &Source,
+    node: &Node,
+    own: &[Arc<Schema>],
+    d: &mut Diagnostics,
+) -> Vec<Arc<Schema>> {
+    let mut extensions = Vec::new();
+    for item in node.list(source, d).unwrap_or_default() {
+        let Some(text) = item.string(source, d) else {
+            continue;
+        };
+        if text.eq_ignore_ascii_case(schema::ENTERPRISE_USER) {
+            let user = schema::user();
+            extensions.extend(user.extensions.into_iter().find(|e| e.id.is(text)));
+        } else {
+            extensions.extend(declared(source, item, text, own, d));
+        }
+    }
+    extensions
+}
+
+fn entry(source: &Source, node: Option<&Node>, schema: &TypeSchema, d: &mut Diagnostics) -> Entry {
+    let mut entry = Entry {
+        path: schema.endpoint.to_string(),
+        id: AttrName::known("id"),
+        number: false,
+        schemas: None,
+    };
+    let Some(mut table) = node.and_then(|node| Table::open(source, node, "an entry", d)) else {
+        return entry;
+    };
+    if let Some(path) = table.optional("path").and_then(|n| path(source, n, d)) {
+        entry.path = path;
+    }
+    if let Some(node) = table.optional("id")
+        && let Some(text) = node.string(source, d)
+    {
+        match text.parse() {
+            Ok(id) => entry.id = id,
+            Err(_) => {
+                let message = format!("`{text}` is not an attribute name");
+                d.push(Diagnostic::error(source, node.span, message));
+            }
+        }
+    }
+    if let Some(node) = table.optional("as") {
+        entry.number = scalar::word(source, node, &[("number", true)], d).unwrap_or(false);
+    }
+    if let Some(node) = table.optional("schemas") {
+        let mut uris = Vec::new();
+        for item in node.list(source, d).unwrap_or_default() {
+            match item.string(source, d).map(str::parse::<SchemaUri>) {
+                Some(Ok(uri)) => uris.push(uri),
+                Some(Err(error)) => {
+                    d.push(Diagnostic::error(source, item.span, error.to_string()));
+                }
+                None => {}
+            }
+        }
+        entry.schemas = Some(uris);
+    }
+    table.finish(d);
+    entry
+}
+
+/// One or more plain path segments.
+fn path(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<String> {
+    let text = node.string(source, d)?;
+    let bare = text.strip_prefix('/').unwrap_or(text);
+    let plain = |segment: &str| {
+        !segment.is_empty()
+            && !matches!(segment, "." | "..")
+            && segment
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
+    };
+    if bare.split('/').all(plain) {
+        return Some(bare.to_owned());
+    }
+    let shown: String = text.chars().take(60).collect();
+    let error = Diagnostic::error(source, node.span, format!("`{shown}` is not a plain path"));
+    d.push(error.help("such as `people`, under the directory's `url`"));
+    None
+}
+
+fn segment(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<String> {
+    let text = path(source, node, d)?;
+    let reserved = [
+        "Bulk",
+        "Me",
+        ".search",
+        "Schemas",
+        "ResourceTypes",
+        "ServiceProviderConfig",
+    ];
+    if text.contains('/') || reserved.iter().any(|r| r.eq_ignore_ascii_case(&text)) {
+        let message = format!("`{text}` cannot be an endpoint");
+        d.push(Diagnostic::error(source, node.span, message));
+        return None;
+    }
+    Some(text)
+}
