@@ -303,7 +303,16 @@ fn sources() -> Vec<Source> {
         .collect();
     let of_tests: Vec<String> = all.iter().flat_map(Source::files_of_tests).collect();
     all.into_iter()
-        .filter(|source| !of_tests.iter().any(|name| name == source.name()))
+        .filter(|source| {
+            let beneath = |name: &String| {
+                let folder = name.trim_end_matches(".rs");
+                source
+                    .name()
+                    .strip_prefix(folder)
+                    .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+            };
+            !of_tests.iter().any(beneath)
+        })
         .collect()
 }
 

@@ -73,14 +73,14 @@ pub(super) async fn see_out<C, I>(
     I: Future<Output = ()>,
 {
     tokio::pin!(connection, stalled);
-    let draining = tokio::select! {
+    tokio::select! {
         biased;
         end = connection.as_mut() => return log(peer, end),
         () = stalled.as_mut() => return log_stall(peer),
-        () = place.draining() => true,
-        () = idle(limits.idle) => false,
-        () = sleep(limits.age) => false,
-    };
+        () = place.draining() => {}
+        () = idle(limits.idle) => {}
+        () = sleep(limits.age) => {}
+    }
     connection.as_mut().graceful_shutdown();
     let mute = async {
         sleep(MUTE).await;
@@ -92,8 +92,6 @@ pub(super) async fn see_out<C, I>(
         () = stalled.as_mut() => log_stall(peer),
         // Nothing is under way, and the peer does not answer the farewell of HTTP/2.
         () = mute => {}
-        // In a drain the deadline of the drain cuts it.
-        () = sleep(limits.farewell), if !draining => {}
     }
 }
 
@@ -108,7 +106,7 @@ fn log_stall(peer: Peer) {
 }
 
 /// How long a peer with nothing under way may take to answer the farewell.
-const MUTE: Duration = Duration::from_secs(2);
+const MUTE: Duration = Duration::from_secs(3);
 
 /// Twice what the guard lets a head be, so that it is the guard who says what is too large.
 const MAX_BUFFER: usize = 64 * 1024;

@@ -27,8 +27,6 @@ pub struct Limits {
     /// After this a connection is asked to end, so that none outlives certificates and
     /// balancing for ever.
     pub age: Duration,
-    /// For a connection that was asked to end, outside of a drain.
-    pub farewell: Duration,
 }
 
 impl Default for Limits {
@@ -43,7 +41,6 @@ impl Default for Limits {
             stall: Duration::from_secs(30),
             streams: 128,
             age: Duration::from_secs(60 * 60),
-            farewell: Duration::from_secs(60),
         }
     }
 }

@@ -140,6 +140,14 @@ fn echo(asked: Arc<AtomicUsize>, go: Arc<Semaphore>) -> impl Handler {
                 let bytes = vec![b'x'; size.parse().unwrap()];
                 return Response::new(Body::Full(bytes.into()));
             }
+            if head.uri.path() == "/early" {
+                return Response::new(Body::Full("early".into()));
+            }
+            if head.uri.path() == "/late" {
+                return Response::new(Body::Stream(Box::pin(Late(Some(Box::pin(async move {
+                    go.acquire().await.unwrap().forget();
+                }))))));
+            }
             if head.uri.path() == "/stream" {
                 return Response::new(Body::Stream(Box::pin(Endless)));
             }
@@ -161,6 +169,22 @@ fn echo(asked: Arc<AtomicUsize>, go: Arc<Semaphore>) -> impl Handler {
                 Err(_) => refuse::error(http::StatusCode::BAD_REQUEST, "broken body"),
             }
         }
+    }
+}
+
+/// A body whose only part comes when a future is done.
+struct Late(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
+
+impl futures_core::Stream for Late {
+    type Item = Result<Bytes, crate::scim::operation::Interrupted>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(until) = self.0.as_mut() else {
+            return Poll::Ready(None);
+        };
+        std::task::ready!(until.as_mut().poll(cx));
+        self.0 = None;
+        Poll::Ready(Some(Ok(Bytes::from_static(b"late"))))
     }
 }
 

@@ -267,6 +267,10 @@ fn sizes_are_bounded() {
         &with(&format!("A: {}\r\n", "b".repeat(400))),
         Refusal::TooLarge,
     );
+    let frame = with("A: \r\n").len();
+    let filled = |size: usize| with(&format!("A: {}\r\n", "b".repeat(size - frame)));
+    passes(&filled(SMALL.head), 1);
+    refuses(&filled(SMALL.head + 1), Refusal::TooLarge);
     let endless = format!("GET /{}", "a".repeat(400));
     refuses(&endless, Refusal::TooLarge);
     // A body may be as long as it says.

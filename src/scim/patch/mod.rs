@@ -8,17 +8,19 @@ mod identity;
 mod plural;
 mod runs;
 mod single;
+mod task;
 #[cfg(test)]
 mod tests;
 
 use serde_json::{Map, Value};
 
+use task::Task;
+
 use super::error::{ScimError, ScimType};
-use super::filter::Filter;
 use super::name::{AttrName, SchemaUri};
 use super::path::{AttrPath, PatchPath};
 use super::resource::{self, Resource};
-use super::schema::{Attribute, Kind, Mutability, TypeSchema};
+use super::schema::TypeSchema;
 
 /// The changes of one PATCH, in order. Operations without a path have been taken apart into one
 /// change per attribute (see [`super::accent`]), so every change has a path.
@@ -106,23 +108,6 @@ pub fn apply(
         *resource = next;
     }
     Ok(changed)
-}
-
-/// One change of one attribute, with what the schema says of it.
-#[derive(Debug, Clone, Copy)]
-struct Task<'a> {
-    op: PatchOp,
-    value: Option<&'a Value>,
-    /// The attribute, or the sub-attribute when that is what is being set.
-    known: Option<&'a Attribute>,
-    name: &'a str,
-    filter: Option<&'a Filter>,
-    sub: Option<&'a AttrName>,
-    create_missing: bool,
-    /// The path, for messages; holds no values.
-    shown: &'a str,
-    /// The member of the value that this is about, for messages.
-    member: Option<&'a str>,
 }
 
 fn apply_one(
@@ -250,144 +235,6 @@ fn in_extension(
         }
     }
     Ok(())
-}
-
-impl<'a> Task<'a> {
-    /// What the schema forbids whatever the resource holds.
-    fn check_path(&self) -> Result<(), PatchError> {
-        let Some(known) = self.known else {
-            return Ok(());
-        };
-        let sub = self.sub.and_then(|sub| known.sub(sub));
-        if [Some(known), sub]
-            .iter()
-            .flatten()
-            .any(|a| a.mutability == Mutability::ReadOnly)
-        {
-            return Err(self.mutability("is read-only"));
-        }
-        if self.sub.is_some() && known.kind != Kind::Complex {
-            return Err(self.invalid_path("has no sub-attributes"));
-        }
-        if self.filter.is_some() && !known.multi_valued && known.kind != Kind::Complex {
-            return Err(self.invalid_path("has no elements to choose from"));
-        }
-        Ok(())
-    }
-
-    /// Applies it to the object that holds the attribute.
-    fn apply(&self, home: &mut Map<String, Value>) -> Result<(), PatchError> {
-        if self.is_plural(home) {
-            self.plural(home)
-        } else {
-            self.single(home)
-        }
-    }
-
-    fn is_plural(&self, home: &Map<String, Value>) -> bool {
-        match self.known {
-            Some(known) => known.multi_valued,
-            None => match resource::get(home, self.name) {
-                Some(Value::Array(_)) => true,
-                Some(Value::Object(_)) if self.filter.is_some() => false,
-                _ => {
-                    self.filter.is_some()
-                        || (self.sub.is_none() && matches!(self.value, Some(Value::Array(_))))
-                }
-            },
-        }
-    }
-
-    /// The same change on one sub-attribute of what this one is about.
-    fn on_sub(&self, name: &'a str, value: Option<&'a Value>) -> Self {
-        let parsed = name.parse::<AttrName>().ok();
-        Self {
-            known: self
-                .known
-                .zip(parsed)
-                .and_then(|(known, name)| known.sub(&name)),
-            value: value.filter(|value| !value.is_null()),
-            name,
-            filter: None,
-            sub: None,
-            ..*self
-        }
-    }
-
-    /// The same for a member of the value.
-    fn on_member(&self, name: &'a str, value: &'a Value) -> Self {
-        Self {
-            member: Some(name),
-            ..self.on_sub(name, Some(value))
-        }
-    }
-
-    fn is_immutable(&self) -> bool {
-        self.known
-            .is_some_and(|known| known.mutability == Mutability::Immutable)
-    }
-
-    fn is_read_only(&self) -> bool {
-        self.known
-            .is_some_and(|known| known.mutability == Mutability::ReadOnly)
-    }
-
-    fn is_required(&self) -> bool {
-        self.known.is_some_and(|known| known.required)
-    }
-
-    /// Whether the value is of the attribute's type; what is not known takes anything.
-    fn check_type(&self, value: &Value) -> Result<(), PatchError> {
-        let Some(known) = self.known else {
-            return Ok(());
-        };
-        let (fits, wanted) = match known.kind {
-            Kind::Boolean => (value.is_boolean(), "takes true or false"),
-            Kind::Decimal => (value.is_number(), "takes a number"),
-            Kind::Integer => (is_integer(value), "takes a whole number"),
-            Kind::Complex => (value.is_object(), "takes an object"),
-            Kind::String | Kind::DateTime | Kind::Binary | Kind::Reference => {
-                (value.is_string(), "takes a string")
-            }
-        };
-        if fits {
-            Ok(())
-        } else {
-            Err(self.invalid_value(wanted))
-        }
-    }
-}
-
-impl Task<'_> {
-    fn error(&self, scim_type: ScimType, reason: &str) -> PatchError {
-        match self.member {
-            Some(member) => error(scim_type, &format!("{}.{member}", self.shown), reason),
-            None => error(scim_type, self.shown, reason),
-        }
-    }
-
-    fn invalid_path(&self, reason: &str) -> PatchError {
-        self.error(ScimType::InvalidPath, reason)
-    }
-
-    fn invalid_value(&self, reason: &str) -> PatchError {
-        self.error(ScimType::InvalidValue, reason)
-    }
-
-    fn mutability(&self, reason: &str) -> PatchError {
-        self.error(ScimType::Mutability, reason)
-    }
-
-    fn no_target(&self, reason: &str) -> PatchError {
-        self.error(ScimType::NoTarget, reason)
-    }
-}
-
-fn is_integer(value: &Value) -> bool {
-    match value {
-        Value::Number(number) => !number.to_string().contains(['.', 'e', 'E']),
-        _ => false,
-    }
 }
 
 fn error(scim_type: ScimType, shown: &str, reason: &str) -> PatchError {

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::identity::Identity;
-use super::{PatchError, PatchOp, Task};
+use super::task::Task;
+use super::{PatchError, PatchOp};
 use crate::scim::filter::{self, CompareOp, Filter};
 use crate::scim::name::AttrName;
 use crate::scim::resource;

@@ -48,6 +48,15 @@ async fn heads_that_two_readers_take_differently_are_refused() {
             .uri("h:80")
             .body(Body::Empty)
             .unwrap(),
+        {
+            let mut longer = Request::post("https://h/")
+                .body(Body::Full("x".into()))
+                .unwrap();
+            longer
+                .headers_mut()
+                .insert("content-length", "0".parse().unwrap());
+            longer
+        },
     ];
     let before = door.asked();
     for request in refused {
@@ -92,4 +101,19 @@ async fn a_client_that_takes_nothing_is_cut_though_it_answers_pings() {
     assert!(first.is_data());
     // Nothing more is taken: the window stays shut.
     eventually("cutting", || door.running().open() == 0).await;
+}
+
+#[tokio::test]
+async fn a_slow_source_is_not_held_against_the_client() {
+    use http_body_util::BodyExt as _;
+    let door = TestDoor::open(|limits| limits.stall = Duration::from_millis(50));
+    let mut sender = connect(&door).await;
+    let get = Request::get("https://h/late").body(Body::Empty).unwrap();
+    let answer = sender.send_request(get).await.unwrap();
+    let late = tokio::time::sleep(Duration::from_millis(400));
+    let body = tokio::spawn(answer.into_body().collect());
+    late.await;
+    assert_eq!(door.running().open(), 1);
+    door.go.add_permits(1);
+    assert_eq!(body.await.unwrap().unwrap().to_bytes(), "late");
 }

@@ -163,9 +163,82 @@ async fn no_more_connections_than_allowed() {
 #[tokio::test]
 async fn old_connections_are_asked_to_end() {
     let door = TestDoor::open(|limits| limits.age = Duration::from_millis(50));
-    let mut tls = door.tls(&["http/1.1"]).await;
-    assert_eq!(rest(&mut tls).await, "");
-    // One that never even sends HTTP/2's preface does not hold it up.
-    let mut tls = door.tls(&["h2"]).await;
-    rest(&mut tls).await;
+    // The second never even sends HTTP/2's preface, and does not hold it up.
+    for alpn in ["http/1.1", "h2"] {
+        let mut tls = door.tls(&[alpn]).await;
+        let end = tokio::time::timeout(FAR, rest(&mut tls)).await;
+        assert!(end.is_ok(), "{alpn}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_before_the_end_of_the_body_arrives() {
+    let door = TestDoor::open(|_| {});
+    for _ in 0..3 {
+        let mut tls = door.tls(&[]).await;
+        let size = 3_000_000;
+        let head = format!("POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: {size}\r\n\r\n");
+        tls.write_all(head.as_bytes()).await.unwrap();
+        tls.write_all(&vec![b'x'; size]).await.unwrap();
+        assert_eq!(answer(&mut tls).await, (200, "early".into()));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_ends_its_request() {
+    let door = TestDoor::open(|_| {});
+    let mut tls = door.tls(&[]).await;
+    tls.write_all(b"GET /wait HTTP/1.1\r\nHost: h\r\n\r\nGET /half")
+        .await
+        .unwrap();
+    eventually("the request", || door.asked() == 1).await;
+    drop(tls);
+    eventually("the end of it", || door.running().open() == 0).await;
+}
+
+#[tokio::test]
+async fn a_large_answer_comes_whole_by_both_protocols() {
+    let door = TestDoor::open(|_| {});
+    let size = 1_000_000;
+    let path = format!("/bytes/{size}");
+    let mut tls = door.tls(&[]).await;
+    tls.write_all(format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
+    assert_eq!(answer(&mut tls).await.1.len(), size);
+    let request = Request::get(door.url(&path)).body(Body::Empty).unwrap();
+    let answer = door
+        .client()
+        .send(request, Instant::now() + FAR)
+        .await
+        .unwrap();
+    assert_eq!(answer.headers()["content-length"], size.to_string());
+    let terms = Terms {
+        limit: size,
+        idle: FAR,
+        deadline: Instant::now() + FAR,
+    };
+    assert_eq!(
+        collect(answer.into_body(), terms).await.unwrap().len(),
+        size
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_certificate_is_no_connection() {
+    use crate::net::client::SendError;
+    let door = TestDoor::open(|_| {});
+    let (other, _) = certificate();
+    let tls = tls::client_config(Some(other.as_bytes()), None).unwrap();
+    let client = Client::new(DirectoryClient::new(tls));
+    let request = Request::get(door.url("/")).body(Body::Empty).unwrap();
+    let error = client
+        .send(request, Instant::now() + FAR)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, SendError::Unreachable(why) if why.contains("certificate")),
+        "{error}"
+    );
+    assert_eq!(door.asked(), 0);
 }
