@@ -93,8 +93,6 @@ pub enum BulkReference {
     Failed(String),
     /// The operations wait for one another in a circle.
     Circular,
-    /// Two operations have this `bulkId`.
-    Twice(String),
 }
 
 impl GatewayError {

@@ -11,6 +11,7 @@ mod discovery;
 mod door;
 mod endpoint;
 mod error;
+mod guarded;
 mod head;
 mod intake;
 mod listing;
@@ -22,6 +23,7 @@ mod run;
 mod state;
 mod write;
 
+
 pub use error::{BulkReference, GatewayError};
 pub use run::{Prepared, prepare};
 pub use state::{Admission, Held, Limits, State, Writing};
@@ -32,7 +34,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::{Live, Tenant};
 use crate::directory::Ask;
@@ -273,7 +275,12 @@ impl Gateway {
             admission: &context.admission,
         };
         let reply = run::run(context, operation).await?;
-        respond::success(reply, manner).await
+        // A list is collected up to its commit point: that is still before the head.
+        let limit = Instant::from_std(context.ask.deadline) + GRACE;
+        match timeout_at(limit, respond::success(reply, manner)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(GatewayError::Deadline(false)),
+        }
     }
 
     fn time_for(&self, call: &Call) -> Duration {
