@@ -255,6 +255,10 @@ fn mapping(error: MappingError) -> Refusal {
             412,
             "the directory keeps no versions, so If-Match cannot be held",
         ),
+        MappingError::Changed => Refusal::client(
+            412,
+            "the resource has changed since the version that If-Match names; read it again",
+        ),
     }
 }
 
