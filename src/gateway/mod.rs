@@ -23,7 +23,6 @@ mod run;
 mod state;
 mod write;
 
-
 pub use error::{BulkReference, GatewayError};
 pub use run::{Prepared, prepare};
 pub use state::{Admission, Held, Limits, State, Writing};
