@@ -9,6 +9,7 @@ mod tests;
 mod value;
 
 pub(super) use change::{changes, members};
+pub(super) use key::settle_attr;
 pub use document::document;
 
 /// The kinds of accent, one per deviation.
