@@ -9,8 +9,8 @@ mod tests;
 mod value;
 
 pub(super) use change::{changes, members};
-pub(super) use key::settle_attr;
 pub use document::document;
+pub(super) use key::settle_attr;
 
 /// The kinds of accent, one per deviation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
