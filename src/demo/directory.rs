@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
+use crate::auth::instant;
 use crate::net::Body;
 use crate::net::secret::Secret;
 
@@ -71,7 +72,7 @@ impl Directory {
     }
 
     fn new(secret: Secret, tap: Option<Tap>) -> std::io::Result<Self> {
-        let service = Service::seeded().ok_or(std::io::ErrorKind::Other)?;
+        let service = Service::seeded(&now()).ok_or(std::io::ErrorKind::Other)?;
         Ok(Self(Arc::new(Inner {
             secret,
             tap,
@@ -174,7 +175,7 @@ impl Directory {
             .service
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .answer(&asked)
+            .answer(&asked, now())
     }
 
     fn knows(&self, headers: &HeaderMap) -> bool {
@@ -206,6 +207,14 @@ fn respond(answered: &Answered, text: String) -> Response<Body> {
 
 fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the directory is a system of its own, with its own clock"
+)]
+fn now() -> String {
+    instant::format(std::time::SystemTime::now())
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -44,16 +44,17 @@ pub(super) struct Answered {
 
 impl Service {
     /// A service with a few people in it.
-    pub(super) fn seeded() -> Option<Self> {
+    pub(super) fn seeded(now: &str) -> Option<Self> {
         Some(Self {
-            store: Store::seeded(),
+            store: Store::seeded(now),
             people: schema(Table::People)?,
             teams: schema(Table::Teams)?,
         })
     }
 
-    /// Answers one request.
-    pub(super) fn answer(&mut self, asked: &Asked<'_>) -> Answered {
+    /// Answers one request that came at the time `now` (RFC 3339).
+    pub(super) fn answer(&mut self, asked: &Asked<'_>, now: String) -> Answered {
+        self.store.tick(now);
         self.route(asked).unwrap_or_else(|error| error)
     }
 

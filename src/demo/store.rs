@@ -14,6 +14,7 @@ pub(super) struct Store {
     people: Rows,
     teams: Rows,
     last: u64,
+    now: String,
 }
 
 /// Which records.
@@ -94,12 +95,19 @@ pub(super) enum Holds {
     Number,
     /// The numbers of records, kept as texts.
     Numbers,
+    /// When the record was made, whatever anybody says.
+    Made,
+    /// When it was last written.
+    Changed,
 }
 
 impl Store {
     /// Five people and a team, none of whom exists.
-    pub(super) fn seeded() -> Self {
-        let mut store = Self::default();
+    pub(super) fn seeded(now: &str) -> Self {
+        let mut store = Self {
+            now: now.to_owned(),
+            ..Self::default()
+        };
         for (login, given, surname, title, dept) in SEED {
             let body = json!({
                 "login": login,
@@ -124,6 +132,11 @@ impl Store {
         let team = json!({ "team_name": "Example Operators", "member_ids": numbers });
         let _ = store.create(Table::Teams, &team);
         store
+    }
+
+    /// Says what time it is, for the stamps of what is written from here on.
+    pub(super) fn tick(&mut self, now: String) {
+        self.now = now;
     }
 
     /// One record.
@@ -238,6 +251,14 @@ impl Store {
         let mut fields = Map::new();
         fields.insert("no".to_owned(), no.into());
         for (name, holds) in table.fields() {
+            if let Holds::Made | Holds::Changed = holds {
+                let present = self.rows(table).records.get(&no);
+                let made = present.and_then(|record| record.fields.attr(name)).cloned();
+                let made = made.filter(|_| *holds == Holds::Made);
+                let stamp = made.unwrap_or_else(|| self.now.clone().into());
+                fields.insert((*name).to_owned(), stamp);
+                continue;
+            }
             let value = match get(body, name) {
                 None | Some(Value::Null) => continue,
                 Some(value) => value,
@@ -246,21 +267,19 @@ impl Store {
                 Holds::Text => text(value),
                 Holds::Status => text(value).filter(|v| *v == "staff" || *v == "leaver"),
                 Holds::Number => number(value),
-                Holds::Numbers => match self.numbers(value)? {
-                    Some(numbers) => {
-                        fields.insert((*name).to_owned(), numbers);
-                        continue;
-                    }
-                    None => None,
-                },
+                Holds::Made | Holds::Changed => continue,
+                Holds::Numbers => {
+                    let Some(numbers) = numbers(value) else {
+                        return wrong(format!("{name} cannot be so"));
+                    };
+                    fields.insert((*name).to_owned(), numbers);
+                    continue;
+                }
             };
             match kept {
                 Some(text) => fields.insert((*name).to_owned(), text.into()),
                 None => return wrong(format!("{name} cannot be so")),
             };
-        }
-        if table == Table::People && !fields.contains_key("status") {
-            fields.insert("status".to_owned(), "staff".into());
         }
         if table == Table::Teams && !fields.contains_key("member_ids") {
             fields.insert("member_ids".to_owned(), Value::Array(Vec::new()));
@@ -275,32 +294,6 @@ impl Store {
             Some(other) if *other != no => Err(StoreError::Taken { field }),
             _ => Ok(fields),
         }
-    }
-
-    /// The numbers of records that exist, each once.
-    fn numbers(&self, value: &Value) -> Result<Option<Value>, StoreError> {
-        let Value::Array(items) = value else {
-            return Ok(None);
-        };
-        if items.len() > MAX_RECORDS {
-            return Ok(None);
-        }
-        let mut seen = std::collections::HashSet::new();
-        let mut out = Vec::new();
-        for item in items {
-            let known = number(item).filter(|text| {
-                text.parse::<u64>().is_ok_and(|no| {
-                    self.people.records.contains_key(&no) || self.teams.records.contains_key(&no)
-                })
-            });
-            let Some(known) = known else {
-                return Err(StoreError::Field("member_ids names nobody".to_owned()));
-            };
-            if seen.insert(known.clone()) {
-                out.push(Value::String(known));
-            }
-        }
-        Ok(Some(Value::Array(out)))
     }
 }
 
@@ -322,11 +315,28 @@ fn number(value: &Value) -> Option<String> {
     }
 }
 
+/// References, each once. Whether they point at anybody is not asked: old systems do not.
+fn numbers(value: &Value) -> Option<Value> {
+    let items = value
+        .as_array()
+        .filter(|items| items.len() <= MAX_RECORDS)?;
+    let mut seen = std::collections::HashSet::new();
+    let mut out = Vec::new();
+    for item in items {
+        let number = number(item)?;
+        if seen.insert(number.clone()) {
+            out.push(Value::String(number));
+        }
+    }
+    Some(Value::Array(out))
+}
+
 const PEOPLE: &[(&str, Holds)] = &[
     ("login", Holds::Text),
     ("surname", Holds::Text),
     ("given", Holds::Text),
     ("full_name", Holds::Text),
+    ("known_as", Holds::Text),
     ("mail", Holds::Text),
     ("phone_office", Holds::Text),
     ("phone_mobile", Holds::Text),
@@ -337,12 +347,16 @@ const PEOPLE: &[(&str, Holds)] = &[
     ("boss", Holds::Number),
     ("note", Holds::Text),
     ("ext_ref", Holds::Text),
+    ("made", Holds::Made),
+    ("changed", Holds::Changed),
 ];
 
 const TEAMS: &[(&str, Holds)] = &[
     ("team_name", Holds::Text),
     ("member_ids", Holds::Numbers),
     ("ext_ref", Holds::Text),
+    ("made", Holds::Made),
+    ("changed", Holds::Changed),
 ];
 
 const SEED: &[(&str, &str, &str, &str, &str)] = &[
@@ -364,7 +378,7 @@ mod tests {
 
     #[test]
     fn the_seed_is_whole() {
-        let store = Store::seeded();
+        let store = Store::seeded("");
         assert_eq!(store.all(Table::People).count(), 5);
         let team = store.all(Table::Teams).next().unwrap();
         assert_eq!(
@@ -379,7 +393,7 @@ mod tests {
 
     #[test]
     fn a_login_is_taken_without_regard_to_case_until_it_is_given_up() {
-        let mut store = Store::seeded();
+        let mut store = Store::seeded("");
         let taken = store
             .create(Table::People, &json!({ "login": "ADA" }))
             .unwrap_err();
@@ -403,18 +417,28 @@ mod tests {
 
     #[test]
     fn a_member_that_goes_leaves_its_teams() {
-        let mut store = Store::seeded();
+        let mut store = Store::seeded("");
         let body = json!({ "team_name": "T", "member_ids": [2, "2", "1"] });
         let no = store.create(Table::Teams, &body).unwrap().no;
         store.delete(Table::People, 2, |_| true).unwrap();
         let team = store.read(Table::Teams, no).unwrap();
         assert_eq!(team.fields.attr("member_ids"), Some(&json!(["1"])));
         assert_eq!(team.version, 2);
-        let unknown = json!({ "team_name": "U", "member_ids": ["2"] });
-        assert!(matches!(
-            store.create(Table::Teams, &unknown),
-            Err(StoreError::Field(_))
-        ));
+        let odd = json!({ "team_name": "U", "member_ids": [true] });
+        let refused = store.create(Table::Teams, &odd);
+        assert!(matches!(refused, Err(StoreError::Field(_))));
+    }
+
+    #[test]
+    fn stamps_are_the_directorys_own() {
+        let mut store = Store::default();
+        store.tick("then".to_owned());
+        let body = json!({ "login": "x", "made": "lie", "changed": "lie" });
+        store.create(Table::People, &body).unwrap();
+        store.tick("now".to_owned());
+        let record = store.replace(Table::People, 1, &body, |_| true).unwrap();
+        assert_eq!(record.fields.attr("made"), Some(&json!("then")));
+        assert_eq!(record.fields.attr("changed"), Some(&json!("now")));
     }
 
     #[test]
@@ -436,7 +460,7 @@ mod tests {
         assert_eq!(record.no, 1);
         assert_eq!(
             Value::from(record.fields.clone()),
-            json!({ "no": 1, "login": "x", "status": "staff" })
+            json!({ "no": 1, "login": "x", "made": "", "changed": "" })
         );
     }
 
