@@ -43,10 +43,13 @@ impl Guarded<'_> {
                 held = Some(self.hold().await?);
                 before = self.read().await?;
             }
-            let mut witness = self.context.counters.clone();
-            let prepared = self.prepared.clone();
-            let (encoded, view) =
-                prepared.encode(&self.context.tenant, Some(&before), &mut witness)?;
+            // What an operation says is counted once, however often it is prepared.
+            let (tenant, prepared) = (&self.context.tenant, self.prepared.clone());
+            let (encoded, view) = if attempt == 0 {
+                prepared.encode(tenant, Some(&before), &mut self.context.counters.clone())?
+            } else {
+                prepared.encode(tenant, Some(&before), &mut ())?
+            };
             let operation = match encoded {
                 Encoded::Ask(operation) => operation,
                 Encoded::Unchanged(resource) => {
