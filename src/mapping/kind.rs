@@ -163,6 +163,12 @@ impl Class {
         }
     }
 
+    /// Whether what comes back is the same value, though perhaps not all of it.
+    #[must_use]
+    pub fn keeps_values(&self) -> bool {
+        !matches!(self, Self::Canonical)
+    }
+
     /// The weaker of two.
     #[must_use]
     pub fn and(self, other: Self) -> Self {

@@ -4,6 +4,8 @@
 //! One mapping serves six places: request bodies; PATCH paths and values; filters; `attributes`,
 //! `excludedAttributes` and `sortBy`; answers and error details; discovery.
 
+mod compile;
+mod covers;
 pub mod kind;
 pub mod place;
 pub mod plan;

@@ -1,19 +1,38 @@
 //! A tenant's mapping, compiled: operations in, operations out; replies in, replies out.
 
+mod decode;
+mod document;
+mod encode;
+mod explain;
+mod filter;
+mod patch;
+mod projection;
+mod stream;
+
 use std::sync::Arc;
 
 use crate::auth::{Permitted, Scope};
+use crate::directory;
 use crate::scim::operation::{Abilities, Projection};
 use crate::scim::schema::TypeSchema;
 use crate::scim::{
     Client, Operation, Reply, Resource, ResourceType, ScimError, ScimType, Upstream,
 };
+use crate::yaml::Diagnostics;
 
+use super::compile::{self, Line, Type};
+use super::kind::Class;
+use super::ruleset::Ruleset;
 use super::witness::Witness;
 
-/// Everything that one tenant's rule says about attributes.
+/// Everything that one tenant's rule says about attributes. It knows the Tenant URL: every
+/// location is made from that.
 #[derive(Debug)]
-pub struct Plan {}
+pub struct Plan {
+    pub(super) base: Arc<str>,
+    pub(super) accents: bool,
+    pub(super) types: Vec<Type>,
+}
 
 /// Why an operation must see the present resource before it can be sent, and what of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +68,8 @@ pub enum Encoded {
     Ask(Operation<Upstream>),
     /// A query that provably matches nothing; there is nothing to ask.
     Empty,
-    /// A write that would change nothing; the answer is the present resource.
+    /// A write that would change nothing; the answer is the present resource, in the directory's
+    /// words: decode it as the answer to a read.
     Unchanged(Resource),
 }
 
@@ -64,6 +84,9 @@ pub struct View {
     pub projection: Projection,
     /// The 1-based index that a query asked for.
     pub start: usize,
+    /// The page to cut out of an answer from a directory that does not page; 1-based, and how
+    /// many.
+    pub cut: Option<(usize, Option<usize>)>,
 }
 
 /// Why a request cannot be brought into the directory's words, or an answer not back.
@@ -75,36 +98,95 @@ pub enum MappingError {
     Malformed(String),
     /// The client's `If-Match` cannot be held with this directory: 412.
     NoVersions,
+    /// The client's `If-Match` names another version than the present one: 412.
+    Changed,
+}
+
+/// One line of the rule, for `postern check`.
+#[derive(Debug, Clone, Copy)]
+pub struct LineView<'a> {
+    /// The type.
+    pub resource: &'a ResourceType,
+    /// The line of the file.
+    pub number: usize,
+    /// The SCIM side as written.
+    pub scim: &'a str,
+    /// The directory's side as written.
+    pub target: &'a str,
+    /// What kind of line it is: `rename`, `value table`, …
+    pub kind: &'static str,
+    /// What comes back of what was sent.
+    pub class: &'a Class,
 }
 
 impl Plan {
+    /// Compiles a rule, with warnings.
+    ///
+    /// # Errors
+    /// Every mistake of the rule.
+    pub fn compile(rules: &Ruleset) -> Result<(Self, Diagnostics), Diagnostics> {
+        compile::plan(rules)
+    }
+
     /// The type at a path segment (`Users`), compared with case.
     #[must_use]
     pub fn endpoint(&self, segment: &str) -> Option<&TypeSchema> {
-        let _ = segment;
-        todo!()
+        self.types
+            .iter()
+            .map(|ty| &ty.held)
+            .find(|schema| &*schema.endpoint == segment)
     }
 
     /// All types, as this tenant can truly hold them.
     pub fn types(&self) -> impl Iterator<Item = &TypeSchema> {
-        std::iter::empty()
+        self.types.iter().map(|ty| &ty.held)
+    }
+
+    /// Every line, in the order of the rule.
+    pub fn lines(&self) -> impl Iterator<Item = LineView<'_>> {
+        self.types.iter().flat_map(|ty| {
+            ty.lines.iter().map(|line| LineView {
+                resource: &ty.held.name,
+                number: line.number,
+                scim: &line.scim_text,
+                target: &line.target_text,
+                kind: line.what,
+                class: &line.kind.touches().class,
+            })
+        })
+    }
+
+    /// Where the resources of each type live, for the directory's driver.
+    #[must_use]
+    pub fn layout(&self) -> directory::Layout {
+        directory::Layout {
+            types: self
+                .types
+                .iter()
+                .map(|ty| directory::Place {
+                    resource: ty.held.name.clone(),
+                    endpoint: ty.entry.path.as_str().into(),
+                    id: ty.entry.id.as_str().into(),
+                })
+                .collect(),
+        }
     }
 
     /// Whether client accents are accepted.
     #[must_use]
     pub fn accepts_accents(&self) -> bool {
-        todo!()
+        self.accents
     }
 
     /// What the operation must know of the present resource, if anything. `None` means one round
     /// trip.
     #[must_use]
     pub fn need(&self, permitted: &Permitted, abilities: Abilities) -> Option<Need> {
-        let _ = (permitted, abilities);
-        todo!()
+        self.need_of(permitted.operation(), permitted.scope(), abilities)
     }
 
-    /// Brings an operation into the directory's words.
+    /// Brings an operation into the directory's words. Where [`Plan::need`] said so, `before` must
+    /// be there.
     ///
     /// # Errors
     /// See [`MappingError`].
@@ -115,13 +197,12 @@ impl Plan {
         before: Option<&Before>,
         witness: &mut impl Witness,
     ) -> Result<(Encoded, View), MappingError> {
-        let _ = (permitted, abilities, before, witness);
-        todo!()
+        let (operation, scope) = permitted.into_parts();
+        self.encode_operation(operation, scope, abilities, before, witness)
     }
 
-    /// Brings an answer into the client's words. `base` is the Tenant URL without a slash at the
-    /// end; every location is made from it. Lists are rewritten one resource at a time as they
-    /// are read from the answer.
+    /// Brings an answer into the client's words. Every location in it is made from the Tenant
+    /// URL. Lists are rewritten one resource at a time as they are read from the answer.
     ///
     /// # Errors
     /// [`MappingError::Malformed`].
@@ -131,21 +212,73 @@ impl Plan {
         view: &View,
         witness: W,
     ) -> Result<Reply<Client>, MappingError> {
-        let _ = (reply, view, witness);
-        todo!()
+        self.decode_reply(reply, view, witness)
     }
 
     /// Brings a directory's explanation into the client's words where every name in it can be
     /// brought back; else `None`, and a general text is used.
     #[must_use]
     pub fn decode_error(&self, resource: &ResourceType, detail: &str) -> Option<String> {
-        let _ = (resource, detail);
-        todo!()
+        explain::detail(self.ty(resource)?, detail)
     }
+
+    pub(super) fn ty(&self, resource: &ResourceType) -> Option<&Type> {
+        self.types.iter().find(|ty| ty.held.name == *resource)
+    }
+
+    pub(super) fn known(&self, resource: &ResourceType) -> Result<&Type, MappingError> {
+        self.ty(resource).ok_or_else(|| {
+            let text = format!("there are no resources of type `{resource}` here");
+            MappingError::Refused(ScimType::InvalidValue, text)
+        })
+    }
+
+    /// The location of a resource.
+    pub(super) fn location(&self, endpoint: &str, id: &str) -> String {
+        let mut url = String::with_capacity(self.base.len() + endpoint.len() + id.len() + 2);
+        url.push_str(&self.base);
+        url.push('/');
+        url.push_str(endpoint);
+        url.push('/');
+        for byte in id.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-_.~@!$'()*,;:=+&".contains(&byte) {
+                url.push(char::from(byte));
+            } else {
+                url.push('%');
+                for digit in [byte >> 4, byte & 15] {
+                    url.push(char::from_digit(u32::from(digit), 16).map_or('0', |c| c.to_ascii_uppercase()));
+                }
+            }
+        }
+        url
+    }
+}
+
+/// Whether a line writes when a resource is made.
+pub(super) fn creates(line: &Line) -> bool {
+    use super::ruleset::Direction::{Both, Create, Write};
+    matches!(line.direction, Both | Write | Create)
+}
+
+/// Whether a line writes when a resource is there.
+pub(super) fn changes(line: &Line) -> bool {
+    use super::ruleset::Direction::{Both, Write};
+    matches!(line.direction, Both | Write)
+}
+
+/// Whether a line reads.
+pub(super) fn reads(line: &Line) -> bool {
+    use super::ruleset::Direction::{Both, Create, Read};
+    matches!(line.direction, Both | Create | Read)
+}
+
+pub(super) fn refused(kind: ScimType, detail: impl Into<String>) -> MappingError {
+    MappingError::Refused(kind, detail.into())
 }
 
 impl From<MappingError> for ScimError {
     fn from(error: MappingError) -> Self {
+        let precondition = |text: &str| Self::new(http::StatusCode::PRECONDITION_FAILED, None, text);
         match error {
             MappingError::Refused(kind, detail) => Self::bad(kind, detail),
             MappingError::Malformed(_) => Self::new(
@@ -153,11 +286,12 @@ impl From<MappingError> for ScimError {
                 None,
                 "the directory's answer could not be understood",
             ),
-            MappingError::NoVersions => Self::new(
-                http::StatusCode::PRECONDITION_FAILED,
-                None,
-                "the directory keeps no versions, so If-Match cannot be held",
-            ),
+            MappingError::NoVersions => {
+                precondition("the directory keeps no versions, so If-Match cannot be held")
+            }
+            MappingError::Changed => {
+                precondition("the resource has another version than If-Match names")
+            }
         }
     }
 }

@@ -1,0 +1,267 @@
+//! From a rule as written to a plan that runs: every path resolved, every law checked, every
+//! mistake reported in one go.
+
+mod build;
+mod check;
+mod held;
+mod secret;
+mod table;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::scim::schema::{Mutability, TypeSchema};
+use crate::scim::{AttrName, AttrPath, SchemaUri};
+use crate::yaml::{Diagnostic, Diagnostics, Source, Span};
+
+use super::covers::Covers;
+use super::kind::{Class, Kind};
+use super::place::Place;
+use super::plan::{Plan, changes};
+use super::ruleset::{Direction, Entry, Ruleset, TypeRule, Unmapped};
+
+pub(super) use secret::is_secret;
+
+/// A resource type, compiled.
+#[derive(Debug)]
+pub(super) struct Type {
+    /// What this tenant can truly hold: discovery, parsing, PATCH.
+    pub(super) held: TypeSchema,
+    /// Everything that the type could hold: what paths mean.
+    pub(super) full: TypeSchema,
+    /// Where it lives in the directory.
+    pub(super) entry: Entry,
+    /// In the order of the rule.
+    pub(super) lines: Vec<Line>,
+    /// The order in which lines put: those that only look come before those that take.
+    pub(super) put_order: Vec<usize>,
+    /// What becomes of the rest.
+    pub(super) unmapped: Unmapped,
+    /// What the lines account for on the client's side.
+    pub(super) scim: Covers,
+    /// What the lines account for on the directory's side.
+    pub(super) target: Covers,
+    /// Whether a PUT must see the present resource.
+    pub(super) overlay: bool,
+    /// The base schema that the directory's documents carry; `None` when they carry what the rule
+    /// lists.
+    pub(super) sent_base: Option<SchemaUri>,
+    /// The schemas that the rule lists.
+    pub(super) sent: Vec<SchemaUri>,
+    /// Attributes with a `$ref`, and the type that they point to where that is always the same.
+    pub(super) references: Vec<Reference>,
+}
+
+/// A line, compiled.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// The line of the file.
+    pub(super) number: usize,
+    /// Its place.
+    pub(super) span: Span,
+    /// What it does.
+    pub(super) kind: Box<dyn Kind>,
+    /// What kind of line it is, for people.
+    pub(super) what: &'static str,
+    /// Which ways it goes.
+    pub(super) direction: Direction,
+    /// Whether a resource must have it.
+    pub(super) required: bool,
+    /// Whether its value is a secret.
+    pub(super) secret: bool,
+    /// Whether no two resources may have the same value.
+    pub(super) unique: bool,
+    /// Whether it takes the elements that no other line means.
+    pub(super) rest: bool,
+    /// The values that a client may send, where they are few.
+    pub(super) canonical: Vec<String>,
+    /// The SCIM attribute that is its own: not the parts of a join.
+    pub(super) scim: Option<Place>,
+    /// The target.
+    pub(super) target: Option<Place>,
+    /// As written.
+    pub(super) scim_text: String,
+    /// As written.
+    pub(super) target_text: String,
+}
+
+/// An attribute with a `$ref`.
+#[derive(Debug)]
+pub(super) struct Reference {
+    /// The attribute.
+    pub(super) path: AttrPath,
+    /// The type that it points to, where that is always the same.
+    pub(super) to: Option<&'static str>,
+    /// Whether lines make it, so that the `$ref` is ours to add.
+    pub(super) ours: bool,
+}
+
+/// Compiles a rule.
+pub(super) fn plan(rules: &Ruleset) -> Result<(Plan, Diagnostics), Diagnostics> {
+    let mut found = Diagnostics::default();
+    let types: Vec<Type> = rules
+        .types
+        .iter()
+        .map(|rule| compile_type(&rules.source, rule, &mut found))
+        .collect();
+    if found.has_errors() {
+        return Err(found);
+    }
+    let plan = Plan {
+        base: Arc::clone(&rules.tenant_url.text),
+        accents: rules.accents,
+        types,
+    };
+    Ok((plan, found))
+}
+
+fn compile_type(source: &Source, rule: &TypeRule, d: &mut Diagnostics) -> Type {
+    let lines = build::lines(source, rule, d);
+    check::conflicts(source, &lines, d);
+    check::missing(source, rule, &lines, d);
+    let (scim, target) = covers(rule, &lines);
+    let mut put_order: Vec<usize> = (0..lines.len()).collect();
+    put_order.sort_by_key(|index| {
+        let line = lines.get(*index);
+        line.is_some_and(|line| line.scim.is_some())
+    });
+    let plain = |line: &Line| {
+        line.secret
+            || (line.direction == Direction::Both
+                && line.kind.touches().class == Class::Lossless)
+    };
+    let overlay = rule.unmapped != Unmapped::Pass || !lines.iter().all(plain);
+    Type {
+        held: held::schema(rule, &lines),
+        full: rule.schema.clone(),
+        entry: rule.entry.clone(),
+        put_order,
+        unmapped: rule.unmapped,
+        scim,
+        target,
+        overlay,
+        sent_base: match &rule.entry.schemas {
+            None => Some(rule.schema.base.id.clone()),
+            Some(_) => None,
+        },
+        sent: rule.entry.schemas.clone().unwrap_or_default(),
+        references: references(rule, &lines),
+        lines,
+    }
+}
+
+fn covers(rule: &TypeRule, lines: &[Line]) -> (Covers, Covers) {
+    let (mut scim, mut target) = (Covers::default(), Covers::default());
+    let dollar_ref = AttrName::known("$ref");
+    for line in lines {
+        let touch = line.kind.touches();
+        let mut known: Vec<AttrName> = touch.constants.iter().map(|(n, _)| n.clone()).collect();
+        known.push(dollar_ref.clone());
+        for place in &touch.scim {
+            scim.add(place, touch.many, &known);
+        }
+        for place in &touch.target {
+            target.add(place, false, &[]);
+        }
+    }
+    for name in ["id", "meta", "schemas"] {
+        scim.add(&Place::of(AttrName::known(name)), false, &[]);
+    }
+    for name in ["meta", "schemas"] {
+        target.add(&Place::of(AttrName::known(name)), false, &[]);
+    }
+    target.add(&Place::of(rule.entry.id.clone()), false, &[]);
+    // What the RFC has as read-only is ignored when a client sends it (decisions, 36).
+    let schemas = std::iter::once((None, &rule.schema.base)).chain(
+        rule.schema
+            .extensions
+            .iter()
+            .map(|extension| (Some(extension.id.clone()), extension)),
+    );
+    for (uri, schema) in schemas {
+        for attribute in &schema.attributes {
+            let place = |sub: Option<AttrName>| Place {
+                uri: uri.clone(),
+                name: attribute.name.clone(),
+                element: None,
+                sub,
+            };
+            if attribute.mutability == Mutability::ReadOnly {
+                scim.add(&place(None), false, &[]);
+            } else if !attribute.multi_valued {
+                let read_only = |a: &&crate::scim::schema::Attribute| {
+                    a.mutability == Mutability::ReadOnly || a.name.is("$ref")
+                };
+                for sub in attribute.sub_attributes.iter().filter(read_only) {
+                    scim.add(&place(Some(sub.name.clone())), false, &[]);
+                }
+            }
+        }
+    }
+    (scim, target)
+}
+
+fn references(rule: &TypeRule, lines: &[Line]) -> Vec<Reference> {
+    let mut found = Vec::new();
+    let schemas = std::iter::once((None, &rule.schema.base)).chain(
+        rule.schema
+            .extensions
+            .iter()
+            .map(|extension| (Some(extension.id.clone()), extension)),
+    );
+    for (uri, schema) in schemas {
+        for attribute in &schema.attributes {
+            let Some(reference) = attribute
+                .sub_attributes
+                .iter()
+                .find(|sub| sub.name.is("$ref"))
+            else {
+                continue;
+            };
+            let to = match reference.reference_types.as_slice() {
+                _ if attribute.name.is("groups") => Some("Group"),
+                [one] if one == "User" => Some("User"),
+                [one] if one == "Group" => Some("Group"),
+                _ => None,
+            };
+            let ours = lines.iter().any(|line| {
+                line.scim
+                    .as_ref()
+                    .is_some_and(|p| p.is_beside(uri.as_ref(), &attribute.name) && p.sub.is_some())
+            });
+            found.push(Reference {
+                path: AttrPath {
+                    uri: uri.clone(),
+                    name: attribute.name.clone(),
+                    sub: None,
+                },
+                to,
+                ours,
+            });
+        }
+    }
+    found
+}
+
+/// An error at a place of the rule file.
+fn error(source: &Source, span: Span, text: String, help: Option<String>) -> Diagnostic {
+    let error = Diagnostic::error(source, span, text);
+    match help {
+        Some(help) => error.help(help),
+        None => error,
+    }
+}
+
+/// Whether two lines can both write when one document is put.
+fn write_together(a: &Line, b: &Line) -> bool {
+    (changes(a) && changes(b)) || (super::plan::creates(a) && super::plan::creates(b))
+}
+
+/// The value of a scalar for people.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.chars().take(60).collect(),
+        other => other.to_string().chars().take(60).collect(),
+    }
+}

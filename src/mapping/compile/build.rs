@@ -1,0 +1,578 @@
+//! From one line as written to one that runs. The kinds are registered in [`kind`].
+
+use serde_json::Value;
+
+use crate::scim::schema::{Attribute, Kind as DataType, Mutability, TypeSchema};
+use crate::scim::value::same;
+use crate::scim::{AttrName, AttrPath};
+use crate::yaml::{Diagnostics, Source, suggest};
+
+use super::{Line, error, is_secret, shown, table};
+use crate::mapping::kind::constant::Constant;
+use crate::mapping::kind::join::Join;
+use crate::mapping::kind::moved::Moved;
+use crate::mapping::kind::values::Values;
+use crate::mapping::kind::{Class, Kind, Touch};
+use crate::mapping::place::{Place, Terms};
+use crate::mapping::ruleset::{Direction, LineRule, Spot, TypeRule};
+use crate::mapping::transform::absence::Absence;
+use crate::mapping::transform::affix::Affix;
+use crate::mapping::transform::number::AsNumber;
+use crate::mapping::transform::shape::Shape;
+use crate::mapping::transform::{Chain, Transform};
+
+/// Everything that one line is built from.
+struct Builder<'a> {
+    source: &'a Source,
+    rule: &'a TypeRule,
+    index: usize,
+    line: &'a LineRule,
+    direction: Direction,
+}
+
+/// Builds all lines of a type that can be built.
+pub(super) fn lines(source: &Source, rule: &TypeRule, d: &mut Diagnostics) -> Vec<Line> {
+    let mut built = Vec::new();
+    for (index, line) in rule.lines.iter().enumerate() {
+        let direction = direction(source, rule, line, d);
+        let builder = Builder {
+            source,
+            rule,
+            index,
+            line,
+            direction,
+        };
+        built.extend(builder.build(d));
+    }
+    built
+}
+
+impl Builder<'_> {
+    /// The registry: which keys make which kind.
+    fn kind(&self, d: &mut Diagnostics) -> Option<(Box<dyn Kind>, &'static str)> {
+        let line = self.line;
+        match (&line.scim, &line.target, &line.join, &line.constant) {
+            (Some(scim), Some(target), None, None) => self.value(scim, target, d),
+            (None, Some(target), Some((parts, _)), None) => self.join(target, parts, d),
+            (None, Some(target), None, Some((value, _))) => Some(self.written(target, value)),
+            (Some(scim), None, None, Some((value, _))) => self.read(scim, value, d),
+            _ => {
+                let help = "`scim` with `target`, `target` with `join` or `constant`, or `scim` \
+                            with `constant`";
+                let text = "this line does not say what becomes what".to_owned();
+                d.push(error(self.source, line.span, text, Some(help.to_owned())));
+                None
+            }
+        }
+    }
+
+    fn build(&self, d: &mut Diagnostics) -> Option<Line> {
+        self.known(d)?;
+        let (kind, what) = self.kind(d)?;
+        self.leftover_keys(what, d);
+        let line = self.line;
+        let spelled = |spot: &Option<Spot>| spot.as_ref().map(|s| s.text.clone());
+        let scim_text = spelled(&line.scim).unwrap_or_else(|| match &line.join {
+            Some((parts, _)) => {
+                let parts: Vec<_> = parts.iter().map(|spot| spot.text.as_str()).collect();
+                parts.join(" + ")
+            }
+            None => line.constant.as_ref().map_or(String::new(), |(v, _)| shown(v)),
+        });
+        let target_text = spelled(&line.target)
+            .unwrap_or_else(|| line.constant.as_ref().map_or(String::new(), |(v, _)| shown(v)));
+        Some(Line {
+            number: line.span.line,
+            span: line.span,
+            kind,
+            what,
+            direction: self.direction,
+            required: line.required || self.required_by_schema(),
+            secret: secret(line),
+            unique: line.unique,
+            rest: line.rest.is_some_and(|(rest, _)| rest),
+            canonical: line
+                .values
+                .iter()
+                .flat_map(|(rows, _)| rows)
+                .map(|(key, _, _)| key.clone())
+                .collect(),
+            scim: line.scim.as_ref().map(|spot| spot.place.clone()),
+            target: line.target.as_ref().map(|spot| spot.place.clone()),
+            scim_text,
+            target_text,
+        })
+    }
+
+    fn required_by_schema(&self) -> bool {
+        let Some(scim) = &self.line.scim else {
+            return false;
+        };
+        scim.place.sub.is_none()
+            && self.direction == Direction::Both
+            && self
+                .rule
+                .schema
+                .find(&scim.place.path())
+                .is_some_and(|attribute| attribute.required)
+    }
+
+    /// Every SCIM attribute that the line names must exist.
+    fn known(&self, d: &mut Diagnostics) -> Option<()> {
+        let joined = self.line.join.iter().flat_map(|(parts, _)| parts);
+        let mut fine = true;
+        for spot in self.line.scim.iter().chain(joined) {
+            fine &= known(self.source, &self.rule.schema, spot, d);
+        }
+        fine.then_some(())
+    }
+
+    fn attribute(&self, place: &Place) -> Option<(&Attribute, &Attribute)> {
+        let schema = &self.rule.schema;
+        let whole = schema.find_attribute(&place.path())?;
+        let part = match &place.sub {
+            Some(sub) => whole.sub(sub)?,
+            None => whole,
+        };
+        Some((whole, part))
+    }
+
+    fn value(
+        &self,
+        scim: &Spot,
+        target: &Spot,
+        d: &mut Diagnostics,
+    ) -> Option<(Box<dyn Kind>, &'static str)> {
+        let (whole, part) = self.attribute(&scim.place)?;
+        let refuse = |text: String, help: &str, d: &mut Diagnostics| {
+            d.push(error(self.source, scim.span, text, Some(help.to_owned())));
+            None
+        };
+        if scim.place.element.is_some() && !whole.multi_valued {
+            let text = format!("`{}` has one value only, so no element to choose", whole.name);
+            return refuse(text, "leave the filter out", d);
+        }
+        let many_asked = self.line.many.is_some_and(|(many, _)| many);
+        let rest = self.line.rest.is_some_and(|(rest, _)| rest);
+        let simple = whole.kind != DataType::Complex;
+        let many = whole.multi_valued
+            && (many_asked
+                || simple
+                || (scim.place.element.is_none() && scim.place.sub.is_some()));
+        if (many_asked || rest) && !many {
+            let text = format!("`{}` has no several values to take", scim.text);
+            return refuse(text, "`many` and `rest` are for multi-valued attributes", d);
+        }
+        if many && !simple && scim.place.sub.is_none() {
+            let text = format!("`{}` does not say which part of each element", scim.text);
+            return refuse(text, "add the sub-attribute, such as `.value`", d);
+        }
+        if many && target.place.element.is_some() {
+            let text = "several values cannot go into one element".to_owned();
+            d.push(error(self.source, target.span, text, None));
+            return None;
+        }
+        if rest && scim.place.element.is_some() {
+            let text = "`rest` takes the elements that no other line means".to_owned();
+            return refuse(text, "leave the filter out", d);
+        }
+        let complex = part.kind == DataType::Complex;
+        let chain = self.chain(scim, part, complex, d);
+        let class = self.class(scim, whole, many, &chain);
+        let touch = Touch {
+            scim: vec![scim.place.clone()],
+            target: vec![target.place.clone()],
+            constants: self.line.element.clone(),
+            many,
+            class,
+        };
+        self.constants(scim, whole, d);
+        let clears = self.direction == Direction::Both;
+        let what = self.what(scim, target, many, complex);
+        if many {
+            let except = if rest {
+                self.other_terms(&scim.place)
+            } else {
+                Vec::new()
+            };
+            let place = scim.place.clone();
+            let target = target.place.clone();
+            let values = Values::new(touch, place, except, target, chain, clears);
+            return Some((Box::new(values), what));
+        }
+        let later = self.rule.lines.get(self.index + 1..).unwrap_or_default();
+        let overlaps = |mine: &Place, theirs: &Option<Spot>| {
+            theirs.as_ref().is_some_and(|spot| spot.place.overlaps(mine))
+        };
+        let keep_scim = later.iter().any(|line| overlaps(&scim.place, &line.scim));
+        let keep_target = later.iter().any(|line| overlaps(&target.place, &line.target));
+        let moved = Moved::new(
+            touch,
+            scim.place.clone(),
+            target.place.clone(),
+            chain,
+            (keep_scim, keep_target),
+            clears,
+        );
+        Some((Box::new(moved), what))
+    }
+
+    fn join(
+        &self,
+        target: &Spot,
+        parts: &[Spot],
+        d: &mut Diagnostics,
+    ) -> Option<(Box<dyn Kind>, &'static str)> {
+        for spot in parts {
+            let (whole, part) = self.attribute(&spot.place)?;
+            let several = whole.multi_valued && spot.place.element.is_none();
+            if part.kind == DataType::Complex || several {
+                let text = format!("`{}` is not one text that could be joined", spot.text);
+                d.push(error(self.source, spot.span, text, None));
+                return None;
+            }
+            if is_secret(spot.place.name.as_str()) {
+                let text = format!("`{}` is a secret: nothing is computed from it", spot.text);
+                d.push(error(self.source, spot.span, text, None));
+                return None;
+            }
+        }
+        let with = self.line.with.as_ref().map_or(" ", |(with, _)| with);
+        let touch = Touch {
+            scim: parts.iter().map(|spot| spot.place.clone()).collect(),
+            target: vec![target.place.clone()],
+            constants: Vec::new(),
+            many: false,
+            class: Class::OneWay,
+        };
+        let join = Join::new(touch, target.place.clone(), with.to_owned());
+        Some((Box::new(join), "join"))
+    }
+
+    fn written(&self, target: &Spot, value: &Value) -> (Box<dyn Kind>, &'static str) {
+        let touch = Touch {
+            scim: Vec::new(),
+            target: vec![target.place.clone()],
+            constants: Vec::new(),
+            many: false,
+            class: Class::OneWay,
+        };
+        let constant = Constant::new(touch, value.clone(), true);
+        (Box::new(constant), "constant")
+    }
+
+    fn read(
+        &self,
+        scim: &Spot,
+        value: &Value,
+        d: &mut Diagnostics,
+    ) -> Option<(Box<dyn Kind>, &'static str)> {
+        let (whole, part) = self.attribute(&scim.place)?;
+        let fits = Shape::of(part.kind).is_some_and(|shape| shape.put(value.clone()).is_ok());
+        let several = whole.multi_valued && scim.place.element.is_none();
+        if !fits || several {
+            let text = format!("`{}` is not a value of `{}`", shown(value), scim.text);
+            d.push(error(self.source, scim.span, text, None));
+            return None;
+        }
+        let touch = Touch {
+            scim: vec![scim.place.clone()],
+            target: Vec::new(),
+            constants: self.line.element.clone(),
+            many: false,
+            class: Class::OneWay,
+        };
+        let constant = Constant::new(touch, value.clone(), part.case_exact);
+        Some((Box::new(constant), "constant"))
+    }
+
+    /// The transforms of the line, the client's side first.
+    fn chain(&self, scim: &Spot, part: &Attribute, complex: bool, d: &mut Diagnostics) -> Chain {
+        let line = self.line;
+        let mut steps: Vec<Box<dyn Transform>> = Vec::new();
+        let affixed = line.prefix.is_some() || line.suffix.is_some();
+        let transforms = affixed || line.values.is_some() || line.number.is_some();
+        if complex {
+            if transforms || line.default.is_some() {
+                let text = format!("`{}` is moved as a whole", scim.text);
+                let help = "map a part of it to change its values";
+                d.push(error(self.source, scim.span, text, Some(help.to_owned())));
+            }
+            return Chain::default();
+        }
+        let text_like = matches!(part.kind, DataType::String | DataType::Reference);
+        if (affixed || line.number.is_some()) && !text_like {
+            let text = format!("`{}` is not a string", scim.text);
+            d.push(error(self.source, scim.span, text, None));
+        }
+        if let Some(table) = table::table(self.source, line, &scim.text, part, d) {
+            if affixed || line.number.is_some() {
+                let text = "a value table says everything: no `prefix`, `suffix` or `as`".to_owned();
+                d.push(error(self.source, line.span, text, None));
+            }
+            steps.push(Box::new(table));
+        } else {
+            steps.extend(Shape::of(part.kind).map(|s| Box::new(s) as Box<dyn Transform>));
+        }
+        if affixed {
+            steps.push(Box::new(Affix {
+                prefix: line.prefix.clone().unwrap_or_default(),
+                suffix: line.suffix.clone().unwrap_or_default(),
+                case_exact: part.case_exact,
+            }));
+        }
+        if line.number.is_some() {
+            steps.push(Box::new(AsNumber));
+        }
+        if let Some((value, span)) = &line.default {
+            let inside = self.inside(value);
+            if inside == Some(true) {
+                let text = format!(
+                    "`{}` is a real value of the directory, so it cannot stand for none",
+                    shown(value)
+                );
+                d.push(error(self.source, *span, text, None));
+            }
+            steps.push(Box::new(Absence {
+                value: value.clone(),
+                outside: inside == Some(false),
+            }));
+        }
+        Chain(steps)
+    }
+
+    /// Whether a value of the directory can be a real one; `None` when that cannot be told.
+    fn inside(&self, value: &Value) -> Option<bool> {
+        if let Some((rows, _)) = &self.line.values {
+            let mut targets = rows.iter().flat_map(|(_, _, targets)| targets);
+            return Some(targets.any(|target| same(target, value)));
+        }
+        if self.line.number.is_some() {
+            return Some(value.is_number() || AsNumber::read(value).is_some());
+        }
+        let (_, part) = self.attribute(&self.line.scim.as_ref()?.place)?;
+        match part.kind {
+            DataType::Boolean => Some(value.is_boolean()),
+            DataType::Integer | DataType::Decimal => Some(value.is_number()),
+            _ if value.is_string() => None,
+            _ => Some(false),
+        }
+    }
+
+    fn class(&self, scim: &Spot, whole: &Attribute, many: bool, chain: &Chain) -> Class {
+        if matches!(self.direction, Direction::Read | Direction::Write) {
+            return Class::OneWay;
+        }
+        let class = chain.class();
+        let parted = whole.kind == DataType::Complex
+            && whole.multi_valued
+            && scim.place.sub.is_some()
+            && (many || scim.place.element.is_some());
+        if !parted {
+            return class;
+        }
+        let lost = self.lost(&scim.place, whole);
+        if lost.is_empty() {
+            class
+        } else {
+            class.and(Class::Lossy(lost.join(", ")))
+        }
+    }
+
+    /// The sub-attributes that a client may send with an element and does not get back.
+    fn lost(&self, place: &Place, whole: &Attribute) -> Vec<String> {
+        let kept = |name: &AttrName| {
+            name.is("$ref")
+                || place.element.as_ref().is_some_and(|t| t.get(name).is_some())
+                || self.rule.lines.iter().any(|line| {
+                    line.scim.as_ref().is_some_and(|other| {
+                        let same_element = match (&other.place.element, &place.element) {
+                            (Some(a), Some(b)) => a.same(b),
+                            (None, None) => true,
+                            _ => false,
+                        };
+                        other.place.is_beside(place.uri.as_ref(), &place.name)
+                            && same_element
+                            && (other.place.sub.as_ref() == Some(name)
+                                || line.element.iter().any(|(n, _)| n == name))
+                    })
+                })
+        };
+        whole
+            .sub_attributes
+            .iter()
+            .filter(|sub| sub.mutability != Mutability::ReadOnly && !kept(&sub.name))
+            .map(|sub| sub.name.to_string())
+            .collect()
+    }
+
+    fn constants(&self, scim: &Spot, whole: &Attribute, d: &mut Diagnostics) {
+        for (name, value) in &self.line.element {
+            let known = whole.sub(name);
+            let fits = known
+                .and_then(|sub| Shape::of(sub.kind))
+                .is_some_and(|shape| shape.put(value.clone()).is_ok());
+            let text = if known.is_none() || !whole.multi_valued {
+                format!("`{}` has no sub-attribute `{name}` to fix", whole.name)
+            } else if !fits {
+                format!("`{}` is not a value of `{}.{name}`", shown(value), whole.name)
+            } else if scim.place.sub.as_ref() == Some(name) {
+                format!("`{name}` is what the line maps")
+            } else {
+                continue;
+            };
+            d.push(error(self.source, scim.span, text, None));
+        }
+    }
+
+    fn other_terms(&self, place: &Place) -> Vec<Terms> {
+        self.rule
+            .lines
+            .iter()
+            .filter_map(|line| line.scim.as_ref())
+            .filter(|spot| spot.place.is_beside(place.uri.as_ref(), &place.name))
+            .filter_map(|spot| spot.place.element.clone())
+            .collect()
+    }
+
+    fn what(&self, scim: &Spot, target: &Spot, many: bool, complex: bool) -> &'static str {
+        let line = self.line;
+        if secret(line) {
+            "secret"
+        } else if line.values.is_some() {
+            "value table"
+        } else if line.prefix.is_some() || line.suffix.is_some() {
+            "affix"
+        } else if many {
+            "values"
+        } else if scim.place.element.is_some() || target.place.element.is_some() {
+            "element"
+        } else if complex {
+            "whole"
+        } else if scim.place.path() == target.place.path() {
+            "same"
+        } else {
+            "rename"
+        }
+    }
+
+    /// Keys that mean nothing on this kind of line.
+    fn leftover_keys(&self, what: &'static str, d: &mut Diagnostics) {
+        let line = self.line;
+        let valued = line.scim.is_some() && line.target.is_some();
+        let odd = [
+            (line.with.is_some() && line.join.is_none(), "with"),
+            (line.otherwise.is_some() && line.values.is_none(), "otherwise"),
+            (!line.prefer.is_empty() && line.values.is_none(), "prefer"),
+            (line.values.is_some() && !valued, "values"),
+            (line.prefix.is_some() && !valued, "prefix"),
+            (line.suffix.is_some() && !valued, "suffix"),
+            (line.default.is_some() && !valued, "default"),
+            (line.number.is_some() && !valued, "as"),
+            (line.many.is_some() && !valued, "many"),
+            (line.rest.is_some() && !valued, "rest"),
+            (line.unique && !valued, "unique"),
+            (line.required && !valued, "required"),
+            (!line.element.is_empty() && line.scim.is_none(), "element"),
+            (line.direction.is_some() && !valued, "direction"),
+        ];
+        for (is_odd, key) in odd {
+            if is_odd {
+                let text = format!("`{key}` means nothing on this line ({what})");
+                d.push(error(self.source, line.span, text, None));
+            }
+        }
+    }
+}
+
+/// Which ways a line goes: said, or plain from what it is.
+fn direction(
+    source: &Source,
+    rule: &TypeRule,
+    line: &LineRule,
+    d: &mut Diagnostics,
+) -> Direction {
+    if line.constant.is_some() && line.scim.is_some() {
+        return Direction::Read;
+    }
+    if line.join.is_some() || line.constant.is_some() {
+        return Direction::Write;
+    }
+    if secret(line) {
+        if let Some((Direction::Both | Direction::Read | Direction::Create, span)) = line.direction {
+            let text = "a secret is written, never read".to_owned();
+            let help = "`direction: write`".to_owned();
+            d.push(error(source, span, text, Some(help)));
+        }
+        return Direction::Write;
+    }
+    let direction = line.direction.map(|(direction, _)| direction);
+    let read_only = line.scim.as_ref().is_some_and(|spot| {
+        let schema = &rule.schema;
+        let read_only = |path: &AttrPath| {
+            schema
+                .find(path)
+                .is_some_and(|a| a.mutability == Mutability::ReadOnly)
+        };
+        read_only(&spot.place.path()) || read_only(&spot.place.parent())
+    });
+    if read_only && direction != Some(Direction::Read) {
+        if let Some(spot) = &line.scim {
+            let text = format!("`{}` is read-only in SCIM", spot.text);
+            let help = "`direction: read`".to_owned();
+            d.push(error(source, spot.span, text, Some(help)));
+        }
+        return Direction::Read;
+    }
+    direction.unwrap_or_default()
+}
+
+fn secret(line: &LineRule) -> bool {
+    let named = |spot: &Option<Spot>| {
+        spot.as_ref().is_some_and(|spot| {
+            is_secret(spot.place.name.as_str())
+                || spot.place.sub.as_ref().is_some_and(|s| is_secret(s.as_str()))
+        })
+    };
+    line.secret || named(&line.scim) || named(&line.target)
+}
+
+fn known(source: &Source, schema: &TypeSchema, spot: &Spot, d: &mut Diagnostics) -> bool {
+    let place = &spot.place;
+    let computed = ["id", "meta", "schemas"];
+    if place.uri.is_none() && computed.iter().any(|name| place.name.is(name)) {
+        let text = format!("`{}` is made by postern itself", place.name);
+        let help = "`entry: {id: …}` says which attribute of the directory holds the id".to_owned();
+        d.push(error(source, spot.span, text, Some(help)));
+        return false;
+    }
+    let attributes = match &place.uri {
+        None => Some(&schema.base),
+        Some(uri) => schema.extension(uri),
+    };
+    let Some(whole) = schema.find_attribute(&place.path()) else {
+        let names = attributes.iter().flat_map(|schema| &schema.attributes);
+        let near = suggest(place.name.as_str(), names.map(|a| a.name.as_str()));
+        let text = format!("`{}` has no attribute `{}`", schema.name, place.name);
+        let help = near.map_or_else(
+            || "attributes of your own are declared under `schemas`".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        d.push(error(source, spot.span, text, Some(help)));
+        return false;
+    };
+    let terms = place.element.iter().flat_map(|terms| &terms.0);
+    let subs = place.sub.iter().chain(terms.map(|(name, _)| name));
+    let mut fine = true;
+    for sub in subs {
+        if whole.sub(sub).is_none() {
+            let names = whole.sub_attributes.iter().map(|a| a.name.as_str());
+            let near = suggest(sub.as_str(), names);
+            let text = format!("`{}` has no sub-attribute `{sub}`", whole.name);
+            let help = near.map(|near| format!("did you mean `{near}`?"));
+            d.push(error(source, spot.span, text, help));
+            fine = false;
+        }
+    }
+    fine
+}

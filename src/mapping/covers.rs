@@ -1,0 +1,337 @@
+//! What of a document the lines account for, and what is left over: the ground of `unmapped`.
+
+use serde_json::{Map, Value};
+
+use crate::scim::{AttrName, Resource, SchemaUri};
+
+use super::place::{Place, Terms, array, is_absent, object, slot};
+
+/// Every place that lines (or the protocol itself) account for on one side.
+#[derive(Debug, Clone, Default)]
+pub struct Covers {
+    base: Vec<Cover>,
+    extensions: Vec<(SchemaUri, Vec<Cover>)>,
+}
+
+#[derive(Debug, Clone)]
+struct Cover {
+    name: AttrName,
+    /// The attribute with all that is in it.
+    whole: bool,
+    /// Sub-attributes.
+    subs: Vec<AttrName>,
+    /// Elements that lines take, with the sub-attributes that they account for.
+    elements: Vec<(Terms, Vec<AttrName>)>,
+}
+
+/// Something that no line accounts for.
+#[derive(Debug)]
+pub struct Loose {
+    /// The extension that it stood in.
+    pub uri: Option<String>,
+    /// The attribute.
+    pub name: String,
+    /// What of it.
+    pub part: Part,
+    /// The value.
+    pub value: Value,
+}
+
+/// What of an attribute is left over.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// A sub-attribute of a complex attribute.
+    Sub(String),
+    /// An element that no line means.
+    Element,
+    /// A sub-attribute of an element that a line has taken: there is nothing to hang it on.
+    Rest(String),
+}
+
+impl Covers {
+    /// Accounts for a place; `known` are further sub-attributes of its element.
+    pub fn add(&mut self, place: &Place, many: bool, known: &[AttrName]) {
+        let covers = match &place.uri {
+            None => &mut self.base,
+            Some(uri) => {
+                let index = match self.extensions.iter().position(|(u, _)| u == uri) {
+                    Some(index) => index,
+                    None => {
+                        self.extensions.push((uri.clone(), Vec::new()));
+                        self.extensions.len() - 1
+                    }
+                };
+                match self.extensions.get_mut(index) {
+                    Some((_, covers)) => covers,
+                    None => return,
+                }
+            }
+        };
+        let index = match covers.iter().position(|c| c.name == place.name) {
+            Some(index) => index,
+            None => {
+                covers.push(Cover {
+                    name: place.name.clone(),
+                    whole: false,
+                    subs: Vec::new(),
+                    elements: Vec::new(),
+                });
+                covers.len() - 1
+            }
+        };
+        let Some(cover) = covers.get_mut(index) else {
+            return;
+        };
+        if place.element.is_none() && !many {
+            match &place.sub {
+                Some(sub) => cover.subs.push(sub.clone()),
+                None => cover.whole = true,
+            }
+            return;
+        }
+        let terms = place.element.clone().unwrap_or_default();
+        let mut subs: Vec<AttrName> = terms.0.iter().map(|(name, _)| name.clone()).collect();
+        subs.extend(place.sub.iter().cloned());
+        subs.extend(known.iter().cloned());
+        match cover.elements.iter_mut().find(|(t, _)| t.same(&terms)) {
+            Some((_, known)) => known.extend(subs),
+            // Elements that a filter names come before those that are taken without one.
+            None if terms.0.is_empty() => cover.elements.push((terms, subs)),
+            None => cover.elements.insert(0, (terms, subs)),
+        }
+    }
+
+    /// Hands over everything in `map` that is not accounted for and not absent.
+    pub fn sweep(&self, map: Map<String, Value>, each: &mut impl FnMut(Loose)) {
+        for (key, value) in map {
+            if value.is_null() {
+                continue;
+            }
+            if let Some((_, covers)) = self.extension(&key) {
+                match value {
+                    Value::Object(inner) => {
+                        for (name, value) in inner {
+                            sweep_one(covers, Some(&key), name, value, each);
+                        }
+                    }
+                    _ => each(Loose {
+                        uri: None,
+                        name: key,
+                        part: Part::Whole,
+                        value,
+                    }),
+                }
+            } else {
+                sweep_one(&self.base, None, key, value, each);
+            }
+        }
+    }
+
+    /// Removes everything that is not accounted for.
+    pub fn strip(&self, map: &mut Map<String, Value>) {
+        let mut gone: Vec<String> = Vec::new();
+        for (key, value) in map.iter_mut() {
+            if let Some((_, covers)) = self.extension(key) {
+                if let Value::Object(inner) = value {
+                    strip_in(covers, inner);
+                    if inner.is_empty() {
+                        gone.push(key.clone());
+                    }
+                }
+            } else if !strip_one(&self.base, key, value) {
+                gone.push(key.clone());
+            }
+        }
+        map.retain(|key, _| !gone.contains(key));
+    }
+
+    /// Whether a leftover of the other side would stand where something accounted for stands.
+    #[must_use]
+    pub fn shadows(&self, loose: &Loose) -> bool {
+        let covers = match &loose.uri {
+            None => {
+                if self.extension(&loose.name).is_some() {
+                    return true;
+                }
+                &self.base
+            }
+            Some(uri) => match self.extension(uri) {
+                Some((_, covers)) => covers,
+                None => return false,
+            },
+        };
+        let Some(cover) = covers.iter().find(|c| c.name.is(&loose.name)) else {
+            return false;
+        };
+        match &loose.part {
+            _ if cover.whole => true,
+            Part::Whole => true,
+            Part::Sub(sub) => cover.subs.iter().any(|s| s.is(sub)) || !cover.elements.is_empty(),
+            Part::Element => {
+                !cover.subs.is_empty()
+                    || cover
+                        .elements
+                        .iter()
+                        .any(|(terms, _)| terms.match_value(&loose.value))
+            }
+            Part::Rest(_) => true,
+        }
+    }
+
+    fn extension(&self, key: &str) -> Option<&(SchemaUri, Vec<Cover>)> {
+        self.extensions.iter().find(|(uri, _)| uri.is(key))
+    }
+}
+
+impl Loose {
+    /// The attribute for people: `name`, `name.sub`, `urn:…:name`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        let mut path = String::new();
+        if let Some(uri) = &self.uri {
+            path.push_str(uri);
+            path.push(':');
+        }
+        path.push_str(&self.name);
+        if let Part::Sub(sub) | Part::Rest(sub) = &self.part {
+            path.push('.');
+            path.push_str(sub);
+        }
+        path
+    }
+
+    /// Puts it into a document of the other side, where nothing stands there yet.
+    pub fn merge(self, out: &mut Resource) {
+        let home = match &self.uri {
+            Some(uri) => match object(slot(out.as_map_mut(), uri)) {
+                Some(home) => home,
+                None => return,
+            },
+            None => out.as_map_mut(),
+        };
+        match self.part {
+            Part::Whole => {
+                let place = slot(home, &self.name);
+                if is_absent(place) {
+                    *place = self.value;
+                }
+            }
+            Part::Sub(sub) => {
+                if let Some(home) = object(slot(home, &self.name)) {
+                    let place = slot(home, &sub);
+                    if place.is_null() {
+                        *place = self.value;
+                    }
+                }
+            }
+            Part::Element => {
+                if let Some(items) = array(slot(home, &self.name)) {
+                    items.push(self.value);
+                }
+            }
+            Part::Rest(_) => {}
+        }
+    }
+}
+
+fn sweep_one(
+    covers: &[Cover],
+    uri: Option<&str>,
+    name: String,
+    value: Value,
+    each: &mut impl FnMut(Loose),
+) {
+    if is_absent(&value) {
+        return;
+    }
+    let uri = || uri.map(str::to_owned);
+    let Some(cover) = covers.iter().find(|c| c.name.is(&name)) else {
+        each(Loose {
+            uri: uri(),
+            name,
+            part: Part::Whole,
+            value,
+        });
+        return;
+    };
+    if cover.whole {
+        return;
+    }
+    let mut rest = |element: Map<String, Value>, known: &[AttrName], taken: bool| {
+        for (sub, value) in element {
+            if !is_absent(&value) && !known.iter().any(|k| k.is(&sub)) {
+                let part = if taken {
+                    Part::Rest(sub)
+                } else {
+                    Part::Sub(sub)
+                };
+                each(Loose {
+                    uri: uri(),
+                    name: name.clone(),
+                    part,
+                    value,
+                });
+            }
+        }
+    };
+    match value {
+        Value::Object(element) if cover.elements.is_empty() => rest(element, &cover.subs, false),
+        Value::Array(items) => {
+            for item in items {
+                let known = cover
+                    .elements
+                    .iter()
+                    .find(|(terms, _)| terms.match_value(&item));
+                match (item, known) {
+                    (Value::Object(element), Some((_, known))) => rest(element, known, true),
+                    (item, _) if !is_absent(&item) => each(Loose {
+                        uri: uri(),
+                        name: name.clone(),
+                        part: Part::Element,
+                        value: item,
+                    }),
+                    _ => {}
+                }
+            }
+        }
+        value => each(Loose {
+            uri: uri(),
+            name,
+            part: Part::Element,
+            value,
+        }),
+    }
+}
+
+fn strip_in(covers: &[Cover], map: &mut Map<String, Value>) {
+    let mut gone: Vec<String> = Vec::new();
+    for (key, value) in map.iter_mut() {
+        if !strip_one(covers, key, value) {
+            gone.push(key.clone());
+        }
+    }
+    map.retain(|key, _| !gone.contains(key));
+}
+
+/// Whether anything of it stays.
+fn strip_one(covers: &[Cover], name: &str, value: &mut Value) -> bool {
+    let Some(cover) = covers.iter().find(|c| c.name.is(name)) else {
+        return false;
+    };
+    if cover.whole {
+        return true;
+    }
+    match value {
+        Value::Object(element) if cover.elements.is_empty() => {
+            element.retain(|sub, _| cover.subs.iter().any(|s| s.is(sub)));
+            !element.is_empty()
+        }
+        Value::Array(items) => {
+            items.retain(|item| cover.elements.iter().any(|(t, _)| t.match_value(item)));
+            !items.is_empty()
+        }
+        _ => false,
+    }
+}
