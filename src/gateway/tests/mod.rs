@@ -162,14 +162,13 @@ impl Fake {
         &self,
         operation: Operation<Upstream>,
     ) -> Result<Reply<Upstream>, DirectoryError> {
+        // Others get their turn, as with a real directory.
+        tokio::task::yield_now().await;
         if operation.verb.kind().writes() {
             if self.slow.load(Ordering::SeqCst) {
                 self.go.notified().await;
             }
             self.writes.fetch_add(1, Ordering::SeqCst);
-        } else {
-            // Others get their turn, as with a real directory.
-            tokio::task::yield_now().await;
         }
         let if_match = operation.precondition.if_match.as_deref();
         match operation.verb {
