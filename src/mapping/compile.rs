@@ -128,8 +128,7 @@ fn compile_type(source: &Source, rule: &TypeRule, d: &mut Diagnostics) -> Type {
     });
     let plain = |line: &Line| {
         line.secret
-            || (line.direction == Direction::Both
-                && line.kind.touches().class == Class::Lossless)
+            || (line.direction == Direction::Both && line.kind.touches().class == Class::Lossless)
     };
     let overlay = rule.unmapped != Unmapped::Pass || !lines.iter().all(plain);
     Type {

@@ -8,7 +8,7 @@ use super::place::{Place, Terms, array, is_absent, object, slot};
 
 /// Every place that lines (or the protocol itself) account for on one side.
 #[derive(Debug, Clone, Default)]
-pub struct Covers {
+pub(super) struct Covers {
     base: Vec<Cover>,
     extensions: Vec<(SchemaUri, Vec<Cover>)>,
 }
@@ -26,20 +26,20 @@ struct Cover {
 
 /// Something that no line accounts for.
 #[derive(Debug)]
-pub struct Loose {
+pub(super) struct Loose {
     /// The extension that it stood in.
-    pub uri: Option<String>,
+    pub(super) uri: Option<String>,
     /// The attribute.
-    pub name: String,
+    pub(super) name: String,
     /// What of it.
-    pub part: Part,
+    pub(super) part: Part,
     /// The value.
-    pub value: Value,
+    pub(super) value: Value,
 }
 
 /// What of an attribute is left over.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Part {
+pub(super) enum Part {
     /// All of it.
     Whole,
     /// A sub-attribute of a complex attribute.
@@ -52,7 +52,7 @@ pub enum Part {
 
 impl Covers {
     /// Accounts for a place; `known` are further sub-attributes of its element.
-    pub fn add(&mut self, place: &Place, many: bool, known: &[AttrName]) {
+    pub(super) fn add(&mut self, place: &Place, many: bool, known: &[AttrName]) {
         let covers = match &place.uri {
             None => &mut self.base,
             Some(uri) => {
@@ -104,7 +104,7 @@ impl Covers {
     }
 
     /// Hands over everything in `map` that is not accounted for and not absent.
-    pub fn sweep(&self, map: Map<String, Value>, each: &mut impl FnMut(Loose)) {
+    pub(super) fn sweep(&self, map: Map<String, Value>, each: &mut impl FnMut(Loose)) {
         for (key, value) in map {
             if value.is_null() {
                 continue;
@@ -130,7 +130,7 @@ impl Covers {
     }
 
     /// Removes everything that is not accounted for.
-    pub fn strip(&self, map: &mut Map<String, Value>) {
+    pub(super) fn strip(&self, map: &mut Map<String, Value>) {
         let mut gone: Vec<String> = Vec::new();
         for (key, value) in map.iter_mut() {
             if let Some((_, covers)) = self.extension(key) {
@@ -149,7 +149,7 @@ impl Covers {
 
     /// Whether a leftover of the other side would stand where something accounted for stands.
     #[must_use]
-    pub fn shadows(&self, loose: &Loose) -> bool {
+    pub(super) fn shadows(&self, loose: &Loose) -> bool {
         let covers = match &loose.uri {
             None => {
                 if self.extension(&loose.name).is_some() {
@@ -188,7 +188,7 @@ impl Covers {
 impl Loose {
     /// The attribute for people: `name`, `name.sub`, `urn:…:name`.
     #[must_use]
-    pub fn path(&self) -> String {
+    pub(super) fn path(&self) -> String {
         let mut path = String::new();
         if let Some(uri) = &self.uri {
             path.push_str(uri);
@@ -203,7 +203,7 @@ impl Loose {
     }
 
     /// Puts it into a document of the other side, where nothing stands there yet.
-    pub fn merge(self, out: &mut Resource) {
+    pub(super) fn merge(self, out: &mut Resource) {
         let home = match &self.uri {
             Some(uri) => match object(slot(out.as_map_mut(), uri)) {
                 Some(home) => home,
@@ -259,49 +259,43 @@ fn sweep_one(
     if cover.whole {
         return;
     }
-    let mut rest = |element: Map<String, Value>, known: &[AttrName], taken: bool| {
-        for (sub, value) in element {
-            if !is_absent(&value) && !known.iter().any(|k| k.is(&sub)) {
-                let part = if taken {
-                    Part::Rest(sub)
-                } else {
-                    Part::Sub(sub)
-                };
-                each(Loose {
-                    uri: uri(),
-                    name: name.clone(),
-                    part,
-                    value,
-                });
-            }
-        }
+    let part_of = |each: &mut dyn FnMut(Loose), part, value| {
+        each(Loose {
+            uri: uri(),
+            name: name.clone(),
+            part,
+            value,
+        });
+    };
+    let unknown = |known: &[AttrName], sub: &str, value: &Value| {
+        !is_absent(value) && !known.iter().any(|k| k.is(sub))
     };
     match value {
-        Value::Object(element) if cover.elements.is_empty() => rest(element, &cover.subs, false),
+        Value::Object(element) if cover.elements.is_empty() => {
+            for (sub, value) in element {
+                if unknown(&cover.subs, &sub, &value) {
+                    part_of(each, Part::Sub(sub), value);
+                }
+            }
+        }
         Value::Array(items) => {
             for item in items {
-                let known = cover
-                    .elements
-                    .iter()
-                    .find(|(terms, _)| terms.match_value(&item));
-                match (item, known) {
-                    (Value::Object(element), Some((_, known))) => rest(element, known, true),
-                    (item, _) if !is_absent(&item) => each(Loose {
-                        uri: uri(),
-                        name: name.clone(),
-                        part: Part::Element,
-                        value: item,
-                    }),
+                let mut taken = cover.elements.iter();
+                let taken = taken.find(|(terms, _)| terms.match_value(&item));
+                match (item, taken) {
+                    (Value::Object(element), Some((_, known))) => {
+                        for (sub, value) in element {
+                            if unknown(known, &sub, &value) {
+                                part_of(each, Part::Rest(sub), value);
+                            }
+                        }
+                    }
+                    (item, _) if !is_absent(&item) => part_of(each, Part::Element, item),
                     _ => {}
                 }
             }
         }
-        value => each(Loose {
-            uri: uri(),
-            name,
-            part: Part::Element,
-            value,
-        }),
+        value => part_of(each, Part::Element, value),
     }
 }
 

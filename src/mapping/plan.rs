@@ -246,7 +246,10 @@ impl Plan {
             } else {
                 url.push('%');
                 for digit in [byte >> 4, byte & 15] {
-                    url.push(char::from_digit(u32::from(digit), 16).map_or('0', |c| c.to_ascii_uppercase()));
+                    url.push(
+                        char::from_digit(u32::from(digit), 16)
+                            .map_or('0', |c| c.to_ascii_uppercase()),
+                    );
                 }
             }
         }
@@ -278,7 +281,8 @@ pub(super) fn refused(kind: ScimType, detail: impl Into<String>) -> MappingError
 
 impl From<MappingError> for ScimError {
     fn from(error: MappingError) -> Self {
-        let precondition = |text: &str| Self::new(http::StatusCode::PRECONDITION_FAILED, None, text);
+        let precondition =
+            |text: &str| Self::new(http::StatusCode::PRECONDITION_FAILED, None, text);
         match error {
             MappingError::Refused(kind, detail) => Self::bad(kind, detail),
             MappingError::Malformed(_) => Self::new(

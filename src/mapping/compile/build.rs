@@ -77,10 +77,16 @@ impl Builder<'_> {
                 let parts: Vec<_> = parts.iter().map(|spot| spot.text.as_str()).collect();
                 parts.join(" + ")
             }
-            None => line.constant.as_ref().map_or(String::new(), |(v, _)| shown(v)),
+            None => line
+                .constant
+                .as_ref()
+                .map_or(String::new(), |(v, _)| shown(v)),
         });
-        let target_text = spelled(&line.target)
-            .unwrap_or_else(|| line.constant.as_ref().map_or(String::new(), |(v, _)| shown(v)));
+        let target_text = spelled(&line.target).unwrap_or_else(|| {
+            line.constant
+                .as_ref()
+                .map_or(String::new(), |(v, _)| shown(v))
+        });
         Some(Line {
             number: line.span.line,
             span: line.span,
@@ -149,16 +155,17 @@ impl Builder<'_> {
             None
         };
         if scim.place.element.is_some() && !whole.multi_valued {
-            let text = format!("`{}` has one value only, so no element to choose", whole.name);
+            let text = format!(
+                "`{}` has one value only, so no element to choose",
+                whole.name
+            );
             return refuse(text, "leave the filter out", d);
         }
         let many_asked = self.line.many.is_some_and(|(many, _)| many);
         let rest = self.line.rest.is_some_and(|(rest, _)| rest);
         let simple = whole.kind != DataType::Complex;
         let many = whole.multi_valued
-            && (many_asked
-                || simple
-                || (scim.place.element.is_none() && scim.place.sub.is_some()));
+            && (many_asked || simple || (scim.place.element.is_none() && scim.place.sub.is_some()));
         if (many_asked || rest) && !many {
             let text = format!("`{}` has no several values to take", scim.text);
             return refuse(text, "`many` and `rest` are for multi-valued attributes", d);
@@ -202,10 +209,14 @@ impl Builder<'_> {
         }
         let later = self.rule.lines.get(self.index + 1..).unwrap_or_default();
         let overlaps = |mine: &Place, theirs: &Option<Spot>| {
-            theirs.as_ref().is_some_and(|spot| spot.place.overlaps(mine))
+            theirs
+                .as_ref()
+                .is_some_and(|spot| spot.place.overlaps(mine))
         };
         let keep_scim = later.iter().any(|line| overlaps(&scim.place, &line.scim));
-        let keep_target = later.iter().any(|line| overlaps(&target.place, &line.target));
+        let keep_target = later
+            .iter()
+            .any(|line| overlaps(&target.place, &line.target));
         let moved = Moved::new(
             touch,
             scim.place.clone(),
@@ -307,7 +318,8 @@ impl Builder<'_> {
         }
         if let Some(table) = table::table(self.source, line, &scim.text, part, d) {
             if affixed || line.number.is_some() {
-                let text = "a value table says everything: no `prefix`, `suffix` or `as`".to_owned();
+                let text =
+                    "a value table says everything: no `prefix`, `suffix` or `as`".to_owned();
                 d.push(error(self.source, line.span, text, None));
             }
             steps.push(Box::new(table));
@@ -383,7 +395,10 @@ impl Builder<'_> {
     fn lost(&self, place: &Place, whole: &Attribute) -> Vec<String> {
         let kept = |name: &AttrName| {
             name.is("$ref")
-                || place.element.as_ref().is_some_and(|t| t.get(name).is_some())
+                || place
+                    .element
+                    .as_ref()
+                    .is_some_and(|t| t.get(name).is_some())
                 || self.rule.lines.iter().any(|line| {
                     line.scim.as_ref().is_some_and(|other| {
                         let same_element = match (&other.place.element, &place.element) {
@@ -415,7 +430,11 @@ impl Builder<'_> {
             let text = if known.is_none() || !whole.multi_valued {
                 format!("`{}` has no sub-attribute `{name}` to fix", whole.name)
             } else if !fits {
-                format!("`{}` is not a value of `{}.{name}`", shown(value), whole.name)
+                format!(
+                    "`{}` is not a value of `{}.{name}`",
+                    shown(value),
+                    whole.name
+                )
             } else if scim.place.sub.as_ref() == Some(name) {
                 format!("`{name}` is what the line maps")
             } else {
@@ -462,7 +481,10 @@ impl Builder<'_> {
         let valued = line.scim.is_some() && line.target.is_some();
         let odd = [
             (line.with.is_some() && line.join.is_none(), "with"),
-            (line.otherwise.is_some() && line.values.is_none(), "otherwise"),
+            (
+                line.otherwise.is_some() && line.values.is_none(),
+                "otherwise",
+            ),
             (!line.prefer.is_empty() && line.values.is_none(), "prefer"),
             (line.values.is_some() && !valued, "values"),
             (line.prefix.is_some() && !valued, "prefix"),
@@ -486,12 +508,7 @@ impl Builder<'_> {
 }
 
 /// Which ways a line goes: said, or plain from what it is.
-fn direction(
-    source: &Source,
-    rule: &TypeRule,
-    line: &LineRule,
-    d: &mut Diagnostics,
-) -> Direction {
+fn direction(source: &Source, rule: &TypeRule, line: &LineRule, d: &mut Diagnostics) -> Direction {
     if line.constant.is_some() && line.scim.is_some() {
         return Direction::Read;
     }
@@ -499,7 +516,8 @@ fn direction(
         return Direction::Write;
     }
     if secret(line) {
-        if let Some((Direction::Both | Direction::Read | Direction::Create, span)) = line.direction {
+        if let Some((Direction::Both | Direction::Read | Direction::Create, span)) = line.direction
+        {
             let text = "a secret is written, never read".to_owned();
             let help = "`direction: write`".to_owned();
             d.push(error(source, span, text, Some(help)));
@@ -531,7 +549,11 @@ fn secret(line: &LineRule) -> bool {
     let named = |spot: &Option<Spot>| {
         spot.as_ref().is_some_and(|spot| {
             is_secret(spot.place.name.as_str())
-                || spot.place.sub.as_ref().is_some_and(|s| is_secret(s.as_str()))
+                || spot
+                    .place
+                    .sub
+                    .as_ref()
+                    .is_some_and(|s| is_secret(s.as_str()))
         })
     };
     line.secret || named(&line.scim) || named(&line.target)

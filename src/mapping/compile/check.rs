@@ -63,10 +63,7 @@ pub(super) fn conflicts(source: &Source, lines: &[Line], d: &mut Diagnostics) {
 }
 
 /// Whether two element filters are the same or exclude each other.
-fn apart(
-    a: Option<&Terms>,
-    b: Option<&Terms>,
-) -> bool {
+fn apart(a: Option<&Terms>, b: Option<&Terms>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => a.same(b) || a.disjoint(b),
         _ => true,

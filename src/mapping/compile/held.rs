@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::scim::schema::{
-    Attribute, Kind, Mutability, Returned, Schema, TypeSchema, Uniqueness,
-};
+use crate::scim::schema::{Attribute, Kind, Mutability, Returned, Schema, TypeSchema, Uniqueness};
 use crate::scim::{AttrName, AttrPath, SchemaUri};
 
 use super::Line;
@@ -125,7 +123,13 @@ fn fix(attribute: &mut Attribute, mine: &[&Line]) {
                 .element
                 .as_ref()
                 .and_then(|terms| terms.get(name))
-                .or_else(|| touch.constants.iter().find(|(n, _)| n == name).map(|(_, v)| v))?;
+                .or_else(|| {
+                    touch
+                        .constants
+                        .iter()
+                        .find(|(n, _)| n == name)
+                        .map(|(_, v)| v)
+                })?;
             if let Value::String(text) = value
                 && !values.contains(text)
             {

@@ -2,7 +2,9 @@
 
 /// Whether an attribute of that name is a secret whatever a rule says.
 pub(in crate::mapping) fn is_secret(name: &str) -> bool {
-    SECRETS.iter().any(|secret| secret.eq_ignore_ascii_case(name))
+    SECRETS
+        .iter()
+        .any(|secret| secret.eq_ignore_ascii_case(name))
 }
 
 const SECRETS: [&str; 26] = [

@@ -49,33 +49,34 @@ pub(super) fn table(
         });
     }
     prefer(source, line, scim, attribute, &mut table, d);
-    let otherwise = match &line.otherwise {
-        None => {
-            let message = format!("the value table of `{scim}` needs `otherwise`");
-            let error = Diagnostic::error(source, *span, message);
-            d.push(error.help(
-                "what another value of the directory reads as: a value, `omit` or `error`",
-            ));
-            Otherwise::Omit
-        }
-        Some((Value::String(word), _)) if word == "omit" => Otherwise::Omit,
-        Some((Value::String(word), _)) if word == "error" => Otherwise::Error,
-        Some((value, span)) => {
-            let text = match value {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            match typed(&text, attribute.kind) {
-                Some(value) => Otherwise::Value(value),
-                None => {
-                    let message = format!("`{text}` is not a value of `{scim}`");
-                    let error = Diagnostic::error(source, *span, message);
-                    d.push(error.help("a value of the attribute, `omit` or `error`"));
-                    Otherwise::Omit
+    let otherwise =
+        match &line.otherwise {
+            None => {
+                let message = format!("the value table of `{scim}` needs `otherwise`");
+                let error = Diagnostic::error(source, *span, message);
+                d.push(error.help(
+                    "what another value of the directory reads as: a value, `omit` or `error`",
+                ));
+                Otherwise::Omit
+            }
+            Some((Value::String(word), _)) if word == "omit" => Otherwise::Omit,
+            Some((Value::String(word), _)) if word == "error" => Otherwise::Error,
+            Some((value, span)) => {
+                let text = match value {
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                match typed(&text, attribute.kind) {
+                    Some(value) => Otherwise::Value(value),
+                    None => {
+                        let message = format!("`{text}` is not a value of `{scim}`");
+                        let error = Diagnostic::error(source, *span, message);
+                        d.push(error.help("a value of the attribute, `omit` or `error`"));
+                        Otherwise::Omit
+                    }
                 }
             }
-        }
-    };
+        };
     if attribute.kind == Kind::Boolean && table.len() < 2 {
         let missing = if table.iter().any(|row| row.scim == Value::Bool(true)) {
             "false"
@@ -105,8 +106,11 @@ fn prefer(
     let exact = attribute.case_exact;
     let mut preferred: Vec<Value> = Vec::new();
     for (text, span) in &line.prefer {
-        let value = typed(text, attribute.kind)
-            .filter(|v| table.iter().any(|row| holds(&row.scim, CompareOp::Eq, v, exact)));
+        let value = typed(text, attribute.kind).filter(|v| {
+            table
+                .iter()
+                .any(|row| holds(&row.scim, CompareOp::Eq, v, exact))
+        });
         match value {
             Some(value) => preferred.push(value),
             None => {

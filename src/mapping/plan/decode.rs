@@ -44,7 +44,9 @@ impl Plan {
     ) -> Result<Resource, MappingError> {
         let mut resource = self.to_client(ty, from, etag, witness)?;
         if !view.scope.is_whole() {
-            hide(resource.as_map_mut(), true, &|path| view.scope.may_read(path));
+            hide(resource.as_map_mut(), true, &|path| {
+                view.scope.may_read(path)
+            });
         }
         project(resource.as_map_mut(), &view.projection);
         Ok(resource)
@@ -137,7 +139,10 @@ fn project(map: &mut Map<String, Value>, projection: &Projection) {
 /// attributes first, then about their parts; where not `deep`, a whole yes covers the parts.
 fn hide(map: &mut Map<String, Value>, deep: bool, keep: &dyn Fn(&AttrPath) -> bool) {
     map.retain(|key, value| {
-        if ["id", "schemas"].iter().any(|name| key.eq_ignore_ascii_case(name)) {
+        if ["id", "schemas"]
+            .iter()
+            .any(|name| key.eq_ignore_ascii_case(name))
+        {
             return true;
         }
         if key.contains(':')
@@ -186,7 +191,13 @@ fn hide_one(
                     parts(element, &mut path);
                 }
             }
-            items.retain(|item| if item.is_object() { !is_absent(item) } else { whole });
+            items.retain(|item| {
+                if item.is_object() {
+                    !is_absent(item)
+                } else {
+                    whole
+                }
+            });
             !items.is_empty()
         }
         _ => whole,

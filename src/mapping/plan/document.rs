@@ -204,7 +204,9 @@ impl Plan {
                 continue;
             }
             let target = match find(element, "type") {
-                Some(Value::String(name)) => self.types.iter().find(|t| t.held.name.as_str() == name),
+                Some(Value::String(name)) => {
+                    self.types.iter().find(|t| t.held.name.as_str() == name)
+                }
                 _ => to.and_then(|to| self.types.iter().find(|t| t.held.name.as_str() == to)),
             };
             let location = match (target, find(element, "value")) {
@@ -365,5 +367,9 @@ fn strip_secrets(map: &mut Map<String, Value>) {
 }
 
 fn object_of(value: &mut Value) -> Option<&mut Map<String, Value>> {
-    if value.is_object() { object(value) } else { None }
+    if value.is_object() {
+        object(value)
+    } else {
+        None
+    }
 }

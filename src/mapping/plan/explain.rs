@@ -12,9 +12,7 @@ pub(super) fn detail(ty: &Type, text: &str) -> Option<String> {
     let mut rest = text;
     let mut quoted = false;
     while !rest.is_empty() {
-        let end = rest
-            .find(|c: char| !is_word(c))
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
         let (word, after) = rest.split_at_checked(end)?;
         if !word.is_empty() {
             out.push_str(&translate(ty, word, quoted)?);

@@ -101,9 +101,17 @@ impl<'a> Asked<'a> {
         }
         let sub = self.compared_sub()?;
         if !self.is_many() {
-            let positive = if op == CompareOp::Ne { CompareOp::Eq } else { op };
+            let positive = if op == CompareOp::Ne {
+                CompareOp::Eq
+            } else {
+                op
+            };
             let pushed = self.union(sub.as_ref(), &Test::Compare(positive, value))?;
-            return Ok(if op == CompareOp::Ne { pushed.negated() } else { pushed });
+            return Ok(if op == CompareOp::Ne {
+                pushed.negated()
+            } else {
+                pushed
+            });
         }
         if op != CompareOp::Ne {
             return self.union(sub.as_ref(), &Test::Compare(op, value));
@@ -121,17 +129,28 @@ impl<'a> Asked<'a> {
                     path,
                     ..comparison.clone()
                 }))),
-                None => no(self.path, "the mapping changes its values, so `ne` cannot be asked"),
+                None => no(
+                    self.path,
+                    "the mapping changes its values, so `ne` cannot be asked",
+                ),
             };
         }
         if self.lines.iter().any(|(line, _)| line.kind.touches().many) || self.passes() {
-            return no(self.path, "it comes from several attributes, so `ne` cannot be asked");
+            return no(
+                self.path,
+                "it comes from several attributes, so `ne` cannot be asked",
+            );
         }
         let none = self.union(sub, &Test::Present)?.negated();
         let mut parts = vec![none];
         for (line, place) in &self.lines {
             let present = one(line, place, sub, &Test::Present)?;
-            let equal = one(line, place, sub, &Test::Compare(CompareOp::Eq, &comparison.value))?;
+            let equal = one(
+                line,
+                place,
+                sub,
+                &Test::Compare(CompareOp::Eq, &comparison.value),
+            )?;
             if let (Some(present), Some(equal)) = (present, equal) {
                 parts.push(Pushed::all([present, equal.negated()]));
             }
@@ -313,7 +332,10 @@ impl<'a> Asked<'a> {
                 Pushed::Ask(filter) => !implies_presence(filter),
             };
             if many && needs_presence && matched != Pushed::Always {
-                return no(self.path, "several values would have to be looked at one by one");
+                return no(
+                    self.path,
+                    "several values would have to be looked at one by one",
+                );
             }
             let mut all = Vec::new();
             if needs_presence {
@@ -348,7 +370,10 @@ impl Group<'_> {
                 let parts = self.each(parts)?;
                 let asked = parts.iter().filter(|p| matches!(p, Pushed::Ask(_))).count();
                 if self.many && asked > 1 {
-                    return no(self.path, "several values would have to be looked at one by one");
+                    return no(
+                        self.path,
+                        "several values would have to be looked at one by one",
+                    );
                 }
                 Ok(Pushed::all(parts))
             }
@@ -393,7 +418,12 @@ impl Group<'_> {
 }
 
 /// What a question about `sub` becomes for one line; `None` when the line says nothing of it.
-fn one(line: &Line, place: &Place, sub: Option<&AttrName>, test: &Test<'_>) -> Result<Option<Pushed>, Untranslatable> {
+fn one(
+    line: &Line,
+    place: &Place,
+    sub: Option<&AttrName>,
+    test: &Test<'_>,
+) -> Result<Option<Pushed>, Untranslatable> {
     let path = place.path();
     let own = |test: &Test<'_>| named(&path, line.kind.filter(test)).map(Some);
     match (&place.sub, sub) {
@@ -435,7 +465,10 @@ fn one(line: &Line, place: &Place, sub: Option<&AttrName>, test: &Test<'_>) -> R
 /// Where the directory has the same values: for a line that changes none.
 fn target_of(line: &Line, place: &Place, sub: Option<&AttrName>) -> Option<AttrPath> {
     let target = line.target.as_ref()?;
-    if !line.kind.touches().class.keeps_values() || line.kind.raw().is_none() || target.element.is_some() {
+    if !line.kind.touches().class.keeps_values()
+        || line.kind.raw().is_none()
+        || target.element.is_some()
+    {
         return None;
     }
     let mut path = target.path();
@@ -470,11 +503,13 @@ fn groups<'a>(lines: &[(&'a Line, &'a Place)]) -> Vec<Vec<(&'a Line, &'a Place)>
     let mut groups: Vec<Vec<(&Line, &Place)>> = Vec::new();
     for (line, place) in lines {
         let same = |group: &&mut Vec<(&Line, &Place)>| {
-            group.first().is_some_and(|(_, first)| match (&first.element, &place.element) {
-                (Some(a), Some(b)) => a.same(b),
-                (None, None) => true,
-                _ => false,
-            })
+            group
+                .first()
+                .is_some_and(|(_, first)| match (&first.element, &place.element) {
+                    (Some(a), Some(b)) => a.same(b),
+                    (None, None) => true,
+                    _ => false,
+                })
         };
         match groups.iter_mut().find(same) {
             Some(group) => group.push((line, place)),
@@ -501,5 +536,7 @@ fn named(path: &AttrPath, answer: Answer) -> Answer {
 }
 
 fn no<T>(path: &AttrPath, why: &str) -> Result<T, Untranslatable> {
-    Err(Untranslatable(format!("the filter on `{path}` cannot be asked of the directory: {why}")))
+    Err(Untranslatable(format!(
+        "the filter on `{path}` cannot be asked of the directory: {why}"
+    )))
 }

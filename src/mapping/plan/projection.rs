@@ -67,7 +67,9 @@ impl Plan {
                 Some(mut target) => {
                     let whole = line.scim.as_ref().is_some_and(|place| place.sub.is_none());
                     match &path.sub {
-                        Some(sub) if whole && target.sub.is_none() => target.sub = Some(sub.clone()),
+                        Some(sub) if whole && target.sub.is_none() => {
+                            target.sub = Some(sub.clone())
+                        }
                         Some(_) if whole => return refuse("it is nested too deep there"),
                         _ => {}
                     }
@@ -108,10 +110,7 @@ fn only(ty: &Type, path: &AttrPath, wanted: &mut Vec<AttrPath>) {
                 let mut asked = target.path();
                 if target.element.is_some() {
                     asked.sub = None;
-                } else if place.sub.is_none()
-                    && target.sub.is_none()
-                    && line.kind.raw().is_some()
-                {
+                } else if place.sub.is_none() && target.sub.is_none() && line.kind.raw().is_some() {
                     // A part of what moves whole is asked for as a part.
                     asked.sub.clone_from(&path.sub);
                 }

@@ -108,7 +108,10 @@ impl<W: Witness> Mapped<W> {
             .plan
             .ty(&self.view.resource)
             .ok_or_else(|| MappingError::Malformed("there is no such type".to_owned()))
-            .and_then(|ty| self.plan.show(ty, resource, &self.view, None, &mut self.witness))
+            .and_then(|ty| {
+                self.plan
+                    .show(ty, resource, &self.view, None, &mut self.witness)
+            })
             .map_err(interrupted)?;
         if self.sent > 0 {
             self.out.extend_from_slice(b",");
@@ -202,7 +205,7 @@ impl<W: Witness> Mapped<W> {
             ..
         } = &mut self.source
         {
-            let framed = framer.push(chunk, scratch);
+            let framed = framer.push(&chunk, scratch);
             ready.extend(scratch.drain(..));
             framed.map_err(|error| Interrupted::Malformed(error.to_string()))?;
         }

@@ -1,0 +1,435 @@
+//! Operations in the directory's words.
+
+use serde_json::{Map, Value};
+
+use super::document::from_scim;
+use super::{Before, Encoded, Guard, MappingError, Need, Plan, View, refused};
+use crate::auth::Scope;
+use crate::mapping::compile::Type;
+use crate::mapping::kind::{Pushed, Write};
+use crate::mapping::place::{find, is_absent};
+use crate::mapping::ruleset::Direction;
+use crate::mapping::transform::Transform;
+use crate::mapping::transform::number::AsNumber;
+use crate::mapping::witness::{Event, Witness};
+use crate::scim::operation::{Abilities, Document, Precondition, Projection, Verb};
+use crate::scim::patch::{self, Change, Patch, PatchOp};
+use crate::scim::query::Query;
+use crate::scim::{
+    Client, Operation, PatchPath, Resource, ResourceId, SchemaUri, ScimType, Upstream, value,
+};
+
+impl Plan {
+    pub(super) fn need_of(
+        &self,
+        operation: &Operation<Client>,
+        scope: &Scope,
+        abilities: Abilities,
+    ) -> Option<Need> {
+        let ty = self.ty(&operation.resource)?;
+        let need = |why| {
+            Some(Need {
+                projection: Projection::All,
+                why,
+            })
+        };
+        match &operation.verb {
+            Verb::Replace(..) if ty.overlay || !scope.is_whole() => need("put overlay"),
+            Verb::Patch(_, patch) => {
+                // What is wrong with it is said by `encode`.
+                let translated = self.patch(ty, patch).ok()?;
+                match translated.changes {
+                    _ if !abilities.patch => need("patch without PATCH"),
+                    None => need("mapping with memory"),
+                    Some(changes) if changes.is_empty() => need("nothing to change"),
+                    Some(_) => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn encode_operation(
+        &self,
+        operation: Operation<Client>,
+        scope: Scope,
+        abilities: Abilities,
+        before: Option<&Before>,
+        witness: &mut impl Witness,
+    ) -> Result<(Encoded, View), MappingError> {
+        let ty = self.known(&operation.resource)?;
+        let precondition = precondition(operation.precondition, abilities, before)?;
+        let projection = self.projection(ty, &operation.projection);
+        let mut view = View {
+            resource: operation.resource,
+            scope,
+            projection: operation.projection,
+            start: 1,
+            cut: None,
+        };
+        let verb = match operation.verb {
+            Verb::Create(document) => Verb::Create(self.create(ty, document, witness)?),
+            Verb::Read(id) => Verb::Read(id),
+            Verb::Delete(id) => Verb::Delete(id),
+            Verb::List(query) => match self.list_query(ty, query, abilities, &mut view)? {
+                Some(query) => Verb::List(query),
+                None => return Ok((Encoded::Empty, view)),
+            },
+            Verb::Replace(id, document) => {
+                let new = self.replace(ty, &id, document, before, witness)?;
+                match (new, before) {
+                    (None, Some(before)) => {
+                        return Ok((Encoded::Unchanged(before.resource.clone()), view));
+                    }
+                    (Some(new), _) => Verb::Replace(id, Document::Tree(new)),
+                    (None, None) => Verb::Read(id),
+                }
+            }
+            Verb::Patch(id, patch) => {
+                match self.change(ty, id, &patch, abilities, before, witness)? {
+                    Some(verb) => verb,
+                    None => {
+                        let present = before.map(|before| before.resource.clone());
+                        return Ok((Encoded::Unchanged(present.unwrap_or_default()), view));
+                    }
+                }
+            }
+        };
+        let operation: Operation<Upstream> = Operation::new(view.resource.clone(), verb)
+            .projected(projection)
+            .guarded(precondition);
+        Ok((Encoded::Ask(operation), view))
+    }
+
+    fn create(
+        &self,
+        ty: &Type,
+        document: Document,
+        witness: &mut impl Witness,
+    ) -> Result<Document, MappingError> {
+        let mut from = document.into_tree();
+        self.accents(ty, &mut from, witness)?;
+        let mut out = Resource::from(Map::with_capacity(ty.lines.len() + 2));
+        if ty.sent_base.is_some() || !ty.sent.is_empty() {
+            // It stands first, as people expect it.
+            out.as_map_mut().insert("schemas".to_owned(), Value::Null);
+        }
+        self.to_directory(ty, from, &mut out, Write::Create, witness)?;
+        Ok(Document::Tree(out))
+    }
+
+    /// The new state; `None` where it is the present one.
+    fn replace(
+        &self,
+        ty: &Type,
+        id: &ResourceId,
+        document: Document,
+        before: Option<&Before>,
+        witness: &mut impl Witness,
+    ) -> Result<Option<Resource>, MappingError> {
+        let mut from = document.into_tree();
+        self.accents(ty, &mut from, witness)?;
+        match before {
+            Some(before) => {
+                let mut out = present(before);
+                self.to_directory(ty, from, &mut out, Write::Replace, witness)?;
+                Ok((!same_resource(&out, &before.resource)).then_some(out))
+            }
+            None => {
+                let mut out = Resource::new();
+                out.as_map_mut().insert("schemas".to_owned(), Value::Null);
+                let own = Value::String(id.as_str().to_owned());
+                let own = if ty.entry.number {
+                    AsNumber.put(own.clone()).unwrap_or(own)
+                } else {
+                    own
+                };
+                out.insert(&ty.entry.id, own);
+                self.to_directory(ty, from, &mut out, Write::Replace, witness)?;
+                if out.attr("schemas").is_some_and(Value::is_null) {
+                    out.as_map_mut().shift_remove("schemas");
+                }
+                Ok(Some(out))
+            }
+        }
+    }
+
+    /// A PATCH as the directory can take it; `None` where nothing would change.
+    fn change(
+        &self,
+        ty: &Type,
+        id: ResourceId,
+        patch: &Patch,
+        abilities: Abilities,
+        before: Option<&Before>,
+        witness: &mut impl Witness,
+    ) -> Result<Option<Verb>, MappingError> {
+        let translated = self.patch(ty, patch)?;
+        for path in &translated.dropped {
+            witness.saw(Event::Dropped {
+                attribute: path,
+                inbound: true,
+            });
+        }
+        let Some(before) = before else {
+            // Without the present resource only what needs none can be done.
+            return match translated.changes {
+                Some(changes) if abilities.patch && !changes.is_empty() => {
+                    let create_missing = false;
+                    Ok(Some(Verb::Patch(
+                        id,
+                        Patch {
+                            changes,
+                            create_missing,
+                        },
+                    )))
+                }
+                _ => Err(MappingError::Malformed(
+                    "the present resource was needed and not read".to_owned(),
+                )),
+            };
+        };
+        let out = self.applied(ty, &translated.left, before, witness)?;
+        if same_resource(&out, &before.resource) {
+            return Ok(None);
+        }
+        if abilities.patch
+            && let Some(changes) = difference(ty, &before.resource, &out)
+        {
+            let create_missing = false;
+            return Ok(Some(Verb::Patch(
+                id,
+                Patch {
+                    changes,
+                    create_missing,
+                },
+            )));
+        }
+        Ok(Some(Verb::Replace(id, Document::Tree(out))))
+    }
+
+    /// The present resource with the changes: applied in the client's words, and put back.
+    fn applied(
+        &self,
+        ty: &Type,
+        patch: &Patch,
+        before: &Before,
+        witness: &mut impl Witness,
+    ) -> Result<Resource, MappingError> {
+        let mut seen = self.to_client(ty, before.resource.clone(), None, &mut ())?;
+        patch::apply(&mut seen, patch, &ty.held).map_err(|error| from_scim(error.into()))?;
+        let mut out = present(before);
+        // What is only written is not in the client's view: its removal is done here.
+        for change in &patch.changes {
+            let removes = change.op == PatchOp::Remove
+                || (change.op == PatchOp::Replace && change.value.as_ref().is_none_or(is_absent));
+            for line in ty.lines.iter().filter(|l| l.direction == Direction::Write) {
+                if removes
+                    && let Some(attr) = change.path.attr()
+                    && let (Some(place), Some(target)) = (&line.scim, &line.target)
+                    && attr.covers(&place.path())
+                {
+                    target.clear(&mut out);
+                }
+            }
+        }
+        self.to_directory(ty, seen, &mut out, Write::Replace, witness)?;
+        Ok(out)
+    }
+
+    /// A query; `None` where it provably matches nothing.
+    fn list_query(
+        &self,
+        ty: &Type,
+        query: Query,
+        abilities: Abilities,
+        view: &mut View,
+    ) -> Result<Option<Query>, MappingError> {
+        view.start = query.start_index.unwrap_or(1).max(1);
+        let filter = match query.filter {
+            None => None,
+            Some(filter) => match self.filter(ty, &filter)? {
+                Pushed::Always => None,
+                Pushed::Never => return Ok(None),
+                Pushed::Ask(filter) if abilities.filter => Some(filter),
+                Pushed::Ask(_) => {
+                    let text = "the directory behind this service does not evaluate filters";
+                    return Err(refused(ScimType::InvalidFilter, text));
+                }
+            },
+        };
+        let sort_by = match query.sort_by {
+            // A service that does not sort says so in its configuration and leaves the order.
+            Some(path) if abilities.sort => Some(self.sort(ty, &path)?),
+            _ => None,
+        };
+        let mut pushed = Query {
+            filter,
+            sort_by,
+            sort_order: query.sort_order,
+            start_index: query.start_index,
+            count: query.count,
+        };
+        if !abilities.page {
+            view.cut = Some((view.start, query.count));
+            (pushed.start_index, pushed.count) = (None, None);
+        }
+        Ok(Some(pushed))
+    }
+}
+
+/// What the directory is held to.
+fn precondition(
+    asked: Precondition,
+    abilities: Abilities,
+    before: Option<&Before>,
+) -> Result<Precondition, MappingError> {
+    let tags = asked
+        .if_match
+        .filter(|tags| tags.iter().all(|tag| tag != "*"));
+    let guard = before.map(|before| &before.guard);
+    let if_match = match (tags, guard) {
+        (Some(tags), Some(Guard::Version(version))) => {
+            let opaque = |tag: &str| tag.trim_start_matches("W/").to_owned();
+            if !tags.iter().any(|tag| opaque(tag) == opaque(version)) {
+                return Err(MappingError::Changed);
+            }
+            Some(vec![version.clone()])
+        }
+        (None, Some(Guard::Version(version))) => Some(vec![version.clone()]),
+        (Some(tags), None) if abilities.etag => Some(tags),
+        (Some(_), _) => return Err(MappingError::NoVersions),
+        (None, _) => None,
+    };
+    Ok(Precondition {
+        if_match,
+        if_none_match: asked.if_none_match.filter(|_| abilities.etag),
+    })
+}
+
+/// The present resource as the ground of a new state: `meta` is the directory's own.
+fn present(before: &Before) -> Resource {
+    let mut out = before.resource.clone();
+    crate::scim::resource::remove(out.as_map_mut(), "meta");
+    out
+}
+
+/// Whether two states are the same but for `meta`.
+fn same_resource(new: &Resource, old: &Resource) -> bool {
+    let counts = |resource: &Resource| {
+        resource
+            .as_map()
+            .iter()
+            .filter(|(key, value)| !key.eq_ignore_ascii_case("meta") && !is_absent(value))
+            .count()
+    };
+    counts(new) == counts(old)
+        && new.as_map().iter().all(|(key, value)| {
+            key.eq_ignore_ascii_case("meta")
+                || is_absent(value)
+                || find(old.as_map(), key).is_some_and(|other| value::same(other, value))
+        })
+}
+
+/// The changes that make `new` of `old`; `None` where some name is none that a path can have.
+fn difference(ty: &Type, old: &Resource, new: &Resource) -> Option<Vec<Change>> {
+    let mut changes = Vec::new();
+    let skipped = |name: &str| {
+        ty.entry.id.is(name)
+            || ["meta", "schemas"]
+                .iter()
+                .any(|n| name.eq_ignore_ascii_case(n))
+    };
+    for (key, value) in new.as_map() {
+        if skipped(key) {
+            continue;
+        }
+        let other = find(old.as_map(), key);
+        match (value, key.contains(':')) {
+            (Value::Object(inner), true) => {
+                let uri: SchemaUri = key.parse().ok()?;
+                let empty = Map::new();
+                let other = other.and_then(Value::as_object).unwrap_or(&empty);
+                for (name, value) in inner {
+                    differ(
+                        Some(&uri),
+                        name,
+                        find(other, name),
+                        Some(value),
+                        &mut changes,
+                    )?;
+                }
+                for (name, value) in other {
+                    if find(inner, name).is_none() {
+                        differ(Some(&uri), name, Some(value), None, &mut changes)?;
+                    }
+                }
+            }
+            _ => differ(None, key, other, Some(value), &mut changes)?,
+        }
+    }
+    for (key, value) in old.as_map() {
+        if skipped(key) || find(new.as_map(), key).is_some() || is_absent(value) {
+            continue;
+        }
+        if key.contains(':') {
+            changes.push(Change {
+                op: PatchOp::Remove,
+                path: PatchPath::Extension(key.parse().ok()?),
+                value: None,
+            });
+        } else {
+            differ(None, key, Some(value), None, &mut changes)?;
+        }
+    }
+    Some(changes)
+}
+
+fn differ(
+    uri: Option<&SchemaUri>,
+    name: &str,
+    old: Option<&Value>,
+    new: Option<&Value>,
+    changes: &mut Vec<Change>,
+) -> Option<()> {
+    let old = old.filter(|value| !is_absent(value));
+    let new = new.filter(|value| !is_absent(value));
+    let path = |sub: Option<&str>| {
+        Some(PatchPath::Attribute {
+            uri: uri.cloned(),
+            name: name.parse().ok()?,
+            filter: None,
+            sub: match sub {
+                Some(sub) => Some(sub.parse().ok()?),
+                None => None,
+            },
+        })
+    };
+    let mut push = |op, path, value: Option<&Value>| {
+        changes.push(Change {
+            op,
+            path,
+            value: value.cloned(),
+        });
+    };
+    match (old, new) {
+        (None, None) => {}
+        (Some(_), None) => push(PatchOp::Remove, path(None)?, None),
+        (Some(old), Some(new)) if value::same(old, new) => {}
+        // Replacing a complex attribute leaves the parts that are not given.
+        (Some(Value::Object(old)), Some(Value::Object(new))) => {
+            for (sub, value) in new {
+                if !find(old, sub).is_some_and(|other| value::same(other, value)) {
+                    push(PatchOp::Replace, path(Some(sub))?, Some(value));
+                }
+            }
+            for sub in old.keys() {
+                if find(new, sub).is_none() {
+                    push(PatchOp::Remove, path(Some(sub))?, None);
+                }
+            }
+        }
+        (_, Some(new)) => push(PatchOp::Replace, path(None)?, Some(new)),
+    }
+    Some(())
+}
