@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::admin::{Control, Probe};
+use crate::admin;
 use crate::config::Live;
 use crate::config::file::{self, Config};
 use crate::config::load::load;
@@ -53,7 +53,7 @@ pub struct Running {
     state: Arc<State>,
     server: server::Running,
     small_doors: Vec<plain::Running>,
-    runtime: Runtime,
+    control_thread: Control,
 }
 
 /// Loads every file and opens every door. When this returns, requests are answered.
@@ -100,8 +100,8 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     )
     .context("the public listener does not open")?;
     let _inside = runtime.enter();
-    let probe = Probe::new(Arc::clone(&live), Arc::clone(&state), Arc::clone(&metrics));
-    let control = Control::new(Arc::clone(&live), Arc::clone(&state));
+    let probe = admin::Probe::new(Arc::clone(&live), Arc::clone(&state), Arc::clone(&metrics));
+    let control = admin::Control::new(Arc::clone(&live), Arc::clone(&state));
     let probe = plain::start(
         &plain::Listen::Tcp(config.listen.probe),
         probe,
@@ -122,7 +122,7 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         state,
         server,
         small_doors: vec![probe, control],
-        runtime,
+        control_thread: Control::of(runtime),
     })
 }
 
@@ -132,7 +132,8 @@ impl Running {
     /// # Errors
     /// The signals cannot be listened to.
     pub fn run_until_stopped(self) -> anyhow::Result<()> {
-        self.runtime
+        self.control_thread
+            .handle
             .block_on(async {
                 let mut terminate = signal(SignalKind::terminate())?;
                 let mut interrupt = signal(SignalKind::interrupt())?;
@@ -155,13 +156,13 @@ impl Running {
             state,
             server,
             small_doors,
-            runtime,
+            control_thread,
             ..
         } = self;
         info!("draining");
         state.start_draining();
         let deadline = Instant::now() + config.timeouts.drain;
-        runtime.block_on(async {
+        control_thread.handle.block_on(async {
             let cut = server.drain(deadline).await;
             let finished = tokio::time::timeout_at(deadline.into(), state.writes_idle())
                 .await
@@ -176,8 +177,32 @@ impl Running {
         });
         server.stop();
         drop(small_doors);
-        runtime.shutdown_background();
+        drop(control_thread);
         info!("stopped");
+    }
+}
+
+/// The runtime of the control thread. It may be dropped anywhere, another runtime's thread
+/// included, so it never waits for its tasks.
+struct Control {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Control {
+    fn of(runtime: Runtime) -> Self {
+        Self {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

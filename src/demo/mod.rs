@@ -40,16 +40,12 @@ impl Demo {
     /// # Errors
     /// The port is taken, or the folder for the files cannot be written.
     pub fn start(port: u16, show: Option<Arc<Show>>) -> anyhow::Result<Self> {
-        // Bound now and joined by the workers later, so that the port is known before the rule,
-        // which names it, is written, and stays ours in between.
-        let reserved = reserve(port).with_context(|| {
+        // The rule names the port, so it must be known before the program starts; until then it
+        // is held, so that nobody else takes it.
+        let held = std::net::TcpListener::bind(("127.0.0.1", port)).with_context(|| {
             format!("port {port} cannot be used; try `--port 0` for a free one")
         })?;
-        let port = reserved
-            .local_addr()?
-            .as_socket()
-            .context("no address")?
-            .port();
+        let port = held.local_addr()?.port();
         let directory_secret = folder::random_secret()?;
         let directory = DirectoryThread::start(directory_secret.clone(), show.clone())?;
         let directory_url = format!("http://{}", directory.address);
@@ -65,8 +61,8 @@ impl Demo {
         let config = Config::load(&folder.path().join("postern.yaml"))
             .map_err(|found| anyhow::anyhow!("{}", crate::cli::rendered(&found)))?;
         let tap = show.map(|show| Arc::new(ClientSide(show)) as Arc<dyn Tap>);
+        drop(held);
         let running = app::start(config, app::Extras { tap, quiet: true })?;
-        drop(reserved);
         Ok(Self {
             running,
             folder,
@@ -202,14 +198,6 @@ impl Tap for ClientSide {
         self.0
             .answered(Side::Client, request_id, status.as_u16(), body);
     }
-}
-
-fn reserve(port: u16) -> std::io::Result<socket2::Socket> {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
-    socket.set_reuse_port(true)?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&SocketAddr::from(([127, 0, 0, 1], port)).into())?;
-    Ok(socket)
 }
 
 const SHIPPED_RULE: &str = include_str!("../../rules/legacy-people.yaml");

@@ -136,7 +136,9 @@ fn parse(
         (Some(id), &Method::DELETE) => Verb::Delete(id),
         (_, &Method::GET) => return Err(GatewayError::Method("POST, PUT, PATCH, DELETE")),
         (id, method) => {
-            let mut data = operation.data.ok_or_else(|| syntax("the operation has no `data`"))?;
+            let mut data = operation
+                .data
+                .ok_or_else(|| syntax("the operation has no `data`"))?;
             resolve(&mut data, made);
             match (id, method) {
                 (Some(id), &Method::PATCH) => {

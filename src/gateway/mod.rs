@@ -26,7 +26,6 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-
 pub use error::{BulkReference, GatewayError};
 pub use run::{Prepared, prepare};
 pub use state::{Admission, Held, Limits, State, Writing};

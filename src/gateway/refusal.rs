@@ -251,11 +251,11 @@ fn mapping(error: MappingError) -> Refusal {
             reason: why,
             ..Refusal::directory(502, NOT_UNDERSTOOD)
         },
-        MappingError::Changed => Refusal::client(412, ANOTHER_VERSION),
         MappingError::NoVersions => Refusal::client(
             412,
             "the directory keeps no versions, so If-Match cannot be held",
         ),
+        MappingError::Changed => Refusal::client(412, ANOTHER_VERSION),
     }
 }
 
@@ -359,7 +359,7 @@ fn say(verb: VerbKind) -> &'static str {
     }
 }
 
-const ANOTHER_VERSION: &str = "the resource has another version than If-Match names";
+const ANOTHER_VERSION: &str = "the resource has another version than If-Match names; read it again";
 const NOT_UNDERSTOOD: &str = "the directory's answer could not be understood";
 const RETRY_AFTER: u64 = 5;
 const CHALLENGE: &str = r#"Bearer realm="scim""#;

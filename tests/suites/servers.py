@@ -173,7 +173,7 @@ def certificate(folder):
 
 def new_token(folder, binary):
     """A token for the account in `access.yaml`, by the command that people use."""
-    command = [binary, "token", "new", "suites", "--config", "postern.yaml", "--write"]
+    command = [binary, "token", "new", "--access", "access.yaml", "--account", "suites", "--write"]
     done = run(command, folder)
     said = done.stderr + done.stdout
     found = re.search(r"\bpostern_[A-Za-z0-9_.\-]+", said)

@@ -12,6 +12,8 @@ mod task;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value};
 
 use task::Task;
@@ -68,8 +70,16 @@ impl PatchOp {
 }
 
 impl std::fmt::Debug for Change {
+    /// The operation and the attribute; neither the value nor what a filter compares with.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.op.as_str(), self.path)
+        f.write_str(self.op.as_str())?;
+        match (&self.path, self.path.attr()) {
+            (PatchPath::Attribute { filter, .. }, Some(attr)) => {
+                let chosen = if filter.is_some() { " (by filter)" } else { "" };
+                write!(f, " {attr}{chosen}")
+            }
+            (path, _) => write!(f, " {path}"),
+        }
     }
 }
 
@@ -88,26 +98,84 @@ impl From<PatchError> for ScimError {
     }
 }
 
+/// What applying a patch did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Whether the resource is another one than before.
+    pub changed: bool,
+    /// How many elements were made because a value path matched none
+    /// ([`super::accent::Accent::ElementCreated`]).
+    pub created: usize,
+}
+
 /// Applies all changes in order, or none: on an error `resource` is as it was. Says whether
 /// anything changed. `schema` tells what is multi-valued, read-only, and compared with case;
 /// attributes that it does not know are taken as the values show them.
 ///
 /// # Errors
-/// `noTarget`, `invalidPath`, `invalidValue` or `mutability`, with the path.
+/// `noTarget`, `invalidPath`, `invalidValue` or `mutability`, with the path; `tooMany` where the
+/// value paths of one patch would make more than [`MAX_LOOKS`] comparisons.
 pub fn apply(
     resource: &mut Resource,
     patch: &Patch,
     schema: &TypeSchema,
 ) -> Result<bool, PatchError> {
+    apply_noting(resource, patch, schema).map(|applied| applied.changed)
+}
+
+/// [`apply`], with all that it did.
+///
+/// # Errors
+/// The same.
+pub fn apply_noting(
+    resource: &mut Resource,
+    patch: &Patch,
+    schema: &TypeSchema,
+) -> Result<Applied, PatchError> {
     let mut next = resource.clone();
+    let tally = Tally::default();
     for change in runs::joined(&patch.changes, schema) {
-        apply_one(&mut next, &change, patch.create_missing, schema)?;
+        apply_one(&mut next, &change, patch.create_missing, schema, &tally)?;
     }
     let changed = next != *resource;
     if changed {
         *resource = next;
     }
-    Ok(changed)
+    Ok(Applied {
+        changed,
+        created: tally.created.get(),
+    })
+}
+
+/// At most so many comparisons are made for the value paths of one patch: a thousand filters over
+/// a group of fifty thousand would hold a worker for seconds.
+pub const MAX_LOOKS: usize = 10_000_000;
+
+/// What is counted over all changes of a patch.
+#[derive(Debug, Default)]
+struct Tally {
+    created: Cell<usize>,
+    looks: Cell<usize>,
+}
+
+impl Tally {
+    fn create(&self) {
+        self.created.set(self.created.get() + 1);
+    }
+
+    fn look(&self, comparisons: usize) -> Result<(), PatchError> {
+        self.looks.set(self.looks.get().saturating_add(comparisons));
+        if self.looks.get() > MAX_LOOKS {
+            return Err(PatchError {
+                scim_type: ScimType::TooMany,
+                detail: format!(
+                    "the filters of this PATCH would make more than {MAX_LOOKS} comparisons; send \
+                     fewer operations at once"
+                ),
+            });
+        }
+        Ok(())
+    }
 }
 
 fn apply_one(
@@ -115,9 +183,10 @@ fn apply_one(
     change: &Change,
     create_missing: bool,
     schema: &TypeSchema,
+    tally: &Tally,
 ) -> Result<(), PatchError> {
     let (uri, name, filter, sub) = match &change.path {
-        PatchPath::Extension(uri) => return whole_extension(resource, uri, change, schema),
+        PatchPath::Extension(uri) => return whole_extension(resource, uri, change, schema, tally),
         PatchPath::Attribute {
             uri,
             name,
@@ -146,6 +215,7 @@ fn apply_one(
         filter,
         sub,
         create_missing,
+        tally,
         shown: &shown,
         member: None,
     };
@@ -165,6 +235,7 @@ fn whole_extension(
     uri: &SchemaUri,
     change: &Change,
     schema: &TypeSchema,
+    tally: &Tally,
 ) -> Result<(), PatchError> {
     let value = change.value.as_ref().filter(|value| !value.is_null());
     let base = *uri == schema.base.id;
@@ -201,7 +272,7 @@ fn whole_extension(
             path,
             value: Some(value.clone()),
         };
-        apply_one(resource, &change, false, schema)?;
+        apply_one(resource, &change, false, schema, tally)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{PatchError, PatchOp, error};
+use super::{PatchError, PatchOp, Tally, error};
 use crate::scim::error::ScimType;
 use crate::scim::filter::Filter;
 use crate::scim::name::AttrName;
@@ -20,6 +20,7 @@ pub(super) struct Task<'a> {
     pub(super) filter: Option<&'a Filter>,
     pub(super) sub: Option<&'a AttrName>,
     pub(super) create_missing: bool,
+    pub(super) tally: &'a Tally,
     /// The path, for messages; holds no values.
     pub(super) shown: &'a str,
     /// The member of the value that this is about, for messages.

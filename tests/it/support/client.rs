@@ -105,8 +105,7 @@ impl Client {
 
     pub(crate) async fn json(&self, method: Method, path: &str, body: &Value) -> Answer {
         let headers = [("content-type", "application/scim+json")];
-        self.send(method, path, &headers, body.to_string().into())
-            .await
+        self.send(method, path, &headers, body.to_string()).await
     }
 
     /// A TLS connection that offers these protocols.
