@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -42,12 +43,13 @@ pub(super) async fn serve<S, H>(
 {
     let streams = Arc::new(Streams::new());
     let watched = Arc::clone(&streams);
-    let target = limits.framing.target;
+    let (target, head) = (limits.framing.target, limits.head);
     let service = service_fn(move |request: Request<Incoming>| {
         let open = OpenStream::new(&streams);
         let handler = handler.clone();
         async move {
-            let answer = match in_shape(request.map(Body::from), target) {
+            let request = without_empty_body(request.map(Body::from), head).await;
+            let answer = match in_shape(request, target) {
                 Ok(request) => handler.handle(request, peer).await,
                 Err((status, detail)) => {
                     tracing::debug!(peer = %peer.address, detail, "request refused");
@@ -120,6 +122,23 @@ fn one_host(request: &Request<Body>) -> Option<HeaderValue> {
         (None, None) => return None,
     };
     is_host(value.as_bytes()).then_some(value)
+}
+
+/// A body that was announced as empty may still need a frame to say that it is over: that frame
+/// is taken here, so that whatever is left of a body has bytes in it.
+async fn without_empty_body(mut request: Request<Body>, patience: Duration) -> Request<Body> {
+    let empty = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .is_some_and(|length| content_length(length.as_bytes()) == Ok(0));
+    if empty && !request.body().is_end_stream() {
+        let next = tokio::time::timeout(patience, request.body_mut().frame()).await;
+        let bytes = |frame: &Frame<Bytes>| frame.data_ref().is_some_and(|data| !data.is_empty());
+        if matches!(&next, Ok(None)) || matches!(&next, Ok(Some(Ok(frame))) if !bytes(frame)) {
+            *request.body_mut() = Body::Empty;
+        }
+    }
+    request
 }
 
 /// h2 counts the body against `Content-Length`, except against 0.

@@ -34,6 +34,14 @@ async fn heads_that_two_readers_take_differently_are_refused() {
     };
     assert_eq!(status(&mut sender, get("https://h:1/a")).await, 200);
     assert_eq!(status(&mut sender, with("host", "H")).await, 200);
+    // A body that is over only with its second frame, as curl sends an empty one.
+    let mut empty = Request::post("https://h/")
+        .body(Body::Stream(Box::pin(Over)))
+        .unwrap();
+    empty
+        .headers_mut()
+        .insert("content-length", "0".parse().unwrap());
+    assert_eq!(status(&mut sender, empty).await, 200);
     let refused = [
         get("https://u@h/"),
         with("host", "other"),
@@ -61,8 +69,14 @@ async fn heads_that_two_readers_take_differently_are_refused() {
     let before = door.asked();
     for request in refused {
         let what = format!("{request:?}");
-        let status = status(&mut sender, request).await;
-        assert!(status == 400 || status == 414, "{status} for {what}");
+        // h2 itself resets the stream of a body that was announced as empty.
+        match sender.send_request(request).await {
+            Ok(answer) => {
+                let status = answer.status();
+                assert!(status == 400 || status == 414, "{status} for {what}");
+            }
+            Err(error) => assert!(what.contains("\"0\""), "{error} for {what}"),
+        }
     }
     assert_eq!(door.asked(), before);
 }
@@ -116,4 +130,15 @@ async fn a_slow_source_is_not_held_against_the_client() {
     assert_eq!(door.running().open(), 1);
     door.go.add_permits(1);
     assert_eq!(body.await.unwrap().unwrap().to_bytes(), "late");
+}
+
+/// A stream that is over, of which nobody can know that beforehand.
+struct Over;
+
+impl futures_core::Stream for Over {
+    type Item = Result<Bytes, crate::scim::operation::Interrupted>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(None)
+    }
 }
