@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::scim::accent::Accents;
 use crate::scim::message::{self, BULK_RESPONSE, BulkOperation, BulkRequest};
-use crate::scim::operation::{Answer, Precondition, Projection, Verb};
+use crate::scim::operation::{Answer, Document, Precondition, Projection, Verb};
 use crate::scim::{Client, Operation, Reply, ResourceId, ScimError, ScimType};
 
 use super::endpoint::Endpoint;
@@ -136,14 +136,31 @@ fn parse(
         (Some(id), &Method::DELETE) => Verb::Delete(id),
         (_, &Method::GET) => return Err(GatewayError::Method("POST, PUT, PATCH, DELETE")),
         (id, method) => {
-            let mut data = operation.data.ok_or_else(|| {
-                ScimError::bad(ScimType::InvalidSyntax, "the operation has no `data`")
-            })?;
+            let mut data = operation
+                .data
+                .ok_or_else(|| syntax("the operation has no `data`"))?;
             resolve(&mut data, made);
-            call::with_body(schema, id, method, data, accents)?
+            match (id, method) {
+                (Some(id), &Method::PATCH) => {
+                    Verb::Patch(id, message::patch_request(data, schema, accents)?)
+                }
+                (Some(id), _) => Verb::Replace(id, document(data)?),
+                (None, _) => Verb::Create(document(data)?),
+            }
         }
     };
     Ok(call::finish(schema, verb, Projection::All, precondition))
+}
+
+fn document(data: Value) -> Result<Document, ScimError> {
+    match data {
+        Value::Object(map) => Ok(Document::Tree(map.into())),
+        _ => Err(syntax("the `data` must be a JSON object")),
+    }
+}
+
+fn syntax(detail: &str) -> ScimError {
+    ScimError::bad(ScimType::InvalidSyntax, detail)
 }
 
 impl Done {

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::Value;
 
-use crate::scim::accent::{self, Accents};
+use crate::scim::accent::Accents;
 use crate::scim::message::{self, BulkRequest};
 use crate::scim::operation::{Document, Precondition, Projection, Verb};
 use crate::scim::query::{self, Query};
 use crate::scim::schema::TypeSchema;
-use crate::scim::{Client, Operation, ResourceId, ScimError, ScimType, json};
+use crate::scim::{Client, Operation, ResourceId, json};
 
 use super::endpoint::Endpoint;
 use super::error::GatewayError;
@@ -121,46 +121,18 @@ fn single(
     let verb = match (id, parts.method) {
         (Some(id), &Method::GET) => Verb::Read(id),
         (Some(id), &Method::DELETE) => Verb::Delete(id),
-        (id, method) => {
+        (Some(id), &Method::PATCH) => {
             let body = Value::from(object(parts.body)?.parse());
-            with_body(schema, id, method, body, accents)?
+            Verb::Patch(id, message::patch_request(body, schema, accents)?)
         }
+        // Documents stay text: their accents are the mapping's to understand, in the same pass.
+        (Some(id), _) => Verb::Replace(id, Document::Checked(object(parts.body)?)),
+        (None, _) => Verb::Create(Document::Checked(object(parts.body)?)),
     };
     Ok(finish(schema, verb, projection, parts.precondition))
 }
 
-/// The verb of a method that has a body.
-pub(super) fn with_body(
-    schema: &TypeSchema,
-    id: Option<ResourceId>,
-    method: &Method,
-    body: Value,
-    accents: &mut Accents,
-) -> Result<Verb, GatewayError> {
-    match (id, method) {
-        (None, _) => Ok(Verb::Create(document(body, schema, accents)?)),
-        (Some(id), &Method::PATCH) => Ok(Verb::Patch(
-            id,
-            message::patch_request(body, schema, accents)?,
-        )),
-        (Some(id), _) => Ok(Verb::Replace(id, document(body, schema, accents)?)),
-    }
-}
-
-fn document(
-    body: Value,
-    schema: &TypeSchema,
-    accents: &mut Accents,
-) -> Result<Document, GatewayError> {
-    let Value::Object(map) = body else {
-        let detail = "the resource must be a JSON object";
-        return Err(ScimError::bad(ScimType::InvalidSyntax, detail).into());
-    };
-    let mut resource = map.into();
-    accent::document(&mut resource, schema, accents)?;
-    Ok(Document::Tree(resource))
-}
-
+/// An operation with what its head says.
 pub(super) fn finish(
     schema: &TypeSchema,
     verb: Verb,

@@ -25,28 +25,22 @@ pub(super) struct Guarded<'a> {
 impl Guarded<'_> {
     /// Reads, encodes, and writes where nobody has written in between; else once more.
     pub(super) async fn write(&self) -> Result<Written, GatewayError> {
+        // The writers in this process wait for one another: clients send the members of a group
+        // in parallel. Those elsewhere are noticed by the version, or by a second look.
+        let _held = self.hold().await?;
         let versions = self.prepared.abilities().etag;
-        // Without versions the others in this process wait; those elsewhere are looked for.
-        let mut held = if versions {
-            None
-        } else {
-            Some(self.hold().await?)
-        };
-        let mut before = self.read().await?;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 self.context.state.metrics().retry(self.tenant());
-                before = self.read().await?;
             }
-            let look_again = !versions || before.guard == Guard::None;
-            if look_again && held.is_none() {
-                held = Some(self.hold().await?);
-                before = self.read().await?;
-            }
-            let mut witness = self.context.counters.clone();
-            let prepared = self.prepared.clone();
-            let (encoded, view) =
-                prepared.encode(&self.context.tenant, Some(&before), &mut witness)?;
+            let before = self.read().await?;
+            // What an operation says is counted once, however often it is prepared.
+            let (tenant, prepared) = (&self.context.tenant, self.prepared.clone());
+            let (encoded, view) = if attempt == 0 {
+                prepared.encode(tenant, Some(&before), &mut self.context.counters.clone())?
+            } else {
+                prepared.encode(tenant, Some(&before), &mut ())?
+            };
             let operation = match encoded {
                 Encoded::Ask(operation) => operation,
                 Encoded::Unchanged(resource) => {

@@ -23,6 +23,9 @@ mod run;
 mod state;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::{BulkReference, GatewayError};
 pub use run::{Prepared, prepare};
 pub use state::{Admission, Held, Limits, State, Writing};

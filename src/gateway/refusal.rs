@@ -255,10 +255,7 @@ fn mapping(error: MappingError) -> Refusal {
             412,
             "the directory keeps no versions, so If-Match cannot be held",
         ),
-        MappingError::Changed => Refusal::client(
-            412,
-            "the resource has changed since the version that If-Match names; read it again",
-        ),
+        MappingError::Changed => Refusal::client(412, ANOTHER_VERSION),
     }
 }
 
@@ -296,9 +293,7 @@ fn directory(
                 .unwrap_or_else(|| format!("a {resource} with such a unique value exists already")),
         )
         .with_type(scim_type.or(Some(ScimType::Uniqueness))),
-        DirectoryError::Precondition => {
-            Refusal::client(412, "the resource has another version than If-Match names")
-        }
+        DirectoryError::Precondition => Refusal::client(412, ANOTHER_VERSION),
         DirectoryError::Busy {
             status,
             retry_after,
@@ -364,6 +359,7 @@ fn say(verb: VerbKind) -> &'static str {
     }
 }
 
+const ANOTHER_VERSION: &str = "the resource has another version than If-Match names; read it again";
 const NOT_UNDERSTOOD: &str = "the directory's answer could not be understood";
 const RETRY_AFTER: u64 = 5;
 const CHALLENGE: &str = r#"Bearer realm="scim""#;

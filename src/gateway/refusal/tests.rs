@@ -56,6 +56,7 @@ fn every_error() -> Vec<GatewayError> {
         )),
         GatewayError::Mapping(MappingError::Malformed("no `id`".to_owned())),
         GatewayError::Mapping(MappingError::NoVersions),
+        GatewayError::Mapping(MappingError::Changed),
         GatewayError::Nameless(user.clone()),
         GatewayError::Contended,
         GatewayError::Unguarded,

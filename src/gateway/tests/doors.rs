@@ -42,7 +42,7 @@ async fn strangers_learn_nothing_from_the_path() {
             assert_eq!(got.body["status"], "401");
         }
     }
-    assert!(world.counts("postern_auth_failures_total{reason=\"missing\"} 5"));
+    assert!(world.counts("postern_auth_failures_total{reason=\"unknown\"} 5"));
 }
 
 #[tokio::test]
@@ -54,6 +54,7 @@ async fn after_that_each_refusal_is_its_own() {
     assert_eq!(status(&world, |_| ()).await, 200);
     assert_eq!(status(&world, path("/nowhere/v2/Users")).await, 404);
     assert_eq!(status(&world, path("/other/v2/Users")).await, 403);
+    assert_eq!(status(&world, path("/other/v2/Schemas")).await, 403);
     assert_eq!(status(&world, path("/corp/v2/%2e%2e/Users")).await, 400);
     assert_eq!(status(&world, path("/corp/v2/users")).await, 404);
     assert_eq!(status(&world, path("/corp/v2")).await, 404);

@@ -24,12 +24,15 @@ use crate::scim::{Operation, Reply, Resource, Upstream};
 use crate::telemetry::Metrics;
 use crate::yaml::Source;
 
+/// Somebody else's write, told the number of the read that it comes before.
+type Meddle = dyn Fn(usize, &mut Map<String, Value>) + Send + Sync;
+
 /// A directory in memory. It has neither PATCH nor versions unless it is told so.
 pub(super) struct Fake {
     pub(super) abilities: Abilities,
     state: Mutex<Records>,
     /// Called with the number of each read, before it is answered, as somebody else's write.
-    meddle: Option<Box<dyn Fn(usize, &mut Map<String, Value>) + Send + Sync>>,
+    meddle: Option<Box<Meddle>>,
     reads: AtomicUsize,
     pub(super) writes: AtomicUsize,
     /// Whether writes wait for `go`.
@@ -162,14 +165,13 @@ impl Fake {
         &self,
         operation: Operation<Upstream>,
     ) -> Result<Reply<Upstream>, DirectoryError> {
+        // Others get their turn, as with a real directory.
+        tokio::task::yield_now().await;
         if operation.verb.kind().writes() {
             if self.slow.load(Ordering::SeqCst) {
                 self.go.notified().await;
             }
             self.writes.fetch_add(1, Ordering::SeqCst);
-        } else {
-            // Others get their turn, as with a real directory.
-            tokio::task::yield_now().await;
         }
         let if_match = operation.precondition.if_match.as_deref();
         match operation.verb {
