@@ -35,6 +35,7 @@ use crate::scim::schema::TypeSchema;
 use crate::scim::{AttrName, ResourceType, SchemaUri};
 use crate::yaml::{self, Diagnostic, Diagnostics, Source, Span, Table};
 
+use super::compile;
 use super::place::Place;
 
 /// One sync rule: one tenant.
@@ -302,6 +303,10 @@ impl Ruleset {
         {
             let text = "a rule needs at least one resource type";
             d.push(Diagnostic::error(source, root.span, text));
+        }
+        if d.has_errors() {
+            // Nobody will compile it: what is wrong with the lines is said here.
+            compile::complaints(source, types.as_deref().unwrap_or_default(), d);
         }
         Some(Self {
             source: source.clone(),

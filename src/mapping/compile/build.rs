@@ -572,6 +572,16 @@ fn known(source: &Source, schema: &TypeSchema, spot: &Spot, d: &mut Diagnostics)
         None => Some(&schema.base),
         Some(uri) => schema.extension(uri),
     };
+    if let (Some(uri), None) = (&place.uri, attributes) {
+        let near = suggest(uri.as_str(), schema.uris().map(|uri| uri.as_str()));
+        let text = format!("`{}` has no schema `{uri}`", schema.name);
+        let help = near.map_or_else(
+            || "declare it under `schemas`, and name it in `extensions`".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        d.push(error(source, spot.span, text, Some(help)));
+        return false;
+    }
     let Some(whole) = schema.find_attribute(&place.path()) else {
         let names = attributes.iter().flat_map(|schema| &schema.attributes);
         let near = suggest(place.name.as_str(), names.map(|a| a.name.as_str()));

@@ -16,13 +16,13 @@ use crate::scim::schema::Mutability;
 use crate::scim::{AttrName, AttrPath, PatchPath, ScimType};
 
 /// A PATCH after translation.
-pub(super) struct Translated {
+pub(in crate::mapping) struct Translated {
     /// The changes; `None` where the present resource must be known.
-    pub(super) changes: Option<Vec<Change>>,
+    pub(in crate::mapping) changes: Option<Vec<Change>>,
     /// The changes in the client's words that are left: what no line maps is out.
-    pub(super) left: Patch,
+    pub(in crate::mapping) left: Patch,
     /// The paths of what is out, in the client's words.
-    pub(super) dropped: Vec<String>,
+    pub(in crate::mapping) dropped: Vec<String>,
 }
 
 /// What becomes of a change.
@@ -45,7 +45,11 @@ enum Step {
 
 impl Plan {
     /// Translates a PATCH as far as that goes.
-    pub(super) fn patch(&self, ty: &Type, patch: &Patch) -> Result<Translated, MappingError> {
+    pub(in crate::mapping) fn patch(
+        &self,
+        ty: &Type,
+        patch: &Patch,
+    ) -> Result<Translated, MappingError> {
         let mut all = Some(Vec::new());
         let mut left = Patch {
             changes: Vec::new(),
