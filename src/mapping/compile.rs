@@ -4,6 +4,7 @@
 mod build;
 mod check;
 mod held;
+mod line;
 mod secret;
 mod table;
 

@@ -217,7 +217,7 @@ pub struct LineRule {
     /// Whether a resource must have it.
     pub required: bool,
     /// The value table: each SCIM value with what it is in the directory.
-    pub values: Option<(Vec<(String, Span, Vec<Value>)>, Span)>,
+    pub values: Option<(Vec<RowRule>, Span)>,
     /// What an unknown value of the directory reads as.
     pub otherwise: Option<(Value, Span)>,
     /// The SCIM values that are read where several have one target.
@@ -247,6 +247,9 @@ pub struct LineRule {
     /// Whether the directory keeps the text as a number (`as: number`).
     pub number: Option<Span>,
 }
+
+/// A row of a value table: the SCIM value, its place, and what it is in the directory.
+pub type RowRule = (String, Span, Vec<Value>);
 
 /// A place as written.
 #[derive(Debug, Clone)]

@@ -1,4 +1,8 @@
 //! Rules, plans and a directory in memory for the tests.
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "documents made in place read better at the call"
+)]
 
 use std::sync::Arc;
 
