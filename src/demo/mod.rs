@@ -135,8 +135,9 @@ impl Demo {
 #[must_use]
 pub fn rule(tenant_url: &str, directory_url: &str) -> String {
     SHIPPED_RULE
-        .replace("https://scim.example.com/legacy/scim/v2", tenant_url)
-        .replace("http://127.0.0.1:8081", directory_url)
+        .replace("https://scim.example.com/people/scim/v2", tenant_url)
+        .replace("https://directory.internal/api", directory_url)
+        .replace("/run/secrets/legacy-people-token", "directory-token")
 }
 
 /// The demo's directory on a thread of its own; it ends with this.

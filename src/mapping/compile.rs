@@ -4,6 +4,7 @@
 mod build;
 mod check;
 mod held;
+mod line;
 mod secret;
 mod table;
 
@@ -39,6 +40,8 @@ pub(super) struct Type {
     /// What becomes of the rest.
     pub(super) unmapped: Unmapped,
     /// What the lines account for on the client's side.
+    pub(super) mapped: Covers,
+    /// The same, and what clients may send though it is never taken: read-only attributes.
     pub(super) scim: Covers,
     /// What the lines account for on the directory's side.
     pub(super) target: Covers,
@@ -97,6 +100,13 @@ pub(super) struct Reference {
     pub(super) ours: bool,
 }
 
+/// What is wrong with the lines of types that were read from a file with other mistakes.
+pub(super) fn complaints(source: &Source, types: &[TypeRule], d: &mut Diagnostics) {
+    for rule in types {
+        build::lines(source, rule, d);
+    }
+}
+
 /// Compiles a rule.
 pub(super) fn plan(rules: &Ruleset) -> Result<(Plan, Diagnostics), Diagnostics> {
     let mut found = Diagnostics::default();
@@ -119,8 +129,9 @@ pub(super) fn plan(rules: &Ruleset) -> Result<(Plan, Diagnostics), Diagnostics> 
 fn compile_type(source: &Source, rule: &TypeRule, d: &mut Diagnostics) -> Type {
     let lines = build::lines(source, rule, d);
     check::conflicts(source, &lines, d);
-    check::missing(source, rule, &lines, d);
-    let (scim, target) = covers(rule, &lines);
+    check::missing(source, rule, d);
+    let (mapped, target) = covers(rule, &lines);
+    let scim = with_read_only(rule, mapped.clone());
     let mut put_order: Vec<usize> = (0..lines.len()).collect();
     put_order.sort_by_key(|index| {
         let line = lines.get(*index);
@@ -137,6 +148,7 @@ fn compile_type(source: &Source, rule: &TypeRule, d: &mut Diagnostics) -> Type {
         entry: rule.entry.clone(),
         put_order,
         unmapped: rule.unmapped,
+        mapped,
         scim,
         target,
         overlay,
@@ -171,7 +183,11 @@ fn covers(rule: &TypeRule, lines: &[Line]) -> (Covers, Covers) {
         target.add(&Place::of(AttrName::known(name)), false, &[]);
     }
     target.add(&Place::of(rule.entry.id.clone()), false, &[]);
-    // What the RFC has as read-only is ignored when a client sends it (decisions, 36).
+    (scim, target)
+}
+
+/// What the RFC has as read-only is ignored when a client sends it (decisions, 36).
+fn with_read_only(rule: &TypeRule, mut scim: Covers) -> Covers {
     let schemas = std::iter::once((None, &rule.schema.base)).chain(
         rule.schema
             .extensions
@@ -198,7 +214,7 @@ fn covers(rule: &TypeRule, lines: &[Line]) -> (Covers, Covers) {
             }
         }
     }
-    (scim, target)
+    scim
 }
 
 fn references(rule: &TypeRule, lines: &[Line]) -> Vec<Reference> {

@@ -109,22 +109,14 @@ impl Covers {
             if value.is_null() {
                 continue;
             }
-            if let Some((_, covers)) = self.extension(&key) {
-                match value {
-                    Value::Object(inner) => {
-                        for (name, value) in inner {
-                            sweep_one(covers, Some(&key), name, value, each);
-                        }
+            match value {
+                Value::Object(inner) if key.contains(':') => {
+                    let covers = self.extension(&key).map_or(&[][..], |(_, covers)| covers);
+                    for (name, value) in inner {
+                        sweep_one(covers, Some(&key), name, value, each);
                     }
-                    _ => each(Loose {
-                        uri: None,
-                        name: key,
-                        part: Part::Whole,
-                        value,
-                    }),
                 }
-            } else {
-                sweep_one(&self.base, None, key, value, each);
+                value => sweep_one(&self.base, None, key, value, each),
             }
         }
     }
@@ -133,14 +125,15 @@ impl Covers {
     pub(super) fn strip(&self, map: &mut Map<String, Value>) {
         let mut gone: Vec<String> = Vec::new();
         for (key, value) in map.iter_mut() {
-            if let Some((_, covers)) = self.extension(key) {
-                if let Value::Object(inner) = value {
+            let stays = match value {
+                Value::Object(inner) if key.contains(':') => {
+                    let covers = self.extension(key).map_or(&[][..], |(_, covers)| covers);
                     strip_in(covers, inner);
-                    if inner.is_empty() {
-                        gone.push(key.clone());
-                    }
+                    !inner.is_empty()
                 }
-            } else if !strip_one(&self.base, key, value) {
+                value => strip_one(&self.base, key, value),
+            };
+            if !stays {
                 gone.push(key.clone());
             }
         }

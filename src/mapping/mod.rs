@@ -10,6 +10,8 @@ pub mod kind;
 pub mod place;
 pub mod plan;
 pub mod ruleset;
+#[cfg(test)]
+mod tests;
 pub mod transform;
 pub mod witness;
 

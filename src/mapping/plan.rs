@@ -63,6 +63,10 @@ pub enum Guard {
 
 /// An operation in the directory's words.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each request, and it is moved once"
+)]
 pub enum Encoded {
     /// To be asked of the directory.
     Ask(Operation<Upstream>),

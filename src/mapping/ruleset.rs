@@ -35,6 +35,7 @@ use crate::scim::schema::TypeSchema;
 use crate::scim::{AttrName, ResourceType, SchemaUri};
 use crate::yaml::{self, Diagnostic, Diagnostics, Source, Span, Table};
 
+use super::compile;
 use super::place::Place;
 
 /// One sync rule: one tenant.
@@ -216,7 +217,7 @@ pub struct LineRule {
     /// Whether a resource must have it.
     pub required: bool,
     /// The value table: each SCIM value with what it is in the directory.
-    pub values: Option<(Vec<(String, Span, Vec<Value>)>, Span)>,
+    pub values: Option<(Vec<RowRule>, Span)>,
     /// What an unknown value of the directory reads as.
     pub otherwise: Option<(Value, Span)>,
     /// The SCIM values that are read where several have one target.
@@ -246,6 +247,9 @@ pub struct LineRule {
     /// Whether the directory keeps the text as a number (`as: number`).
     pub number: Option<Span>,
 }
+
+/// A row of a value table: the SCIM value, its place, and what it is in the directory.
+pub type RowRule = (String, Span, Vec<Value>);
 
 /// A place as written.
 #[derive(Debug, Clone)]
@@ -302,6 +306,10 @@ impl Ruleset {
         {
             let text = "a rule needs at least one resource type";
             d.push(Diagnostic::error(source, root.span, text));
+        }
+        if d.has_errors() {
+            // Nobody will compile it: what is wrong with the lines is said here.
+            compile::complaints(source, types.as_deref().unwrap_or_default(), d);
         }
         Some(Self {
             source: source.clone(),

@@ -40,7 +40,15 @@ pub(super) fn conflicts(source: &Source, lines: &[Line], d: &mut Diagnostics) {
             if a.element.is_some() != b.element.is_some() && (line.rest || earlier.rest) {
                 continue;
             }
-            if reads(earlier) && reads(line) && a.overlaps(b) {
+            if !apart(a.element.as_ref(), b.element.as_ref()) {
+                let text = format!(
+                    "an element of `{}` could be meant by the line {} as well",
+                    b.name, earlier.number
+                );
+                let help = "filters on one attribute must be the same or exclude each other, as \
+                            two values of `type` do";
+                d.push(error(source, line.span, text, Some(help.to_owned())));
+            } else if reads(earlier) && reads(line) && a.overlaps(b) {
                 let text = format!(
                     "`{}` is read by the line {} as well",
                     line.scim_text, earlier.number
@@ -49,14 +57,6 @@ pub(super) fn conflicts(source: &Source, lines: &[Line], d: &mut Diagnostics) {
                     "`rest: true` on the line without a filter takes the other elements".to_owned()
                 });
                 d.push(error(source, line.span, text, help));
-            } else if !apart(a.element.as_ref(), b.element.as_ref()) {
-                let text = format!(
-                    "an element of `{}` could be meant by the line {} as well",
-                    b.name, earlier.number
-                );
-                let help = "filters on one attribute must be the same or exclude each other, as \
-                            two values of `type` do";
-                d.push(error(source, line.span, text, Some(help.to_owned())));
             }
         }
     }
@@ -71,15 +71,15 @@ fn apart(a: Option<&Terms>, b: Option<&Terms>) -> bool {
 }
 
 /// Attributes that clients need and no line has.
-pub(super) fn missing(source: &Source, rule: &TypeRule, lines: &[Line], d: &mut Diagnostics) {
+pub(super) fn missing(source: &Source, rule: &TypeRule, d: &mut Diagnostics) {
     if rule.unmapped == Unmapped::Pass {
         return;
     }
     let has = |name: &str| {
-        lines
+        rule.lines
             .iter()
             .filter_map(|line| line.scim.as_ref())
-            .any(|place| place.uri.is_none() && place.name.is(name))
+            .any(|spot| spot.place.uri.is_none() && spot.place.name.is(name))
     };
     for attribute in rule.schema.base.attributes.iter().filter(|a| a.required) {
         if !has(attribute.name.as_str()) {

@@ -34,7 +34,7 @@ impl Plan {
     }
 
     /// One resource as an answer shows it.
-    pub(super) fn show(
+    pub(in crate::mapping) fn show(
         &self,
         ty: &Type,
         from: Resource,

@@ -56,7 +56,7 @@ impl Plan {
         }
         let passes = ty.unmapped == Unmapped::Pass;
         ty.target.sweep(from.into_map(), &mut |loose| {
-            let hidden = is_secret(&loose.name) || ty.scim.shadows(&loose);
+            let hidden = is_secret(&loose.name) || ty.mapped.shadows(&loose);
             if passes && !hidden {
                 loose.merge(&mut out);
             } else if loose.part == Part::Whole && loose.uri.is_none() {

@@ -20,7 +20,7 @@ use crate::scim::{
 };
 
 impl Plan {
-    pub(super) fn need_of(
+    pub(in crate::mapping) fn need_of(
         &self,
         operation: &Operation<Client>,
         scope: &Scope,
@@ -49,7 +49,7 @@ impl Plan {
         }
     }
 
-    pub(super) fn encode_operation(
+    pub(in crate::mapping) fn encode_operation(
         &self,
         operation: Operation<Client>,
         scope: Scope,
@@ -314,32 +314,32 @@ fn present(before: &Before) -> Resource {
     out
 }
 
-/// Whether two states are the same but for `meta`.
+/// Whether two states are the same but for what is computed.
 fn same_resource(new: &Resource, old: &Resource) -> bool {
-    let counts = |resource: &Resource| {
-        resource
-            .as_map()
-            .iter()
-            .filter(|(key, value)| !key.eq_ignore_ascii_case("meta") && !is_absent(value))
+    let counted = |key: &str, value: &Value| !is_computed(key) && !is_absent(value);
+    let count = |resource: &Resource| {
+        let map = resource.as_map();
+        map.iter()
+            .filter(|(key, value)| counted(key, value))
             .count()
     };
-    counts(new) == counts(old)
+    count(new) == count(old)
         && new.as_map().iter().all(|(key, value)| {
-            key.eq_ignore_ascii_case("meta")
-                || is_absent(value)
+            !counted(key, value)
                 || find(old.as_map(), key).is_some_and(|other| value::same(other, value))
         })
+}
+
+fn is_computed(name: &str) -> bool {
+    ["meta", "schemas"]
+        .iter()
+        .any(|n| name.eq_ignore_ascii_case(n))
 }
 
 /// The changes that make `new` of `old`; `None` where some name is none that a path can have.
 fn difference(ty: &Type, old: &Resource, new: &Resource) -> Option<Vec<Change>> {
     let mut changes = Vec::new();
-    let skipped = |name: &str| {
-        ty.entry.id.is(name)
-            || ["meta", "schemas"]
-                .iter()
-                .any(|n| name.eq_ignore_ascii_case(n))
-    };
+    let skipped = |name: &str| ty.entry.id.is(name) || is_computed(name);
     for (key, value) in new.as_map() {
         if skipped(key) {
             continue;

@@ -181,7 +181,7 @@ impl<W: Witness> Mapped<W> {
             match next {
                 Some(Ok(Item::Tree(resource))) => self.write(resource)?,
                 Some(Ok(Item::Text(text))) => self.element(text)?,
-                Some(Ok(Item::Chunk(chunk))) => self.frame(chunk)?,
+                Some(Ok(Item::Chunk(chunk))) => self.frame(&chunk)?,
                 Some(Err(error)) => return Poll::Ready(Err(error)),
                 None => self.end()?,
             }
@@ -197,7 +197,7 @@ impl<W: Witness> Mapped<W> {
         }
     }
 
-    fn frame(&mut self, chunk: Bytes) -> Result<(), Interrupted> {
+    fn frame(&mut self, chunk: &Bytes) -> Result<(), Interrupted> {
         if let Source::Bytes {
             framer,
             ready,
@@ -205,7 +205,7 @@ impl<W: Witness> Mapped<W> {
             ..
         } = &mut self.source
         {
-            let framed = framer.push(&chunk, scratch);
+            let framed = framer.push(chunk, scratch);
             ready.extend(scratch.drain(..));
             framed.map_err(|error| Interrupted::Malformed(error.to_string()))?;
         }

@@ -33,6 +33,11 @@ impl Transform for Absence {
     }
 
     fn test(&self, test: Test<'_>, next: Next<'_>) -> Result<Pushed, Untranslatable> {
+        if let Test::Compare(CompareOp::Eq, value) = test
+            && same(value, &self.value)
+        {
+            return Ok(Pushed::Never);
+        }
         let asked = next(test)?;
         let includes_nothing = match test {
             Test::Present => true,

@@ -1,0 +1,9 @@
+//! The mapping through its six places, by rules as people write them.
+
+mod answers;
+mod documents;
+mod filters;
+mod laws;
+mod patches;
+mod rules;
+mod support;

@@ -1,0 +1,287 @@
+//! PATCH: translated where that can be done, applied to the present resource where not.
+
+use serde_json::{Value, json};
+
+use super::support::*;
+use crate::mapping::{Encoded, MappingError};
+use crate::scim::ScimType;
+use crate::scim::message::patch_value;
+use crate::scim::operation::Verb;
+
+/// The operations that the directory gets; `PUT …` where it gets a whole document.
+fn sent(encoded: Encoded) -> Value {
+    match encoded {
+        Encoded::Unchanged(_) => json!("unchanged"),
+        Encoded::Empty => json!("empty"),
+        Encoded::Ask(operation) => match operation.verb {
+            Verb::Patch(_, patch) => patch_value(&patch)["Operations"].clone(),
+            Verb::Replace(_, document) => json!({"PUT": tree(document)}),
+            other => panic!("{other:?}"),
+        },
+    }
+}
+
+fn record() -> Value {
+    json!({"no": 7, "login": "b", "surname": "J", "given": "B", "full_name": "B J", "mail": "old",
+        "status": "staff", "note": "n", "meta": {"version": "7"}})
+}
+
+#[test]
+fn changes_are_translated_without_looking() {
+    let plan = legacy();
+    let cases = [
+        (
+            json!([{"op": "replace", "path": "title", "value": "x"}]),
+            json!([{"op": "replace", "path": "title", "value": "x"}]),
+        ),
+        (
+            json!([{"op": "Replace", "path": "active", "value": "False"}]),
+            json!([{"op": "replace", "path": "status", "value": "leaver"}]),
+        ),
+        (
+            json!([{"op": "replace", "path": "emails[type eq \"work\"].value", "value": "new"}]),
+            json!([{"op": "replace", "path": "mail", "value": "new"}]),
+        ),
+        (
+            json!([{"op": "replace", "path": "emails", "value": [{"type": "work", "value": "new", "primary": true}]}]),
+            json!([{"op": "replace", "path": "mail", "value": "new"}]),
+        ),
+        (
+            json!([{"op": "replace", "value": {"title": "x", "externalId": "e"}}]),
+            json!([{"op": "replace", "path": "title", "value": "x"},
+                   {"op": "replace", "path": "ext_ref", "value": "e"}]),
+        ),
+        (
+            json!([{"op": "add", "path": format!("{ENTERPRISE}:manager"), "value": "3"}]),
+            json!([{"op": "add", "path": "boss", "value": "3"}]),
+        ),
+        (
+            json!([{"op": "remove", "path": format!("{ENTERPRISE}:department")}]),
+            json!([{"op": "remove", "path": "dept"}]),
+        ),
+    ];
+    for (asked, wanted) in cases {
+        let encoded = patched(&plan, FULL, json!("nobody should look"), asked.clone());
+        assert_eq!(sent(encoded.unwrap()), wanted, "{asked}");
+    }
+}
+
+#[test]
+fn what_needs_the_present_resource_reads_it_and_sends_the_difference() {
+    let plan = legacy();
+    let cases = [
+        // The full name is joined of two.
+        (
+            json!([{"op": "replace", "path": "name.givenName", "value": "C"}]),
+            json!([{"op": "replace", "path": "given", "value": "C"},
+                   {"op": "replace", "path": "full_name", "value": "C J"}]),
+        ),
+        // Other values than `staff` read as active.
+        (
+            json!([{"op": "replace", "path": "active", "value": true}]),
+            json!("unchanged"),
+        ),
+        (
+            json!([{"op": "remove", "path": "emails[value eq \"old\"]"}]),
+            json!([{"op": "remove", "path": "mail"}]),
+        ),
+        (
+            json!([{"op": "replace", "path": "nickName", "value": "x"}]),
+            json!("unchanged"),
+        ),
+    ];
+    for (asked, wanted) in cases {
+        let encoded = patched(&plan, FULL, record(), asked.clone());
+        assert_eq!(sent(encoded.unwrap()), wanted, "{asked}");
+    }
+}
+
+#[test]
+fn a_directory_without_patch_gets_the_whole_new_state() {
+    let plan = legacy();
+    let asked = json!([{"op": "replace", "path": "title", "value": "x"}]);
+    let encoded = patched(&plan, PLAIN, record(), asked).unwrap();
+    let Encoded::Ask(operation) = encoded else {
+        panic!()
+    };
+    assert_eq!(
+        operation.precondition.if_match,
+        Some(vec!["\"7\"".to_owned()])
+    );
+    let Verb::Replace(_, document) = operation.verb else {
+        panic!()
+    };
+    let mut wanted = record();
+    wanted["title"] = json!("x");
+    wanted.as_object_mut().unwrap().remove("meta");
+    assert_eq!(tree(document), wanted);
+}
+
+#[test]
+fn members_of_groups_are_added_as_deltas_and_removed_by_value() {
+    let text = "tenant_url: https://e.com/a\nbackend: {scim: {url: \"https://d.internal\"}}\n\
+        resources:\n  User: {unmapped: pass}\n  Group:\n    attributes:\n      \
+        - {scim: displayName, target: name}\n      - {scim: members, target: people}\n";
+    let plan = plan(text);
+    let patch = |operations: Value| {
+        let body = json!({"schemas": [crate::scim::message::PATCH_OP], "Operations": operations});
+        let schema = plan.endpoint("Groups").unwrap();
+        let patch =
+            crate::scim::message::patch_request(body, schema, &mut Default::default()).unwrap();
+        let ty = plan.ty(&"Group".parse().unwrap()).unwrap();
+        let changes = plan.patch(ty, &patch).unwrap().changes.expect("stateless");
+        let create_missing = false;
+        patch_value(&crate::scim::patch::Patch {
+            changes,
+            create_missing,
+        })["Operations"]
+            .clone()
+    };
+    assert_eq!(
+        patch(json!([{"op": "add", "path": "members", "value": [{"value": "1", "$ref": "x"}]}])),
+        json!([{"op": "add", "path": "people", "value": [{"value": "1"}]}])
+    );
+    assert_eq!(
+        patch(
+            json!([{"op": "Remove", "path": "members", "value": [{"value": "1"}, {"value": "2"}]}])
+        ),
+        json!([{"op": "remove", "path": "people[value eq \"1\"]"}, {"op": "remove", "path": "people[value eq \"2\"]"}])
+    );
+    assert_eq!(
+        patch(json!([{"op": "remove", "path": "members[value eq \"1\"]"}])),
+        json!([{"op": "remove", "path": "people[value eq \"1\"]"}])
+    );
+    assert_eq!(
+        patch(json!([{"op": "replace", "path": "members", "value": []}])),
+        json!([{"op": "remove", "path": "people"}])
+    );
+}
+
+#[test]
+fn what_cannot_be_changed_is_said_so() {
+    let plan = users(
+        "{scim: title, target: t, direction: read}
+         {scim: nickName, target: n, direction: create}
+         {scim: displayName, target: d, required: true}",
+        "drop",
+    );
+    let cases = [
+        (
+            json!({"op": "replace", "path": "title", "value": "x"}),
+            ScimType::Mutability,
+            "`title`",
+        ),
+        (
+            json!({"op": "replace", "path": "nickName", "value": "x"}),
+            ScimType::Mutability,
+            "`nickName`",
+        ),
+        (
+            json!({"op": "replace", "path": "groups", "value": []}),
+            ScimType::Mutability,
+            "`groups`",
+        ),
+        (
+            json!({"op": "replace", "path": "id", "value": "2"}),
+            ScimType::Mutability,
+            "`id`",
+        ),
+        (
+            json!({"op": "remove", "path": "displayName"}),
+            ScimType::InvalidValue,
+            "`displayName` is required",
+        ),
+        (
+            json!({"op": "replace", "path": "userName", "value": ""}),
+            ScimType::InvalidValue,
+            "`userName`",
+        ),
+    ];
+    for (asked, kind, wanted) in cases {
+        for abilities in [FULL, PLAIN] {
+            let before = json!({"id": "1", "login": "a", "d": "x"});
+            let result = patched(&plan, abilities, before, json!([asked.clone()]));
+            let Err(MappingError::Refused(got, text)) = result else {
+                panic!("{asked}: {result:?}")
+            };
+            assert_eq!(got, kind, "{asked}: {text}");
+            assert!(text.contains(wanted), "{asked}: {text}");
+        }
+    }
+}
+
+#[test]
+fn unmapped_changes_are_dropped_refused_or_passed() {
+    let asked = json!([{"op": "replace", "path": "nickName", "value": "x"}, {"op": "replace", "path": "userName", "value": "b"}]);
+    let before = json!({"id": "1", "login": "a"});
+    let drop = patched(&users("", "drop"), FULL, before.clone(), asked.clone()).unwrap();
+    assert_eq!(
+        sent(drop),
+        json!([{"op": "replace", "path": "login", "value": "b"}])
+    );
+    let pass = patched(&users("", "pass"), FULL, before.clone(), asked.clone()).unwrap();
+    assert_eq!(
+        sent(pass),
+        json!([{"op": "replace", "path": "nickName", "value": "x"}, {"op": "replace", "path": "login", "value": "b"}])
+    );
+    let reject = patched(&users("", "reject"), FULL, before.clone(), asked).unwrap_err();
+    assert!(
+        matches!(reject, MappingError::Refused(ScimType::InvalidValue, text) if text.contains("`nickName`"))
+    );
+    // The directory's `login` is not the client's.
+    let asked = json!([{"op": "replace", "path": "login", "value": "root"}]);
+    let pass = patched(&users("", "pass"), FULL, before, asked).unwrap();
+    assert_eq!(sent(pass), json!("unchanged"));
+}
+
+#[test]
+fn a_password_is_set_and_removed_without_being_seen() {
+    let plan = users(
+        "{scim: password, target: pwd}\n{scim: title, target: t}",
+        "drop",
+    );
+    let before = json!({"id": "1", "login": "a", "pwd": "hash"});
+    let set = json!([{"op": "replace", "path": "password", "value": "p"}]);
+    let put = sent(patched(&plan, PLAIN, before.clone(), set).unwrap());
+    assert_eq!(put["PUT"]["pwd"], "p");
+    let other = json!([{"op": "replace", "path": "title", "value": "x"}]);
+    let put = sent(patched(&plan, PLAIN, before.clone(), other).unwrap());
+    assert_eq!(put["PUT"]["pwd"], "hash");
+    let gone = json!([{"op": "remove", "path": "password"}]);
+    let put = sent(patched(&plan, PLAIN, before, gone).unwrap());
+    assert_eq!(put["PUT"].get("pwd"), None);
+}
+
+#[test]
+fn a_clients_own_condition_is_held() {
+    let plan = legacy();
+    let conditioned = |tag: &str| {
+        let verb = Verb::Patch(
+            "7".parse().unwrap(),
+            patch_of(
+                &plan,
+                json!([{"op": "replace", "path": "title", "value": "x"}]),
+            ),
+        );
+        let condition = crate::scim::operation::Precondition {
+            if_match: Some(vec![tag.to_owned()]),
+            if_none_match: None,
+        };
+        operation(verb).guarded(condition)
+    };
+    let held = encode(&plan, conditioned("W/\"7\""), PLAIN, Some(record()))
+        .unwrap()
+        .0;
+    assert_eq!(
+        ask(held).precondition.if_match,
+        Some(vec!["\"7\"".to_owned()])
+    );
+    let changed = encode(&plan, conditioned("\"6\""), PLAIN, Some(record())).unwrap_err();
+    assert_eq!(changed, MappingError::Changed);
+    let versionless = crate::scim::operation::Abilities {
+        etag: false,
+        ..FULL
+    };
+    let none = encode(&plan, conditioned("\"7\""), versionless, None).unwrap_err();
+    assert_eq!(none, MappingError::NoVersions);
+}
