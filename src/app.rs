@@ -34,7 +34,7 @@ pub struct Extras {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The files cannot be used.
-    #[error("the configuration cannot be used:\n{}", crate::cli::rendered(.0))]
+    #[error("the configuration cannot be used:\n{}", .0.render(false))]
     Configuration(Diagnostics),
     /// They can, but something else is in the way.
     #[error(transparent)]

@@ -117,14 +117,13 @@ fn unusable(found: &Diagnostics) -> CliError {
     ))
 }
 
-/// Findings as a person reads them, in colour where that can be seen.
-#[must_use]
-pub fn rendered(found: &Diagnostics) -> String {
-    let colour = std::io::stderr().is_terminal();
-    found
-        .iter()
-        .map(|finding| finding.render(colour) + "\n")
-        .collect()
+/// Findings as a person reads them, in colour where that can be seen, each followed by a blank
+/// line.
+fn rendered(found: &Diagnostics) -> String {
+    if found.is_empty() {
+        return String::new();
+    }
+    found.render(std::io::stderr().is_terminal()) + "\n\n"
 }
 
 fn start_failed(error: app::StartError) -> CliError {

@@ -23,7 +23,9 @@ pub mod gateway;
 pub mod server;
 
 pub mod admin;
-pub mod demo;
 
 pub mod app;
+
+pub mod demo;
+
 pub mod cli;

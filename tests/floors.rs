@@ -72,22 +72,8 @@ const FLOORS: &[(&str, &[&str])] = &[
             "server",
         ],
     ),
-    (
-        "demo",
-        &[
-            "scim",
-            "yaml",
-            "net",
-            "auth",
-            "directory",
-            "mapping",
-            "telemetry",
-            "config",
-            "gateway",
-            "server",
-        ],
-    ),
     ("app", EVERYTHING_BELOW),
+    ("demo", EVERYTHING_BELOW),
     ("cli", EVERYTHING_BELOW),
 ];
 

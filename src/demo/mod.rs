@@ -59,7 +59,7 @@ impl Demo {
             directory_secret: &directory_secret,
         })?;
         let config = Config::load(&folder.path().join("postern.yaml"))
-            .map_err(|found| anyhow::anyhow!("{}", crate::cli::rendered(&found)))?;
+            .map_err(|found| anyhow::anyhow!("{}", found.render(false)))?;
         let tap = show.map(|show| Arc::new(ClientSide(show)) as Arc<dyn Tap>);
         drop(held);
         let running = app::start(config, app::Extras { tap, quiet: true })?;

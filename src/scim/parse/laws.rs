@@ -282,7 +282,7 @@ const NAMES: Names = &[
     "value",
     "active",
     "primary",
-    "manager",
+    "boss",
     "meta",
     "and",
     "or",

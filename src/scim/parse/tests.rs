@@ -87,7 +87,7 @@ fn what_real_clients_send_as_filters() {
         (r#"displayName eq "d""#, r#"displayName eq "d""#),
         (
             r#"id eq "9ba93a6c" and manager eq "26118915""#,
-            r#"id eq "9ba93a6c" and manager eq "26118915""#,
+            r#"id eq "9ba93a6c" and urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager eq "26118915""#,
         ),
         (
             r#"id eq "G" and members eq "U""#,
