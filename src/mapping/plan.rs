@@ -12,7 +12,6 @@ mod stream;
 use std::sync::Arc;
 
 use crate::auth::{Permitted, Scope};
-use crate::directory;
 use crate::scim::operation::{Abilities, Projection};
 use crate::scim::schema::TypeSchema;
 use crate::scim::{
@@ -158,22 +157,6 @@ impl Plan {
                 class: &line.kind.touches().class,
             })
         })
-    }
-
-    /// Where the resources of each type live, for the directory's driver.
-    #[must_use]
-    pub fn layout(&self) -> directory::Layout {
-        directory::Layout {
-            types: self
-                .types
-                .iter()
-                .map(|ty| directory::Place {
-                    resource: ty.held.name.clone(),
-                    endpoint: ty.entry.path.as_str().into(),
-                    id: ty.entry.id.as_str().into(),
-                })
-                .collect(),
-        }
     }
 
     /// Whether client accents are accepted.

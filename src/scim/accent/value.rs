@@ -146,22 +146,18 @@ impl Normal<'_> {
         given: Map<String, Value>,
         named: bool,
     ) -> Result<Option<Value>, ScimError> {
-        if named && resource::get(&given, "value").is_some() {
+        let valued = named && resource::get(&given, "value").is_some();
+        let parts = self.parts(known, given, self.nulls)?;
+        if valued && resource::get(&parts, "value").is_none_or(Value::is_null) {
             // `{"value": ""}` clears a manager; a name beside it does not keep one.
-            let blank = is_blank(resource::get(&given, "value"), self.accents.refuse);
-            let writable = |name: &str| {
-                !matches!(name.to_ascii_lowercase().as_str(), "value" | "$ref")
-                    && sub(known, name).is_none_or(|s| s.mutability != Mutability::ReadOnly)
+            let kept = |(name, value): (&String, &Value)| {
+                let writable = sub(known, name).is_none_or(|s| s.mutability != Mutability::ReadOnly);
+                writable && !name.eq_ignore_ascii_case("value") && !value.is_null()
             };
-            if blank
-                && !given
-                    .iter()
-                    .any(|(name, value)| writable(name) && !value.is_null())
-            {
+            if !parts.iter().any(kept) {
                 return Ok(self.empty());
             }
         }
-        let parts = self.parts(known, given, self.nulls)?;
         // In a PATCH an object of nothing changes nothing; in a document it is absent.
         Ok((self.nulls || !parts.is_empty()).then(|| parts.into()))
     }
