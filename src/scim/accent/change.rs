@@ -200,7 +200,13 @@ impl Target<'_> {
                     .into_iter()
                     .map(|value| normal.one(sub, value))
                     .collect();
-                Ok(Some(values?.into_iter().flatten().collect()))
+                let values: Vec<Value> = values?.into_iter().flatten().collect();
+                if values.is_empty() {
+                    // Taken for nothing it would clear all of them.
+                    let text = format!("no value of `{}` could be stored", known.name);
+                    return Err(ScimError::bad(ScimType::InvalidValue, text));
+                }
+                Ok(Some(values.into()))
             }
             (Some(_), Some((_, Some(sub)))) => normal.whole(sub, value),
             (Some(known), None) if known.multi_valued && self.filtered => match value {

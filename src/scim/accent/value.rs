@@ -151,7 +151,8 @@ impl Normal<'_> {
         if valued && resource::get(&parts, "value").is_none_or(Value::is_null) {
             // `{"value": ""}` clears a manager; a name beside it does not keep one.
             let kept = |(name, value): (&String, &Value)| {
-                let writable = sub(known, name).is_none_or(|s| s.mutability != Mutability::ReadOnly);
+                let writable =
+                    sub(known, name).is_none_or(|s| s.mutability != Mutability::ReadOnly);
                 writable && !name.eq_ignore_ascii_case("value") && !value.is_null()
             };
             if !parts.iter().any(kept) {
