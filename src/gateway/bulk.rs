@@ -126,7 +126,7 @@ fn parse(
         Endpoint::Resource(schema, id) => (schema, Some(id)),
         Endpoint::Me => return Err(GatewayError::Me),
         Endpoint::TypeSearch(_)
-        | Endpoint::Search
+        | Endpoint::Search(_)
         | Endpoint::Bulk
         | Endpoint::ServiceProviderConfig
         | Endpoint::Schemas(_)

@@ -23,6 +23,8 @@ use super::error::GatewayError;
 pub(super) enum Call {
     /// One operation.
     One(Operation<Client>),
+    /// One query, put to every type.
+    Everything(Vec<Operation<Client>>),
     /// A series of them.
     Bulk(BulkRequest),
     /// What the tenant can do.
@@ -87,7 +89,16 @@ impl Call {
             Endpoint::Resource(schema, id) => {
                 single(schema, Some(id.clone()), parts, accents).map(Self::One)
             }
-            Endpoint::Search => Err(GatewayError::SearchOfAll),
+            Endpoint::Search(schemas) => {
+                let body = Value::from(object(parts.body)?.parse());
+                let mut operations = Vec::with_capacity(schemas.len());
+                for schema in schemas {
+                    let (query, projection) = Query::from_search(body.clone(), schema, accents)?;
+                    let verb = Verb::List(query);
+                    operations.push(finish(schema, verb, projection, Precondition::default()));
+                }
+                Ok(Self::Everything(operations))
+            }
             Endpoint::Bulk => {
                 let body = Value::from(object(parts.body)?.parse());
                 let request = message::bulk_request(body, bulk_operations)?;

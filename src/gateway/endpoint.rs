@@ -18,8 +18,8 @@ pub(super) enum Endpoint<'t> {
     Resource(&'t TypeSchema, ResourceId),
     /// `/Users/.search`.
     TypeSearch(&'t TypeSchema),
-    /// `/.search`, or the Tenant URL itself: all types.
-    Search,
+    /// `/.search`: all types.
+    Search(Vec<&'t TypeSchema>),
     /// `/Bulk`.
     Bulk,
     /// `/Me`.
@@ -41,7 +41,7 @@ impl<'t> Endpoint<'t> {
             return Err(GatewayError::NoEndpoint);
         }
         match (first, second) {
-            (Some(".search"), None) => Ok(Self::Search),
+            (Some(".search"), None) => Ok(Self::Search(plan.types().collect())),
             (Some("Bulk"), None) => Ok(Self::Bulk),
             (Some("Me"), None) => Ok(Self::Me),
             (Some("ServiceProviderConfig"), None) => Ok(Self::ServiceProviderConfig),
@@ -68,7 +68,7 @@ impl<'t> Endpoint<'t> {
         match self {
             Self::Type(_) => "GET, POST",
             Self::Resource(..) => "GET, PUT, PATCH, DELETE",
-            Self::TypeSearch(_) | Self::Search | Self::Bulk => "POST",
+            Self::TypeSearch(_) | Self::Search(_) | Self::Bulk => "POST",
             Self::Me => "GET, POST, PUT, PATCH, DELETE",
             Self::ServiceProviderConfig | Self::Schemas(_) | Self::ResourceTypes(_) => "GET",
         }
@@ -99,7 +99,7 @@ impl<'t> Endpoint<'t> {
             Self::Type(schema) | Self::Resource(schema, _) | Self::TypeSearch(schema) => {
                 Some(schema.name.as_str())
             }
-            Self::Search
+            Self::Search(_)
             | Self::Bulk
             | Self::Me
             | Self::ServiceProviderConfig

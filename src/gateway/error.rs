@@ -49,8 +49,6 @@ pub enum GatewayError {
     FilterOnDiscovery,
     /// `/Me`, which is not mapped.
     Me,
-    /// `/.search` at the Tenant URL: a query over all types at once.
-    SearchOfAll,
     /// An operation of a bulk request that was not begun: the time for the whole is over.
     NotBegun,
     /// An operation of a bulk request refers to one that is not there, failed, or waits for it.

@@ -11,6 +11,7 @@ mod discovery;
 mod door;
 mod endpoint;
 mod error;
+mod everything;
 mod guarded;
 mod head;
 mod intake;
@@ -242,6 +243,13 @@ impl Gateway {
         let limits = self.state.limits();
         match call {
             Call::One(operation) => self.one(operation, &context).await,
+            Call::Everything(operations) => {
+                let limit = Instant::from_std(context.ask.deadline) + GRACE;
+                match timeout_at(limit, everything::search(&context, operations)).await {
+                    Ok(page) => Ok(respond::list(page?)),
+                    Err(_) => Err(GatewayError::Deadline(false)),
+                }
+            }
             Call::Bulk(request) => {
                 let own = context.clone();
                 let work = async move { Ok(bulk::run(&own, request).await) };
@@ -287,7 +295,9 @@ impl Gateway {
 
     fn time_for(&self, call: &Call) -> Duration {
         match call {
-            Call::One(_) | Call::Discovery(_) => self.state.limits().request_time,
+            Call::One(_) | Call::Everything(_) | Call::Discovery(_) => {
+                self.state.limits().request_time
+            }
             Call::Bulk(_) => self.state.limits().bulk_time,
         }
     }
@@ -304,6 +314,7 @@ impl Call {
     fn word(&self) -> &'static str {
         match self {
             Self::One(operation) => VerbKind::as_str(operation.verb.kind()),
+            Self::Everything(_) => VerbKind::List.as_str(),
             Self::Bulk(_) => "bulk",
             Self::Discovery(_) => "discovery",
         }

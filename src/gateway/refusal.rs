@@ -83,11 +83,6 @@ impl From<GatewayError> for Refusal {
                 "discovery endpoints take no filter (RFC 7644 section 4)",
             ),
             GatewayError::Me => Self::client(501, "/Me is not mapped; use the resource's own path"),
-            GatewayError::SearchOfAll => Self::client(
-                501,
-                "queries over all resource types at once are not supported; \
-                 ask each type, as in /Users/.search",
-            ),
             GatewayError::NotBegun => Self::gateway(
                 503,
                 "not begun: the time for the whole bulk request is over; repeat this operation",

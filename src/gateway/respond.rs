@@ -56,6 +56,11 @@ pub(super) async fn success(
     }
 }
 
+/// A list that is in hand.
+pub(super) fn list(text: Bytes) -> Response<Body> {
+    with_body(StatusCode::OK, Body::Full(text))
+}
+
 /// A document of our own making.
 pub(super) fn document(value: &Value) -> Response<Body> {
     // A JSON value always prints.

@@ -593,3 +593,37 @@ fn sorted<const N: usize>(ids: [&String; N]) -> Vec<String> {
 fn percent(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
+
+#[tokio::test]
+async fn one_search_over_all_types() {
+    let it = Legacy::start().await;
+    let search = async |mut body: Value| {
+        body["schemas"] = json!(["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]);
+        it.client.post("/.search", &body).await
+    };
+    let all = search(json!({"count": 100})).await.expect(200).json();
+    let total = all["totalResults"].as_u64().unwrap();
+    assert_eq!(total, 6, "five people and a team");
+    let ids: Vec<&Value> = all["Resources"].as_array().unwrap().iter().collect();
+    let mut walked = Vec::new();
+    for start in 1..=total {
+        let page = search(json!({"startIndex": start, "count": 1}))
+            .await
+            .expect(200)
+            .json();
+        assert_eq!(page["totalResults"], total);
+        walked.extend(page["Resources"].as_array().unwrap().clone());
+    }
+    assert_eq!(walked.iter().collect::<Vec<_>>(), ids);
+    let one = search(json!({"filter": "userName eq \"ada\"", "attributes": ["userName"]})).await;
+    let one = one.expect(200).json();
+    assert_eq!(
+        one["totalResults"], 1,
+        "a group has no userName, so none matches"
+    );
+    assert_eq!(one["Resources"][0]["userName"], "ada");
+    assert!(one["Resources"][0].get("name").is_none());
+    search(json!({"filter": "nonsense eq 1"}))
+        .await
+        .expect_error(400, Some("invalidFilter"));
+}

@@ -45,7 +45,6 @@ fn every_error() -> Vec<GatewayError> {
         GatewayError::Scim(ScimError::bad(ScimType::InvalidFilter, "at character 3: …")),
         GatewayError::FilterOnDiscovery,
         GatewayError::Me,
-        GatewayError::SearchOfAll,
         GatewayError::NotBegun,
         GatewayError::BulkReference(BulkReference::Unknown("x".to_owned())),
         GatewayError::BulkReference(BulkReference::Failed("x".to_owned())),

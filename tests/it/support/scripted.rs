@@ -82,7 +82,8 @@ async fn answer(mut stream: TcpStream, acts: Arc<Vec<Act>>, seen: Arc<Mutex<Vec<
             }
             Act::Hang => std::future::pending().await,
             Act::Reset => {
-                let _ = stream.set_linger(Some(std::time::Duration::ZERO));
+                let socket = socket2::SockRef::from(&stream);
+                socket.set_linger(Some(std::time::Duration::ZERO)).unwrap();
                 return;
             }
         }
