@@ -1,1 +1,266 @@
-//! (seam)
+//! The only place that knows everyone: load, build, start, wait, drain.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use tokio::runtime::{Handle, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::admin;
+use crate::config::Live;
+use crate::config::file::{self, Config};
+use crate::config::load::load;
+use crate::config::read::read_bytes;
+use crate::gateway::{self, Gateway, State, Tap};
+use crate::net::tls;
+use crate::server::{self, plain};
+use crate::telemetry::{AccessLog, Metrics, logging};
+use crate::yaml::Diagnostics;
+
+/// What a caller within the process adds to the files.
+#[derive(Default)]
+pub struct Extras {
+    /// Sees every request and answer of the public door: the demo's tour.
+    pub tap: Option<Arc<dyn Tap>>,
+    /// Write neither log nor access lines.
+    pub quiet: bool,
+}
+
+/// Why it does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The files cannot be used.
+    #[error("the configuration cannot be used:\n{}", crate::cli::rendered(.0))]
+    Configuration(Diagnostics),
+    /// They can, but something else is in the way.
+    #[error(transparent)]
+    Failed(#[from] anyhow::Error),
+}
+
+/// The program at work. Dropping it ends everything at once; [`Running::stop`] drains first.
+pub struct Running {
+    /// Where SCIM clients call.
+    pub public: SocketAddr,
+    /// Where health and metrics are.
+    pub probe: SocketAddr,
+    /// Where operators call: an address or the path of a Unix socket.
+    pub control: String,
+    config: Config,
+    state: Arc<State>,
+    server: server::Running,
+    small_doors: Vec<plain::Running>,
+    control_thread: Control,
+}
+
+/// Loads every file and opens every door. When this returns, requests are answered.
+///
+/// # Errors
+/// See [`StartError`].
+pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
+    if !extras.quiet {
+        logging::start(config.log.level, config.log.format);
+    }
+    let loaded = load(&config).map_err(StartError::Configuration)?;
+    for warning in loaded.warnings.iter() {
+        warn!("{}", warning.one_line());
+    }
+    let revision = Arc::clone(&loaded.snapshot.revision);
+    let live = Arc::new(Live::new(loaded.snapshot));
+    let certificate = certificate(&config)?;
+
+    let metrics = Arc::new(Metrics::new());
+    let state = Arc::new(State::new(limits(&config), Arc::clone(&metrics)));
+    let access = if extras.quiet {
+        AccessLog::off(Arc::clone(&metrics))
+    } else {
+        AccessLog::to(std::io::stdout(), Arc::clone(&metrics))
+    };
+    let gateway = Gateway::new(Arc::clone(&live), Arc::clone(&state), access, extras.tap);
+    let gateway = Arc::new(gateway);
+
+    // One thread for everything that is not a request of a SCIM client.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .context("cannot start the control thread")?;
+    let server = server::start(
+        server::Listen {
+            address: config.listen.public,
+            workers: config.workers,
+        },
+        &Arc::new(ArcSwap::from(certificate)),
+        &gateway,
+        door_limits(&config),
+    )
+    .context("the public listener does not open")?;
+    let _inside = runtime.enter();
+    let probe = admin::Probe::new(Arc::clone(&live), Arc::clone(&state), Arc::clone(&metrics));
+    let control = admin::Control::new(Arc::clone(&live), Arc::clone(&state));
+    let probe = plain::start(
+        &plain::Listen::Tcp(config.listen.probe),
+        probe,
+        small_limits(),
+    )
+    .context("the probe listener does not open")?;
+    let control = plain::start(&control_address(&config), control, small_limits())
+        .context("the control listener does not open")?;
+    let (probe_at, control_at) = (name(probe.at()), name(control.at()));
+    info!(public = %server.address(), probe = probe_at, control = control_at, revision = &*revision, "serving");
+    Ok(Running {
+        public: server.address(),
+        probe: probe_at
+            .parse()
+            .context("the probe listener has no address")?,
+        control: control_at,
+        config,
+        state,
+        server,
+        small_doors: vec![probe, control],
+        control_thread: Control::of(runtime),
+    })
+}
+
+impl Running {
+    /// Serves until SIGTERM or SIGINT, then drains.
+    ///
+    /// # Errors
+    /// The signals cannot be listened to.
+    pub fn run_until_stopped(self) -> anyhow::Result<()> {
+        self.control_thread
+            .handle
+            .block_on(async {
+                let mut terminate = signal(SignalKind::terminate())?;
+                let mut interrupt = signal(SignalKind::interrupt())?;
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                Ok::<_, std::io::Error>(())
+            })
+            .context("cannot listen for signals")?;
+        self.stop();
+        Ok(())
+    }
+
+    /// Ends in good order: not ready any more, requests and writes under way finish, what is
+    /// still there at the deadline is cut.
+    pub fn stop(self) {
+        let Self {
+            config,
+            state,
+            server,
+            small_doors,
+            control_thread,
+            ..
+        } = self;
+        info!("draining");
+        state.start_draining();
+        let deadline = Instant::now() + config.timeouts.drain;
+        control_thread.handle.block_on(async {
+            let cut = server.drain(deadline).await;
+            let finished = tokio::time::timeout_at(deadline.into(), state.writes_idle())
+                .await
+                .is_ok();
+            if cut > 0 || !finished {
+                warn!(
+                    connections = cut,
+                    writes_finished = finished,
+                    "the deadline cut what was left"
+                );
+            }
+        });
+        server.stop();
+        drop(small_doors);
+        drop(control_thread);
+        info!("stopped");
+    }
+}
+
+/// The runtime of the control thread. It may be dropped anywhere, another runtime's thread
+/// included, so it never waits for its tasks.
+struct Control {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Control {
+    fn of(runtime: Runtime) -> Self {
+        Self {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn certificate(config: &Config) -> anyhow::Result<Arc<rustls::ServerConfig>> {
+    let file = |path: &std::path::Path, what: &str| {
+        read_bytes(path).with_context(|| format!("cannot read the {what} {}", path.display()))
+    };
+    let chain = file(&config.certificate, "certificate")?;
+    let key = file(&config.key, "private key")?;
+    tls::server_config(&chain, &key).with_context(|| {
+        format!(
+            "{} and {} do not do",
+            config.certificate.display(),
+            config.key.display()
+        )
+    })
+}
+
+fn limits(config: &Config) -> gateway::Limits {
+    gateway::Limits {
+        body: config.limits.body,
+        body_time: config.timeouts.body,
+        request_time: config.timeouts.request,
+        bulk_time: config.timeouts.bulk,
+        bulk_operations: config.limits.bulk_operations,
+        in_flight: config.limits.in_flight,
+        max_results: config.limits.page,
+        ..gateway::Limits::default()
+    }
+}
+
+fn door_limits(config: &Config) -> server::Limits {
+    server::Limits {
+        connections: config.limits.connections,
+        handshake: config.timeouts.handshake,
+        head: config.timeouts.head,
+        idle: config.timeouts.idle,
+        ..server::Limits::default()
+    }
+}
+
+fn small_limits() -> server::Limits {
+    server::Limits {
+        connections: 64,
+        ..server::Limits::default()
+    }
+}
+
+fn control_address(config: &Config) -> plain::Listen {
+    match &config.listen.control {
+        file::Control::Loopback(address) => plain::Listen::Tcp(*address),
+        file::Control::Unix(path) => plain::Listen::Unix(path.clone()),
+    }
+}
+
+fn name(at: &plain::Listen) -> String {
+    match at {
+        plain::Listen::Tcp(address) => address.to_string(),
+        plain::Listen::Unix(path) => format!("unix:{}", path.display()),
+    }
+}

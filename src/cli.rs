@@ -1,1 +1,135 @@
-//! (seam)
+//! The command line: what can be asked for, and the exit codes.
+
+mod check;
+mod demo;
+mod serve;
+pub mod token;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::app;
+use crate::yaml::Diagnostics;
+
+/// Lets modern identity providers provision people into old directories, safely.
+#[derive(Debug, Parser)]
+#[command(
+    name = "postern",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 done, 1 failed, 64 wrong usage or a configuration that cannot be used.\n\
+                  To see it work with nothing prepared: postern demo"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve SCIM clients in front of the configured directories
+    Serve(serve::Arguments),
+    /// Validate every file as `serve` would, and print what each mapping keeps
+    Check(check::Arguments),
+    /// Make, list and revoke secret tokens in access.yaml
+    Token(token::Arguments),
+    /// Show the main job on loopback: certificate, small legacy directory, tenant and token included
+    Demo(demo::Arguments),
+}
+
+/// The configuration file that a command works on.
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "postern.yaml")]
+    config: PathBuf,
+}
+
+/// A command that did not succeed: what to tell the user, and how to end.
+#[derive(Debug)]
+pub struct CliError {
+    /// What is wrong and what to do next; may be several lines.
+    pub message: String,
+    /// The exit code: 64 for wrong usage or configuration, 1 for anything that failed.
+    pub exit: u8,
+}
+
+impl CliError {
+    /// Wrong usage, or a configuration that cannot be used.
+    #[must_use]
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            exit: 64,
+        }
+    }
+
+    /// Something failed.
+    #[must_use]
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            exit: 1,
+        }
+    }
+}
+
+/// Runs the command of this process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no mistakes: clap prints them to standard output.
+            let exit = if error.use_stderr() {
+                ExitCode::from(64)
+            } else {
+                ExitCode::SUCCESS
+            };
+            return error.print().map_or(ExitCode::FAILURE, |()| exit);
+        }
+    };
+    let result = match arguments.command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !error.message.is_empty() {
+                eprintln!("{}", error.message.trim_end());
+            }
+            ExitCode::from(error.exit)
+        }
+    }
+}
+
+/// A configuration that cannot be used, with every finding.
+fn unusable(found: &Diagnostics) -> CliError {
+    let text = rendered(found);
+    CliError::usage(format!(
+        "{text}run `postern check` after mending the configuration"
+    ))
+}
+
+/// Findings as a person reads them, in colour where that can be seen.
+#[must_use]
+pub fn rendered(found: &Diagnostics) -> String {
+    let colour = std::io::stderr().is_terminal();
+    found
+        .iter()
+        .map(|finding| finding.render(colour) + "\n")
+        .collect()
+}
+
+fn start_failed(error: app::StartError) -> CliError {
+    match error {
+        app::StartError::Configuration(found) => unusable(&found),
+        app::StartError::Failed(error) => CliError::failed(format!("error: {error:#}")),
+    }
+}

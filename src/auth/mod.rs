@@ -1,50 +1,27 @@
 //! Who calls and what they may do. The mapping demands a [`Permitted`], and only
 //! [`Caller::authorize`] makes one: forgetting the check does not compile.
 
+pub mod access;
+pub mod instant;
+pub mod token;
+
+mod authenticator;
+mod permit;
+
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use http::HeaderMap;
+pub use authenticator::{Account, Authenticator, Key, KeyState, Tenants};
+pub use permit::{Caller, Permitted, Scope};
 
+pub use crate::net::Secret;
+
+use crate::scim::ResourceType;
 use crate::scim::operation::VerbKind;
-use crate::scim::{AttrPath, Client, Operation, ResourceType};
 
 /// The name of a tenant: its rule file's name without the ending.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TenantName(Arc<str>);
-
-/// Everything loaded from `access.yaml`, ready to answer.
-#[derive(Debug, Default)]
-pub struct Authenticator {}
-
-/// An authenticated account.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    account: Arc<Account>,
-    /// The key that proved it.
-    pub key: Arc<str>,
-}
-
-/// An account of `access.yaml`.
-#[derive(Debug)]
-pub struct Account {
-    /// Its name.
-    pub name: Arc<str>,
-}
-
-/// An operation that the caller may do, with what of it they may see and change.
-#[derive(Debug)]
-pub struct Permitted {
-    operation: Operation<Client>,
-    scope: Scope,
-}
-
-/// Which attributes the caller may read and write in this operation.
-#[derive(Debug, Clone, Default)]
-pub struct Scope {
-    _private: (),
-}
 
 /// Why a call is not let through.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,90 +66,15 @@ pub enum Rejection {
     NotYet,
 }
 
-impl Authenticator {
-    /// Who sent these headers. Hash and lookup, no allocation, no waiting.
-    ///
-    /// # Errors
-    /// [`AuthError::Missing`], [`AuthError::Malformed`], [`AuthError::Rejected`].
-    pub fn authenticate(&self, headers: &HeaderMap, now: SystemTime) -> Result<Caller, AuthError> {
-        let _ = (headers, now);
-        todo!()
-    }
-}
-
-impl Caller {
-    /// The account's name.
+impl Rejection {
+    /// The word for metrics and logs.
     #[must_use]
-    pub fn account(&self) -> &Arc<str> {
-        &self.account.name
-    }
-
-    /// Whether the account may use the tenant at all; discovery asks no more than this.
-    ///
-    /// # Errors
-    /// [`AuthError::Tenant`].
-    pub fn enter(&self, tenant: &TenantName) -> Result<(), AuthError> {
-        let _ = tenant;
-        todo!()
-    }
-
-    /// Makes the proof that the operation is allowed.
-    ///
-    /// # Errors
-    /// [`AuthError::Tenant`], [`AuthError::Forbidden`].
-    pub fn authorize(
-        &self,
-        tenant: &TenantName,
-        operation: Operation<Client>,
-    ) -> Result<Permitted, AuthError> {
-        let _ = tenant;
-        let _ = Permitted {
-            operation,
-            scope: Scope { _private: () },
-        };
-        todo!()
-    }
-}
-
-impl Permitted {
-    /// The operation.
-    #[must_use]
-    pub fn operation(&self) -> &Operation<Client> {
-        &self.operation
-    }
-
-    /// What may be seen and changed.
-    #[must_use]
-    pub fn scope(&self) -> &Scope {
-        &self.scope
-    }
-
-    /// Both, to be used up.
-    #[must_use]
-    pub fn into_parts(self) -> (Operation<Client>, Scope) {
-        (self.operation, self.scope)
-    }
-}
-
-impl Scope {
-    /// Whether the attribute may be seen.
-    #[must_use]
-    pub fn may_read(&self, path: &AttrPath) -> bool {
-        let _ = path;
-        true
-    }
-
-    /// Whether the attribute may be changed.
-    #[must_use]
-    pub fn may_write(&self, path: &AttrPath) -> bool {
-        let _ = path;
-        true
-    }
-
-    /// Whether nothing at all is hidden or forbidden.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        true
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+            Self::NotYet => "not_yet",
+        }
     }
 }
 

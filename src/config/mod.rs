@@ -1,6 +1,10 @@
 //! From files to a running snapshot.
 
 pub mod file;
+pub mod load;
+pub mod measure;
+pub mod read;
 pub mod snapshot;
 
+pub use file::Config;
 pub use snapshot::{Live, Snapshot, Tenant};

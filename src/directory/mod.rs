@@ -19,6 +19,14 @@ pub trait Directory: Send + Sync + 'static {
     /// Whether it can be reached, as far as is known by now. No I/O.
     fn health(&self) -> Health;
 
+    /// Learns what [`Self::abilities`] needs, where that is not known yet or no longer fresh: the
+    /// gateway waits for it before it asks for the abilities. `None`, at nearly every request,
+    /// where there is nothing to learn. Short, never fails, never asked twice at a time.
+    fn prepare<'a>(&'a self, ask: &'a Ask) -> Option<Preparing<'a>> {
+        let _ = ask;
+        None
+    }
+
     /// Carries the operation out. A write is sent at most once unless it is certain that nothing
     /// of it left; dropping the future of a read ends it, the future of a write is never dropped
     /// by the gateway.
@@ -28,6 +36,9 @@ pub trait Directory: Send + Sync + 'static {
 /// The future of [`Directory::execute`].
 pub type Answering<'a> =
     Pin<Box<dyn Future<Output = Result<Reply<Upstream>, DirectoryError>> + Send + 'a>>;
+
+/// The future of [`Directory::prepare`].
+pub type Preparing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// What accompanies an operation.
 #[derive(Debug, Clone)]
@@ -57,6 +68,14 @@ pub enum Health {
 pub struct Layout {
     /// One per resource type.
     pub types: Vec<Place>,
+}
+
+impl Layout {
+    /// Where the resources of the type live.
+    #[must_use]
+    pub fn place(&self, resource: &ResourceType) -> Option<&Place> {
+        self.types.iter().find(|place| place.resource == *resource)
+    }
 }
 
 /// Where the resources of one type live.

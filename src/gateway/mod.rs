@@ -1,21 +1,330 @@
 //! One request, from HTTP to the directory and back.
+//!
+//! Around [`Gateway::serve`], which tells the story, stand three small pieces: *observe* sees the
+//! final status of whatever happened, *respond* turns every error and every defect into a SCIM
+//! error, *admit* bounds how much is under way. tower's layers for this end at the head of an
+//! answer; ours hold a place until the body of a list is over, or the task of a write.
+
+mod bulk;
+mod call;
+mod discovery;
+mod door;
+mod endpoint;
+mod error;
+mod guarded;
+mod head;
+mod intake;
+mod listing;
+mod observe;
+mod panic;
+mod refusal;
+mod respond;
+mod run;
+mod state;
+mod write;
+
+pub use error::{BulkReference, GatewayError};
+pub use run::{Prepared, prepare};
+pub use state::{Admission, Held, Limits, State, Writing};
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use http::{Request, Response};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::Body as _;
+use tokio::time::{Instant, timeout_at};
 
-use crate::config::Live;
+use crate::config::{Live, Tenant};
+use crate::directory::Ask;
 use crate::net::{Body, Peer};
+use crate::scim::accent::Accents;
+use crate::scim::operation::VerbKind;
+use crate::scim::{Client, Operation};
+use crate::telemetry::{AccessLog, Counters};
+
+use call::{Call, Discovery, Parts};
+use endpoint::Endpoint;
+use observe::Seen;
+use refusal::Refusal;
+use respond::Manner;
+use run::Context;
 
 /// The public door: everything that one request needs.
 pub struct Gateway {
     live: Arc<Live>,
+    state: Arc<State>,
+    log: AccessLog,
+    tap: Option<Arc<dyn Tap>>,
+}
+
+/// Sees requests and answers as the client does, for a demonstration. Bodies that stream are not
+/// shown.
+pub trait Tap: Send + Sync + 'static {
+    /// A request whose sender is known has been read.
+    fn asked(&self, request_id: &str, method: &http::Method, target: &str, body: &[u8]);
+    /// The answer is on its way.
+    fn answered(&self, request_id: &str, status: StatusCode, body: &[u8]);
 }
 
 impl Gateway {
+    /// A gateway that serves what `live` holds.
+    #[must_use]
+    pub fn new(
+        live: Arc<Live>,
+        state: Arc<State>,
+        log: AccessLog,
+        tap: Option<Arc<dyn Tap>>,
+    ) -> Self {
+        Self {
+            live,
+            state,
+            log,
+            tap,
+        }
+    }
+
+    /// What outlives the requests.
+    #[must_use]
+    pub fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
     /// Answers one request. Never fails and never panics: whatever goes wrong is a SCIM error.
     pub async fn handle(self: &Arc<Self>, request: Request<Body>, peer: Peer) -> Response<Body> {
-        let _ = (&self.live, request, peer);
-        todo!()
+        // observe
+        let id =
+            head::request_id(request.headers()).unwrap_or_else(|| self.state.next_request_id());
+        let (metrics, method) = (self.state.metrics(), request.method().clone());
+        let mut seen = Seen::begin(Arc::clone(&id), peer, method, now(), metrics, &self.log);
+        seen.body_ended = request.body().is_end_stream();
+        // HTTP/2 has no `Connection`: there an unread body ends its stream only.
+        let one_of_many = request.version() >= http::Version::HTTP_2;
+
+        // respond
+        let mut response = match panic::caught(self.admit(request, &mut seen)).await {
+            Some(Ok(response)) => response,
+            Some(Err(error)) => self.refuse(error, &mut seen, one_of_many),
+            None => {
+                metrics.panicked();
+                tracing::error!(request_id = %id, "a request ran into a defect");
+                self.refuse(GatewayError::Panic, &mut seen, one_of_many)
+            }
+        };
+        respond::mark(&mut response, &id);
+        if let Some(tap) = &self.tap {
+            let body: &[u8] = match response.body() {
+                Body::Full(bytes) => bytes,
+                _ => b"",
+            };
+            tap.answered(&id, response.status(), body);
+        }
+        seen.answered(response)
+    }
+
+    fn refuse(&self, error: GatewayError, seen: &mut Seen, one_of_many: bool) -> Response<Body> {
+        observe::count_refused(self.state.metrics(), &error);
+        let refusal = Refusal::from(error);
+        seen.failed(&refusal);
+        respond::refusal(&refusal, !one_of_many && !seen.body_ended)
+    }
+
+    /// Bounds how much is under way: what does not fit is refused at once, nothing queues.
+    async fn admit(
+        &self,
+        request: Request<Body>,
+        seen: &mut Seen,
+    ) -> Result<Response<Body>, GatewayError> {
+        match self.state.admit() {
+            Some(admission) => self.serve(request, admission, seen).await,
+            None => {
+                self.state.metrics().shed();
+                Err(GatewayError::Shed)
+            }
+        }
+    }
+
+    /// The story of one request.
+    async fn serve(
+        &self,
+        request: Request<Body>,
+        admission: Admission,
+        seen: &mut Seen,
+    ) -> Result<Response<Body>, GatewayError> {
+        let snapshot = self.live.current();
+        seen.revision = Arc::clone(&snapshot.revision);
+        let (head, mut body) = request.into_parts();
+        let path = door::canonical(&head.uri);
+        seen.path = path.as_ref().ok().cloned();
+
+        // Who asks comes before everything that the answer could tell a stranger.
+        head::one_authorization(&head.headers)?;
+        let caller = snapshot.auth.authenticate(&head.headers, now())?;
+        seen.called_by(&caller);
+
+        let path = path?;
+        let (tenant, rest) = snapshot.route(&path).ok_or(GatewayError::NoTenant)?;
+        seen.tenant = Some(tenant.name.clone());
+        caller.enter(&tenant.name)?;
+        let host = door::host(&head.uri, &head.headers)?;
+        if !tenant.hosts.iter().any(|known| **known == host) {
+            return Err(GatewayError::Misdirected);
+        }
+
+        let endpoint = Endpoint::find(&tenant.plan, rest)?;
+        seen.resource = endpoint.resource().map(str::to_owned);
+        endpoint.takes(&head.method)?;
+        let largest = endpoint.largest_body(self.state.limits());
+        let body = self.body(&head, &mut body, largest, seen).await?;
+
+        let mut accents = if tenant.plan.accepts_accents() {
+            Accents::accepted()
+        } else {
+            Accents::refused()
+        };
+        let parts = Parts {
+            method: &head.method,
+            query: head.uri.query().unwrap_or_default(),
+            precondition: head::precondition(&head.headers)?,
+            body,
+        };
+        let operations = self.state.limits().bulk_operations;
+        let call = Call::parse(&endpoint, parts, operations, &mut accents);
+        self.count(&accents);
+        let call = call?;
+        seen.operation = Some(call.word());
+
+        let context = Context {
+            tenant: Arc::clone(tenant),
+            caller,
+            ask: Ask {
+                request_id: Arc::clone(&seen.request_id),
+                traceparent: head::traceparent(&head.headers),
+                deadline: std::time::Instant::now() + self.time_for(&call),
+            },
+            state: Arc::clone(&self.state),
+            counters: Counters::new(Arc::clone(self.state.metrics()), tenant.name.as_str()),
+            admission,
+        };
+        self.answer(call, context).await
+    }
+
+    /// The body, bounded; empty where the method has none.
+    async fn body(
+        &self,
+        head: &http::request::Parts,
+        body: &mut Body,
+        largest: usize,
+        seen: &mut Seen,
+    ) -> Result<Bytes, GatewayError> {
+        let bytes = if call::has_body(&head.method) {
+            head::json_body(&head.headers)?;
+            let deadline = Instant::now() + self.state.limits().body_time;
+            intake::read(body, largest, deadline, &mut seen.body_ended).await?
+        } else {
+            Bytes::new()
+        };
+        if let Some(tap) = &self.tap {
+            let target = head
+                .uri
+                .path_and_query()
+                .map_or("", |target| target.as_str());
+            tap.asked(&seen.request_id, &head.method, target, &bytes);
+        }
+        Ok(bytes)
+    }
+
+    /// Does what is asked, and answers.
+    async fn answer(&self, call: Call, context: Context) -> Result<Response<Body>, GatewayError> {
+        let limits = self.state.limits();
+        match call {
+            Call::One(operation) => self.one(operation, &context).await,
+            Call::Bulk(request) => {
+                let own = context.clone();
+                let work = async move { Ok(bulk::run(&own, request).await) };
+                let value = write::tracked(&context, work).await?;
+                Ok(respond::document(&value))
+            }
+            Call::Discovery(asked) => {
+                let tenant = &context.tenant;
+                let value = match asked {
+                    Discovery::ServiceProviderConfig => {
+                        context.learn().await;
+                        discovery::service_provider_config(tenant, limits)
+                    }
+                    Discovery::Schemas(id) => discovery::schemas(tenant, id.as_deref())?,
+                    Discovery::ResourceTypes(name) => {
+                        discovery::resource_types(tenant, name.as_deref())?
+                    }
+                };
+                Ok(respond::document(&value))
+            }
+        }
+    }
+
+    async fn one(
+        &self,
+        operation: Operation<Client>,
+        context: &Context,
+    ) -> Result<Response<Body>, GatewayError> {
+        let manner = Manner {
+            collection: collection(&context.tenant, &operation),
+            commit_point: self.state.limits().commit_point,
+            metrics: self.state.metrics(),
+            admission: &context.admission,
+        };
+        let reply = run::run(context, operation).await?;
+        // A list is collected up to its commit point: that is still before the head.
+        let limit = Instant::from_std(context.ask.deadline) + GRACE;
+        match timeout_at(limit, respond::success(reply, manner)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(GatewayError::Deadline(false)),
+        }
+    }
+
+    fn time_for(&self, call: &Call) -> Duration {
+        match call {
+            Call::One(_) | Call::Discovery(_) => self.state.limits().request_time,
+            Call::Bulk(_) => self.state.limits().bulk_time,
+        }
+    }
+
+    fn count(&self, accents: &Accents) {
+        for accent in accents.seen() {
+            self.state.metrics().accent(*accent);
+        }
     }
 }
+
+impl Call {
+    /// The word for labels and logs.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::One(operation) => VerbKind::as_str(operation.verb.kind()),
+            Self::Bulk(_) => "bulk",
+            Self::Discovery(_) => "discovery",
+        }
+    }
+}
+
+/// Where the resources of an operation's type are.
+fn collection(tenant: &Tenant, operation: &Operation<Client>) -> String {
+    let schema = tenant
+        .plan
+        .types()
+        .find(|schema| schema.name == operation.resource);
+    let endpoint = schema.map_or("", |schema| &*schema.endpoint);
+    format!("{}/{endpoint}", tenant.url)
+}
+
+/// The clock; below this, time is an argument.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the outermost layer reads the clock"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// A directory's own deadline passes first: its error says more than ours.
+const GRACE: Duration = Duration::from_millis(500);

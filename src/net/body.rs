@@ -1,11 +1,14 @@
 //! The one body type of requests and answers.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::sync::OwnedSemaphorePermit;
+
+pub use super::reading::{CollectError, Terms, collect, stream};
 
 use crate::scim::operation::{BoxStream, Interrupted};
 
@@ -18,9 +21,17 @@ pub enum Body {
     /// All of it in hand.
     Full(Bytes),
     /// What a peer is sending.
-    Incoming(Incoming),
+    Incoming(Arriving),
     /// What is being made.
     Stream(BoxStream<Bytes>),
+}
+
+/// A body on its way from a peer.
+#[derive(Debug)]
+pub struct Arriving {
+    incoming: Incoming,
+    /// The place among the open requests to a directory, given back when the body ends.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a body ended before its end.
@@ -50,7 +61,7 @@ impl http_body::Body for Body {
                 *this = Self::Empty;
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
-            Self::Incoming(incoming) => Pin::new(incoming).poll_frame(cx).map_err(BodyError::from),
+            Self::Incoming(arriving) => Pin::new(arriving).poll_frame(cx).map_err(BodyError::from),
             Self::Stream(stream) => stream
                 .as_mut()
                 .poll_next(cx)
@@ -62,7 +73,7 @@ impl http_body::Body for Body {
         match self {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_empty(),
-            Self::Incoming(incoming) => incoming.is_end_stream(),
+            Self::Incoming(arriving) => arriving.is_end_stream(),
             Self::Stream(_) => false,
         }
     }
@@ -71,9 +82,50 @@ impl http_body::Body for Body {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Incoming(incoming) => incoming.size_hint(),
+            Self::Incoming(arriving) => arriving.size_hint(),
             Self::Stream(_) => SizeHint::default(),
         }
+    }
+}
+
+impl http_body::Body for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) {
+            self.place = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Arriving {
+    /// An answer that takes up a place until it has arrived.
+    pub(super) fn with_place(incoming: Incoming, place: OwnedSemaphorePermit) -> Self {
+        let place = (!incoming.is_end_stream()).then_some(place);
+        Self { incoming, place }
+    }
+}
+
+impl From<Incoming> for Body {
+    fn from(incoming: Incoming) -> Self {
+        Self::Incoming(Arriving {
+            incoming,
+            place: None,
+        })
     }
 }
 

@@ -2,12 +2,21 @@
 //! guarded stream under every connection that is accepted.
 
 pub mod body;
+pub mod client;
+pub mod framing;
+pub mod guarded;
+pub mod paced;
+mod reading;
+pub mod secret;
+pub mod shard;
+pub mod tls;
 
-pub use body::{Body, BodyError};
+pub use body::{Body, BodyError, CollectError, Terms};
+pub use secret::Secret;
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// The address of the socket.
+    /// The address of the socket; of a Unix socket, which has none, `0.0.0.0:0`.
     pub address: std::net::SocketAddr,
 }

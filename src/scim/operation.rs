@@ -31,7 +31,7 @@ impl Dialect for Client {}
 impl Dialect for Upstream {}
 
 /// One operation on one resource type.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Operation<D: Dialect> {
     /// Which resource type.
     pub resource: ResourceType,
@@ -45,7 +45,7 @@ pub struct Operation<D: Dialect> {
 }
 
 /// What is to be done.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Verb {
     /// `POST /Users`.
     Create(Document),

@@ -149,3 +149,65 @@ fn spelling(map: &Map<String, Value>, name: &str) -> Option<String> {
         .find(|key| key.eq_ignore_ascii_case(name))
         .cloned()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn resource(value: &Value) -> Resource {
+        value.as_object().cloned().unwrap().into()
+    }
+
+    fn path(uri: Option<&str>, name: &str, sub: Option<&str>) -> AttrPath {
+        AttrPath {
+            uri: uri.map(|uri| uri.parse().unwrap()),
+            name: name.parse().unwrap(),
+            sub: sub.map(|sub| sub.parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn names_are_found_in_any_case_the_exact_one_first() {
+        let resource = resource(&json!({"TITLE": 1, "title": 2, "NickName": 3}));
+        assert_eq!(resource.attr("title"), Some(&json!(2)));
+        assert_eq!(resource.attr("TITLE"), Some(&json!(1)));
+        assert_eq!(resource.attr("nickname"), Some(&json!(3)));
+        assert_eq!(resource.attr("nick"), None);
+    }
+
+    #[test]
+    fn changes_keep_spelling_and_order() {
+        let mut resource = resource(&json!({"A": 1, "b": 2, "c": 3}));
+        resource.insert(&"a".parse().unwrap(), json!(4));
+        assert_eq!(resource.remove(&"B".parse().unwrap()), Some(json!(2)));
+        resource.insert(&"d".parse().unwrap(), json!(5));
+        assert_eq!(
+            serde_json::to_string(&resource).unwrap(),
+            r#"{"A":4,"c":3,"d":5}"#
+        );
+        assert_eq!(format!("{resource:?}"), r#"{"A", "c", "d"}"#);
+    }
+
+    #[test]
+    fn paths_lead_into_objects_and_extensions() {
+        let resource = resource(&json!({
+            "name": {"FamilyName": "x"}, "emails": [{"value": "y"}],
+            "URN:Ext:2.0:User": {"department": "z", "manager": {"value": "1"}},
+        }));
+        let at = |uri, name, sub| resource.at(&path(uri, name, sub));
+        assert_eq!(at(None, "name", Some("familyName")), Some(&json!("x")));
+        assert_eq!(at(None, "emails", Some("value")), None);
+        assert_eq!(at(None, "department", None), None);
+        assert_eq!(
+            at(Some("urn:ext:2.0:User"), "department", None),
+            Some(&json!("z"))
+        );
+        assert_eq!(
+            at(Some("urn:ext:2.0:User"), "manager", Some("value")),
+            Some(&json!("1"))
+        );
+        assert_eq!(at(Some("urn:other"), "manager", None), None);
+    }
+}

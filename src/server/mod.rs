@@ -1,1 +1,202 @@
-//! (seam)
+//! Sockets: what is accepted, how it is spoken to, and how it ends.
+//!
+//! The public door ([`start`]) has as many workers as it is told. Each is a thread with a runtime
+//! of its own and a listener of its own on the same address (`SO_REUSEPORT`): a connection lives
+//! and dies on one thread. The small doors ([`plain`]) run on the runtime that starts them.
+
+mod accept;
+mod bind;
+mod connections;
+mod http1;
+mod http2;
+pub mod limits;
+pub mod plain;
+mod refuse;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use crate::gateway::Gateway;
+use crate::net::shard::{MOST_WORKERS, Shard};
+use crate::net::{Body, Peer};
+use connections::Connections;
+
+pub use limits::Limits;
+
+/// What answers requests. Every connection has a clone of its own.
+///
+/// A request has exactly one `Host`, checked for its form only, and a URI that is a path with
+/// an optional query, whether it came by HTTP/1.1 or HTTP/2. (HTTP/1.0 may come without `Host`.)
+pub trait Handler: Clone + Send + Sync + 'static {
+    /// Answers one request.
+    fn handle(
+        &self,
+        request: Request<Body>,
+        peer: Peer,
+    ) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// Where the public door listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Listen {
+    /// The address; with port 0 the system chooses one, the same for all workers.
+    pub address: SocketAddr,
+    /// How many threads serve it, at least one.
+    pub workers: usize,
+}
+
+/// The public door at work. Dropping it ends the workers with whatever they are doing.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    connections: Connections,
+    stop: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// Why a door does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {at}: {reason}")]
+    Bind {
+        /// The address or path.
+        at: String,
+        /// In the system's words.
+        #[source]
+        reason: io::Error,
+    },
+    /// The system gives no threads, or no timers.
+    #[error("cannot start a worker: {0}")]
+    Worker(#[source] io::Error),
+}
+
+/// Opens the public door. `tls` may be exchanged while it is open: the next connection takes what
+/// is there then.
+///
+/// # Errors
+/// When the address is taken or may not be used, or the system is out of threads.
+pub fn start<H: Handler>(
+    listen: Listen,
+    tls: &Arc<ArcSwap<ServerConfig>>,
+    handler: &H,
+    limits: Limits,
+) -> Result<Running, StartError> {
+    let workers = listen.workers.clamp(1, MOST_WORKERS);
+    let (address, listeners) = bind::shared(listen.address, workers)?;
+    let connections = Connections::new(limits.connections);
+    let (stop, _) = watch::channel(false);
+    let mut running = Running {
+        address,
+        connections: connections.clone(),
+        stop,
+        workers: Vec::with_capacity(workers),
+    };
+    for (number, listener) in listeners.into_iter().enumerate() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(StartError::Worker)?;
+        let door = accept::Door {
+            tls: Arc::clone(tls),
+            handler: handler.clone(),
+            limits,
+            connections: connections.clone(),
+        };
+        let listener = {
+            let _context = runtime.enter();
+            TcpListener::from_std(listener).map_err(StartError::Worker)?
+        };
+        let stopped = running.stop.subscribe();
+        let worker = std::thread::Builder::new()
+            .name(format!("worker-{number}"))
+            .spawn(move || work(number, runtime, listener, door, stopped))
+            .map_err(StartError::Worker)?;
+        running.workers.push(worker);
+    }
+    Ok(running)
+}
+
+impl Running {
+    /// Where it listens, with the port that was chosen.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many connections are open.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.connections.open()
+    }
+
+    /// Stops accepting, tells every connection to end after the request under way, waits for them
+    /// until the deadline and cuts what is left. Says how many were cut. The workers go on, for
+    /// whatever else runs on them (writes that a client no longer waits for), until
+    /// [`Running::stop`].
+    pub async fn drain(&self, deadline: Instant) -> usize {
+        self.connections.drain(deadline).await
+    }
+
+    /// Ends the workers and waits for their threads. Everything still running on them is dropped.
+    pub fn stop(mut self) {
+        self.stop.send_replace(true);
+        for worker in self.workers.drain(..) {
+            // A worker that panicked has ended as well.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+impl Handler for Arc<Gateway> {
+    async fn handle(&self, request: Request<Body>, peer: Peer) -> Response<Body> {
+        Gateway::handle(self, request, peer).await
+    }
+}
+
+impl<F, A> Handler for F
+where
+    F: Fn(Request<Body>, Peer) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Response<Body>> + Send,
+{
+    async fn handle(&self, request: Request<Body>, peer: Peer) -> Response<Body> {
+        self(request, peer).await
+    }
+}
+
+/// The life of a worker's thread.
+fn work<H: Handler>(
+    number: usize,
+    runtime: Runtime,
+    listener: TcpListener,
+    door: accept::Door<H>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    Shard::enter(number);
+    runtime.block_on(async {
+        tokio::spawn(door.serve(listener));
+        // An error means that `Running` is gone, which ends the worker too.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    });
+    // Not waiting for a name lookup that hangs.
+    runtime.shutdown_background();
+}
+
+#[cfg(test)]
+mod tests;

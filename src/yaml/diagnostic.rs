@@ -1,10 +1,12 @@
 //! What is wrong with a file, where, and what to do: printed as a compiler would.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
+use super::mask::mask;
 use super::node::{Source, Span};
 
 /// One finding.
@@ -86,11 +88,13 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = level.primary_title(&self.message).element(self.snippet(
-            self.span,
-            AnnotationKind::Primary,
-            None,
-        ));
+        let title = level.primary_title(mask(&self.message));
+        let mut group = if self.source.text.is_empty() {
+            // Nothing can be shown of a file that is empty or could not be read.
+            title.element(Origin::path(&*self.source.name))
+        } else {
+            title.element(self.snippet(self.span, AnnotationKind::Primary, None))
+        };
         if let Some((span, what)) = &self.related {
             group = group.element(self.snippet(*span, AnnotationKind::Context, Some(what)));
         }
@@ -116,7 +120,7 @@ impl Diagnostic {
         if let Some(help) = &self.help {
             text.push_str(&format!(" ({help})"));
         }
-        on_one_line(&text)
+        on_one_line(&mask(&text))
     }
 
     /// The first line of a place with the part of it that the place covers. Only that line is
@@ -128,7 +132,7 @@ impl Diagnostic {
         label: Option<&'a str>,
     ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
         let (line, part) = line_of(&self.source.text, span);
-        Snippet::source(line)
+        Snippet::source(mask(line))
             .path(&*self.source.name)
             .line_start(span.line.max(1))
             .annotation(kind.span(part).label(label))
@@ -150,6 +154,23 @@ impl Diagnostics {
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.0.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// In the order of the places that they point at, where they are of one file.
+    #[must_use]
+    pub fn in_order(mut self) -> Self {
+        self.0.sort_by(|a, b| {
+            let place = |d: &Diagnostic| (Arc::clone(&d.source.name), d.span.offset);
+            place(a).cmp(&place(b))
+        });
+        self
+    }
+
+    /// All of them as [`Diagnostic::render`] prints each, a blank line in between.
+    #[must_use]
+    pub fn render(&self, colour: bool) -> String {
+        let all: Vec<String> = self.iter().map(|d| d.render(colour)).collect();
+        all.join("\n\n")
     }
 
     /// Each finding.

@@ -2,6 +2,7 @@
 //! and diagnostics that point at it. Every mistake of a file is reported in one go.
 
 mod diagnostic;
+mod mask;
 mod node;
 mod parse;
 mod reader;
@@ -10,6 +11,7 @@ mod suggest;
 mod tests;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use mask::{TOKEN_PREFIX, mask};
 pub use node::{Key, Node, Source, Span, Value};
 pub use parse::{MAX_DEPTH, MAX_FILE, parse};
 pub use reader::Table;

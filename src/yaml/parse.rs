@@ -162,7 +162,11 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn scalar(&mut self, text: &str, style: ScalarStyle, span: Span) {
+    fn scalar(&mut self, text: &str, style: ScalarStyle, mut span: Span) {
+        if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+            // The parser counts the line ends after the last line in.
+            span.len = self.source.slice(span).trim_end().len();
+        }
         let plain = matches!(style, ScalarStyle::Plain);
         let value = if plain {
             resolve(text)

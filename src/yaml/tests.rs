@@ -16,8 +16,7 @@ fn rendered(text: &str) -> String {
         Ok(node) => read_rule(&source, &node, &mut diagnostics),
         Err(found) => diagnostics.extend(found),
     }
-    let all: Vec<String> = diagnostics.iter().map(|d| d.render(false)).collect();
-    all.join("\n\n")
+    diagnostics.render(false)
 }
 
 /// A reader such as the mapping and access files have, small.
@@ -127,7 +126,7 @@ fn scalars_are_what_they_look_like() {
 
 #[test]
 fn places_are_exact() {
-    let text = "\u{feff}ä: {b: \"x y\"}\r\nlist:\r\n  - 'it''s'\r\n  - ü: plain text # note\r\n";
+    let text = "\u{feff}ä: {b: \"x y\"}\r\nlist:\r\n  - 'it''s'\r\n  - ü: plain text # note\r\nflat:\r\n# c\r\n- 1\r\n- 2\r\n";
     let source = source(text);
     let node = parse(&source).unwrap();
     let mut seen = Vec::new();

@@ -109,7 +109,7 @@ pub(in crate::scim) fn changes(
         (_, None) => {
             return Err(ScimError::bad(
                 ScimType::InvalidValue,
-                format!("`{}` of `{path}` has no `value`", op.as_str()),
+                format!("`{}` of `{}` has no `value`", op.as_str(), attribute(&path)),
             ));
         }
         (_, Some(value)) => {
@@ -227,7 +227,10 @@ impl Target<'_> {
         if !accents.met(Accent::RemoveWithValues) {
             return Err(ScimError::bad(
                 ScimType::InvalidSyntax,
-                format!("`remove` of `{path}` has a `value`; name the values by a filter"),
+                format!(
+                    "`remove` of `{}` has a `value`; name the values by a filter",
+                    attribute(path)
+                ),
             ));
         }
         let list = match value {
@@ -239,7 +242,10 @@ impl Target<'_> {
             values.push(self.one_removed(value, accents).ok_or_else(|| {
                 ScimError::bad(
                     ScimType::InvalidValue,
-                    format!("`remove` of `{path}` has a value that names nothing"),
+                    format!(
+                        "`remove` of `{}` has a value that names nothing",
+                        attribute(path)
+                    ),
                 )
             })?);
         }
@@ -284,6 +290,12 @@ fn is_unknown(path: &PatchPath, schema: &TypeSchema) -> bool {
             .as_ref()
             .is_some_and(|uri| !schema.uris().any(|known| known == uri)),
     }
+}
+
+/// A path for messages, without what its filter compares with.
+fn attribute(path: &PatchPath) -> String {
+    path.attr()
+        .map_or_else(|| path.to_string(), |attr| attr.to_string())
 }
 
 fn not_an_object(name: &str) -> ScimError {

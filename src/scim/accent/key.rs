@@ -97,6 +97,21 @@ pub(super) fn settle(path: PatchPath, schema: &TypeSchema, accents: &mut Accents
     }
 }
 
+/// The same for a path in a filter, `attributes` or `sortBy`.
+pub(in crate::scim) fn settle_attr(
+    path: AttrPath,
+    schema: &TypeSchema,
+    accents: &mut Accents,
+) -> AttrPath {
+    match elsewhere(&path, schema) {
+        Some(uri) if accents.met(Accent::ManagerShape) => AttrPath {
+            uri: Some(uri),
+            ..path
+        },
+        _ => path,
+    }
+}
+
 /// The extension that `manager` belongs to, where it stands without one.
 fn elsewhere(attr: &AttrPath, schema: &TypeSchema) -> Option<SchemaUri> {
     if attr.uri.is_some() || !attr.name.is("manager") || schema.find_attribute(attr).is_some() {

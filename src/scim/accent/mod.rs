@@ -10,6 +10,7 @@ mod value;
 
 pub(super) use change::{changes, members};
 pub use document::document;
+pub(super) use key::settle_attr;
 
 /// The kinds of accent, one per deviation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -83,7 +83,7 @@ impl Normal<'_> {
         let fixed = sub(known, "value").is_some_and(|v| v.mutability == Mutability::Immutable);
         if emptied && !fixed {
             // `{"type": "work", "value": ""}`: there is no such value any more.
-            return Ok(self.empty());
+            return Ok(None);
         }
         if parts.is_empty() || emptied {
             // Taken for nothing it would empty the attribute when it is replaced: a group, say.

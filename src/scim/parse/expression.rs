@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::cursor::Cursor;
 use super::{MAX_DEPTH, MAX_TERMS, literal, name};
-use crate::scim::accent::{Accent, Accents};
+use crate::scim::accent::{Accent, Accents, settle_attr};
 use crate::scim::error::ParseError;
 use crate::scim::filter::{CompareOp, Comparison, Filter};
 use crate::scim::path::AttrPath;
@@ -120,6 +120,7 @@ impl<'t, 'a> Parser<'t, 'a> {
 
     fn about_attribute(&mut self) -> Result<Filter, ParseError> {
         let path = name::attr_path(&mut self.cursor, self.schema)?;
+        let path = settle_attr(path, self.schema, self.accents);
         if path.sub.is_some() || self.cursor.peek() != Some(b'[') {
             return self.comparison(path, Scope::Resource);
         }

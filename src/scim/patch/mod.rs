@@ -8,17 +8,21 @@ mod identity;
 mod plural;
 mod runs;
 mod single;
+mod task;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value};
 
+use task::Task;
+
 use super::error::{ScimError, ScimType};
-use super::filter::Filter;
 use super::name::{AttrName, SchemaUri};
 use super::path::{AttrPath, PatchPath};
 use super::resource::{self, Resource};
-use super::schema::{Attribute, Kind, Mutability, TypeSchema};
+use super::schema::TypeSchema;
 
 /// The changes of one PATCH, in order. Operations without a path have been taken apart into one
 /// change per attribute (see [`super::accent`]), so every change has a path.
@@ -66,8 +70,16 @@ impl PatchOp {
 }
 
 impl std::fmt::Debug for Change {
+    /// The operation and the attribute; neither the value nor what a filter compares with.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.op.as_str(), self.path)
+        f.write_str(self.op.as_str())?;
+        match (&self.path, self.path.attr()) {
+            (PatchPath::Attribute { filter, .. }, Some(attr)) => {
+                let chosen = if filter.is_some() { " (by filter)" } else { "" };
+                write!(f, " {attr}{chosen}")
+            }
+            (path, _) => write!(f, " {path}"),
+        }
     }
 }
 
@@ -86,43 +98,84 @@ impl From<PatchError> for ScimError {
     }
 }
 
+/// What applying a patch did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Whether the resource is another one than before.
+    pub changed: bool,
+    /// How many elements were made because a value path matched none
+    /// ([`super::accent::Accent::ElementCreated`]).
+    pub created: usize,
+}
+
 /// Applies all changes in order, or none: on an error `resource` is as it was. Says whether
 /// anything changed. `schema` tells what is multi-valued, read-only, and compared with case;
 /// attributes that it does not know are taken as the values show them.
 ///
 /// # Errors
-/// `noTarget`, `invalidPath`, `invalidValue` or `mutability`, with the path.
+/// `noTarget`, `invalidPath`, `invalidValue` or `mutability`, with the path; `tooMany` where the
+/// value paths of one patch would make more than [`MAX_LOOKS`] comparisons.
 pub fn apply(
     resource: &mut Resource,
     patch: &Patch,
     schema: &TypeSchema,
 ) -> Result<bool, PatchError> {
+    apply_noting(resource, patch, schema).map(|applied| applied.changed)
+}
+
+/// [`apply`], with all that it did.
+///
+/// # Errors
+/// The same.
+pub fn apply_noting(
+    resource: &mut Resource,
+    patch: &Patch,
+    schema: &TypeSchema,
+) -> Result<Applied, PatchError> {
     let mut next = resource.clone();
+    let tally = Tally::default();
     for change in runs::joined(&patch.changes, schema) {
-        apply_one(&mut next, &change, patch.create_missing, schema)?;
+        apply_one(&mut next, &change, patch.create_missing, schema, &tally)?;
     }
     let changed = next != *resource;
     if changed {
         *resource = next;
     }
-    Ok(changed)
+    Ok(Applied {
+        changed,
+        created: tally.created.get(),
+    })
 }
 
-/// One change of one attribute, with what the schema says of it.
-#[derive(Debug, Clone, Copy)]
-struct Task<'a> {
-    op: PatchOp,
-    value: Option<&'a Value>,
-    /// The attribute, or the sub-attribute when that is what is being set.
-    known: Option<&'a Attribute>,
-    name: &'a str,
-    filter: Option<&'a Filter>,
-    sub: Option<&'a AttrName>,
-    create_missing: bool,
-    /// The path, for messages; holds no values.
-    shown: &'a str,
-    /// The member of the value that this is about, for messages.
-    member: Option<&'a str>,
+/// At most so many comparisons are made for the value paths of one patch: a thousand filters over
+/// a group of fifty thousand would hold a worker for seconds.
+pub const MAX_LOOKS: usize = 10_000_000;
+
+/// What is counted over all changes of a patch.
+#[derive(Debug, Default)]
+struct Tally {
+    created: Cell<usize>,
+    looks: Cell<usize>,
+}
+
+impl Tally {
+    fn create(&self) {
+        self.created.set(self.created.get() + 1);
+    }
+
+    fn look(&self, comparisons: usize) -> Result<(), PatchError> {
+        self.looks.set(self.looks.get().saturating_add(comparisons));
+        if self.looks.get() > MAX_LOOKS {
+            return Err(PatchError {
+                scim_type: ScimType::TooMany,
+                detail: format!(
+                    "the filters of this PATCH would make more than {MAX_LOOKS} comparisons; send \
+                     fewer operations at once"
+                ),
+            });
+        }
+        Ok(())
+    }
 }
 
 fn apply_one(
@@ -130,9 +183,10 @@ fn apply_one(
     change: &Change,
     create_missing: bool,
     schema: &TypeSchema,
+    tally: &Tally,
 ) -> Result<(), PatchError> {
     let (uri, name, filter, sub) = match &change.path {
-        PatchPath::Extension(uri) => return whole_extension(resource, uri, change, schema),
+        PatchPath::Extension(uri) => return whole_extension(resource, uri, change, schema, tally),
         PatchPath::Attribute {
             uri,
             name,
@@ -161,6 +215,7 @@ fn apply_one(
         filter,
         sub,
         create_missing,
+        tally,
         shown: &shown,
         member: None,
     };
@@ -180,6 +235,7 @@ fn whole_extension(
     uri: &SchemaUri,
     change: &Change,
     schema: &TypeSchema,
+    tally: &Tally,
 ) -> Result<(), PatchError> {
     let value = change.value.as_ref().filter(|value| !value.is_null());
     let base = *uri == schema.base.id;
@@ -216,7 +272,7 @@ fn whole_extension(
             path,
             value: Some(value.clone()),
         };
-        apply_one(resource, &change, false, schema)?;
+        apply_one(resource, &change, false, schema, tally)?;
     }
     Ok(())
 }
@@ -250,144 +306,6 @@ fn in_extension(
         }
     }
     Ok(())
-}
-
-impl<'a> Task<'a> {
-    /// What the schema forbids whatever the resource holds.
-    fn check_path(&self) -> Result<(), PatchError> {
-        let Some(known) = self.known else {
-            return Ok(());
-        };
-        let sub = self.sub.and_then(|sub| known.sub(sub));
-        if [Some(known), sub]
-            .iter()
-            .flatten()
-            .any(|a| a.mutability == Mutability::ReadOnly)
-        {
-            return Err(self.mutability("is read-only"));
-        }
-        if self.sub.is_some() && known.kind != Kind::Complex {
-            return Err(self.invalid_path("has no sub-attributes"));
-        }
-        if self.filter.is_some() && !known.multi_valued && known.kind != Kind::Complex {
-            return Err(self.invalid_path("has no elements to choose from"));
-        }
-        Ok(())
-    }
-
-    /// Applies it to the object that holds the attribute.
-    fn apply(&self, home: &mut Map<String, Value>) -> Result<(), PatchError> {
-        if self.is_plural(home) {
-            self.plural(home)
-        } else {
-            self.single(home)
-        }
-    }
-
-    fn is_plural(&self, home: &Map<String, Value>) -> bool {
-        match self.known {
-            Some(known) => known.multi_valued,
-            None => match resource::get(home, self.name) {
-                Some(Value::Array(_)) => true,
-                Some(Value::Object(_)) if self.filter.is_some() => false,
-                _ => {
-                    self.filter.is_some()
-                        || (self.sub.is_none() && matches!(self.value, Some(Value::Array(_))))
-                }
-            },
-        }
-    }
-
-    /// The same change on one sub-attribute of what this one is about.
-    fn on_sub(&self, name: &'a str, value: Option<&'a Value>) -> Self {
-        let parsed = name.parse::<AttrName>().ok();
-        Self {
-            known: self
-                .known
-                .zip(parsed)
-                .and_then(|(known, name)| known.sub(&name)),
-            value: value.filter(|value| !value.is_null()),
-            name,
-            filter: None,
-            sub: None,
-            ..*self
-        }
-    }
-
-    /// The same for a member of the value.
-    fn on_member(&self, name: &'a str, value: &'a Value) -> Self {
-        Self {
-            member: Some(name),
-            ..self.on_sub(name, Some(value))
-        }
-    }
-
-    fn is_immutable(&self) -> bool {
-        self.known
-            .is_some_and(|known| known.mutability == Mutability::Immutable)
-    }
-
-    fn is_read_only(&self) -> bool {
-        self.known
-            .is_some_and(|known| known.mutability == Mutability::ReadOnly)
-    }
-
-    fn is_required(&self) -> bool {
-        self.known.is_some_and(|known| known.required)
-    }
-
-    /// Whether the value is of the attribute's type; what is not known takes anything.
-    fn check_type(&self, value: &Value) -> Result<(), PatchError> {
-        let Some(known) = self.known else {
-            return Ok(());
-        };
-        let (fits, wanted) = match known.kind {
-            Kind::Boolean => (value.is_boolean(), "takes true or false"),
-            Kind::Decimal => (value.is_number(), "takes a number"),
-            Kind::Integer => (is_integer(value), "takes a whole number"),
-            Kind::Complex => (value.is_object(), "takes an object"),
-            Kind::String | Kind::DateTime | Kind::Binary | Kind::Reference => {
-                (value.is_string(), "takes a string")
-            }
-        };
-        if fits {
-            Ok(())
-        } else {
-            Err(self.invalid_value(wanted))
-        }
-    }
-}
-
-impl Task<'_> {
-    fn error(&self, scim_type: ScimType, reason: &str) -> PatchError {
-        match self.member {
-            Some(member) => error(scim_type, &format!("{}.{member}", self.shown), reason),
-            None => error(scim_type, self.shown, reason),
-        }
-    }
-
-    fn invalid_path(&self, reason: &str) -> PatchError {
-        self.error(ScimType::InvalidPath, reason)
-    }
-
-    fn invalid_value(&self, reason: &str) -> PatchError {
-        self.error(ScimType::InvalidValue, reason)
-    }
-
-    fn mutability(&self, reason: &str) -> PatchError {
-        self.error(ScimType::Mutability, reason)
-    }
-
-    fn no_target(&self, reason: &str) -> PatchError {
-        self.error(ScimType::NoTarget, reason)
-    }
-}
-
-fn is_integer(value: &Value) -> bool {
-    match value {
-        Value::Number(number) => !number.to_string().contains(['.', 'e', 'E']),
-        _ => false,
-    }
 }
 
 fn error(scim_type: ScimType, shown: &str, reason: &str) -> PatchError {

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::identity::Identity;
-use super::{PatchError, PatchOp, Task};
+use super::task::Task;
+use super::{PatchError, PatchOp};
 use crate::scim::filter::{self, CompareOp, Filter};
 use crate::scim::name::AttrName;
 use crate::scim::resource;
@@ -86,6 +87,8 @@ impl Task<'_> {
         wanted: &Filter,
         sub: Option<&AttrName>,
     ) -> Result<(), PatchError> {
+        self.tally
+            .look(elements.len().saturating_mul(terms(wanted)))?;
         let matches = |element: &Value| filter::element_matches(wanted, element, self.known);
         let chosen: Vec<usize> = (0..elements.len())
             .filter(|at| elements.get(*at).is_some_and(matches))
@@ -173,6 +176,7 @@ impl Task<'_> {
         if !filter::element_matches(wanted, &created, self.known) {
             return Err(missing());
         }
+        self.tally.create();
         let at = elements.len();
         elements.push(created);
         self.settle_primary(elements, &[at])
@@ -317,6 +321,15 @@ impl Task<'_> {
             return Err(self.mutability("cannot change once it is set"));
         }
         Ok(())
+    }
+}
+
+/// How many comparisons a filter makes.
+fn terms(filter: &Filter) -> usize {
+    match filter {
+        Filter::And(parts) | Filter::Or(parts) => parts.iter().map(terms).sum(),
+        Filter::Not(inner) | Filter::Element(_, inner) => terms(inner),
+        Filter::Compare(_) | Filter::Present(_) => 1,
     }
 }
 

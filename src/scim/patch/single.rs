@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{PatchError, PatchOp, Task};
+use super::task::Task;
+use super::{PatchError, PatchOp};
 use crate::scim::filter;
 use crate::scim::resource;
 use crate::scim::schema::Kind;

@@ -74,3 +74,14 @@ fn refused(before: &Value, (op, path, value): (PatchOp, &str, Value), kind: Scim
     };
     assert_eq!(run(&schema, before, &patch), Err((kind, text.to_owned())));
 }
+
+#[test]
+fn debug_shows_no_values() {
+    let secret = change(
+        &user(),
+        Replace,
+        r#"emails[value eq "a@x"].display"#,
+        json!("b"),
+    );
+    assert_eq!(format!("{secret:?}"), "replace emails.display (by filter)");
+}

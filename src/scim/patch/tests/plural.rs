@@ -368,3 +368,50 @@ fn the_index_finds_what_a_look_at_each_finds() {
     }
     assert_eq!(after, expected);
 }
+
+#[test]
+fn what_was_created_is_counted_and_work_is_bounded() {
+    let schema = user();
+    let patch = Patch {
+        changes: vec![
+            change(
+                &schema,
+                Replace,
+                r#"emails[type eq "work"].value"#,
+                json!("a"),
+            ),
+            change(
+                &schema,
+                Replace,
+                r#"emails[type eq "work"].display"#,
+                json!("b"),
+            ),
+        ],
+        create_missing: true,
+    };
+    let mut after = resource(&json!({}));
+    let applied = apply_noting(&mut after, &patch, &schema).unwrap();
+    assert_eq!((applied.changed, applied.created), (true, 1));
+    let applied = apply_noting(&mut after, &patch, &schema).unwrap();
+    assert_eq!((applied.changed, applied.created), (false, 0));
+
+    let emails: Vec<_> = (0..20_000)
+        .map(|n| json!({"value": format!("{n}")}))
+        .collect();
+    let before = json!({ "emails": emails });
+    let filtered = |count: usize| Patch {
+        changes: vec![
+            change(
+                &schema,
+                Remove,
+                r#"emails[type eq "x"].display"#,
+                json!(null)
+            );
+            count
+        ],
+        create_missing: false,
+    };
+    assert!(run(&schema, &before, &filtered(20)).is_ok());
+    let error = run(&schema, &before, &filtered(501)).unwrap_err();
+    assert_eq!(error.0, ScimType::TooMany);
+}

@@ -1,0 +1,488 @@
+//! `access.yaml`: roles, accounts and the hashes of their tokens. Read strictly: whatever is not
+//! understood is refused, since a misread grant is a hole.
+//!
+//! ```yaml
+//! roles:
+//!   provisioner: {allow: [{resources: [User, Group], verbs: [create, read, update, delete]}]}
+//!   auditor:     {allow: [{resources: "*", verbs: [read]}]}
+//! accounts:
+//!   - name: entra-prod
+//!     roles: [provisioner]
+//!     tenants: [corp]          # or "*"
+//!     tokens:
+//!       - {id: k1, sha256: "…", not_before: 2026-11-01, expires: 2027-02-01}
+//! ```
+//!
+//! `read` covers queries, `update` covers PUT and PATCH. A date is its first moment in UTC, so a
+//! key with `expires: 2027-02-01` works until the end of January; a time is RFC 3339.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::authenticator::{Account, Authenticator, Key, Mentions, Tenants};
+use super::instant;
+use super::permit::{Grant, Resources, Verbs};
+use super::token::{KeyId, TokenHash};
+use crate::yaml::{
+    self, Diagnostic, Diagnostics, Node, Source, Span, TOKEN_PREFIX, Table, Value, suggest,
+};
+
+/// Reads `access.yaml`.
+///
+/// # Errors
+/// All that is wrong with the file, in one go.
+pub fn load(source: &Source) -> Result<Authenticator, Diagnostics> {
+    let node = yaml::parse(source)?;
+    let mut reader = Reader {
+        source,
+        found: Diagnostics::default(),
+        roles: HashMap::new(),
+        names: HashMap::new(),
+        keys: HashMap::new(),
+        hashes: HashMap::new(),
+        mentions: Mentions {
+            source: Some(source.clone()),
+            ..Mentions::default()
+        },
+    };
+    let accounts = reader.file(&node);
+    if reader.found.has_errors() {
+        return Err(reader.found.in_order());
+    }
+    Ok(Authenticator::new(accounts, reader.mentions))
+}
+
+/// What has been seen so far.
+struct Reader<'a> {
+    source: &'a Source,
+    found: Diagnostics,
+    roles: HashMap<&'a str, Vec<Grant>>,
+    names: HashMap<&'a str, Span>,
+    keys: HashMap<String, Span>,
+    hashes: HashMap<[u8; 32], Span>,
+    mentions: Mentions,
+}
+
+impl<'a> Reader<'a> {
+    fn file(&mut self, node: &'a Node) -> Vec<(Account, Vec<TokenHash>)> {
+        let Some(mut file) = Table::open(self.source, node, "the access file", &mut self.found)
+        else {
+            return Vec::new();
+        };
+        if let Some(roles) = file.required("roles", &mut self.found) {
+            self.roles(roles);
+        }
+        let accounts = file.required("accounts", &mut self.found);
+        file.finish(&mut self.found);
+        self.list(accounts)
+            .iter()
+            .filter_map(|account| self.account(account))
+            .collect()
+    }
+
+    fn roles(&mut self, node: &'a Node) {
+        let Some(roles) = Table::open(self.source, node, "the roles", &mut self.found) else {
+            return;
+        };
+        for (key, node) in roles.entries() {
+            if !is_name(&key.text) {
+                self.error(key.span, "this is no name for a role", NAME_HELP);
+            }
+            let mut grants = Vec::new();
+            if let Some(mut role) = Table::open(self.source, node, "a role", &mut self.found) {
+                let allow = role.required("allow", &mut self.found);
+                role.finish(&mut self.found);
+                grants.extend(self.list(allow).iter().filter_map(|line| self.grant(line)));
+            }
+            // A role with mistakes is known all the same: one mistake, one finding.
+            self.roles.insert(&key.text, grants);
+        }
+    }
+
+    fn grant(&mut self, node: &'a Node) -> Option<Grant> {
+        let mut line = Table::open(self.source, node, "an `allow` line", &mut self.found)?;
+        let resources = line.required("resources", &mut self.found);
+        let verbs = line.required("verbs", &mut self.found);
+        if line.optional("attributes").is_some() {
+            let help = "leave the line out, or leave out `attributes` to allow them all";
+            let span = line.place("attributes");
+            self.error(span, "not yet supported: attribute lists", help);
+        }
+        line.finish(&mut self.found);
+        let resources = self.resources(resources?);
+        let verbs = self.verbs(verbs?);
+        Some(Grant {
+            resources: resources?,
+            verbs: verbs?,
+        })
+    }
+
+    fn resources(&mut self, node: &'a Node) -> Option<Resources> {
+        if is_star(node) {
+            return Some(Resources::All);
+        }
+        let help = "`resources: \"*\"` stands for all types, `[User, Group]` for these";
+        let items = self.names_of(node, help)?;
+        let mut types = Vec::with_capacity(items.len());
+        for (text, span) in items {
+            match text.parse() {
+                Ok(resource) => {
+                    self.mentions.resources.push((resource, span));
+                    types.extend(text.parse());
+                }
+                Err(_) => self.error(span, format!("`{}` is no resource type", short(text)), help),
+            }
+        }
+        self.not_empty(node, types.is_empty());
+        Some(Resources::Only(types))
+    }
+
+    fn verbs(&mut self, node: &'a Node) -> Option<Verbs> {
+        let known = Verbs::WORDS.map(|(word, _)| word);
+        let help = format!("the verbs are {}", known.join(", "));
+        let items = self.names_of(node, &help)?;
+        let mut verbs = Verbs::default();
+        for (text, span) in items {
+            match Verbs::WORDS.iter().find(|(word, _)| *word == text) {
+                Some((_, verb)) => verbs = verbs.and(*verb),
+                None => {
+                    let message = format!("unknown verb `{}`", short(text));
+                    let meant =
+                        suggest(text, known).map(|meant| format!("did you mean `{meant}`?"));
+                    self.error(span, message, meant.unwrap_or_else(|| help.clone()));
+                }
+            }
+        }
+        self.not_empty(node, verbs == Verbs::default());
+        Some(verbs)
+    }
+
+    /// An empty list in a grant allows nothing, so it was meant otherwise.
+    fn not_empty(&mut self, node: &Node, empty: bool) {
+        if empty && matches!(&node.value, Value::List(items) if items.is_empty()) {
+            self.error(
+                node.span,
+                "an empty list allows nothing",
+                "leave the whole line out",
+            );
+        }
+    }
+
+    fn account(&mut self, node: &'a Node) -> Option<(Account, Vec<TokenHash>)> {
+        let mut account = Table::open(self.source, node, "an account", &mut self.found)?;
+        let name = account.required("name", &mut self.found);
+        let roles = account.required("roles", &mut self.found);
+        let tenants = account.required("tenants", &mut self.found);
+        let tokens = account.optional("tokens");
+        if account.optional("networks").is_some() {
+            let help = "leave it out, and limit the sources in front of postern";
+            let span = account.place("networks");
+            self.error(span, "not yet supported: networks", help);
+        }
+        account.finish(&mut self.found);
+        let name = name.and_then(|name| self.account_name(name));
+        let roles = roles.and_then(|roles| self.roles_of(roles));
+        let tenants = tenants.and_then(|tenants| self.tenants(tenants));
+        // `tokens:` with nothing behind it is what is left when the last one was taken out.
+        let tokens = tokens.filter(|node| node.value != Value::Null);
+        let tokens = self.list(tokens);
+        let keys: Vec<_> = tokens
+            .iter()
+            .filter_map(|token| self.token(token))
+            .collect();
+        let (keys, hashes) = keys.into_iter().unzip();
+        let (roles, grants) = roles?;
+        let account = Account {
+            name: name?.into(),
+            roles,
+            tenants: tenants?,
+            keys,
+            grants,
+        };
+        Some((account, hashes))
+    }
+
+    fn account_name(&mut self, node: &'a Node) -> Option<&'a str> {
+        let name = text(node).or_else(|| node.string(self.source, &mut self.found))?;
+        if !is_name(name) {
+            self.error(node.span, "this is no name for an account", NAME_HELP);
+        }
+        if let Some(first) = self.names.insert(name, node.span) {
+            let message = format!("there is another account `{}`", short(name));
+            self.twice(node.span, message, first);
+        }
+        Some(name)
+    }
+
+    fn roles_of(&mut self, node: &'a Node) -> Option<(Vec<Arc<str>>, Vec<Grant>)> {
+        let items = self.names_of(node, "roles are a list: `[provisioner]`")?;
+        let (mut names, mut grants) = (Vec::new(), Vec::new());
+        for (name, span) in items {
+            if let Some(role) = self.roles.get(name) {
+                names.push(name.into());
+                grants.extend(role.iter().cloned());
+                continue;
+            }
+            let message = format!("there is no role `{}`", short(name));
+            let mut known: Vec<&str> = self.roles.keys().copied().collect();
+            known.sort_unstable();
+            let help = match suggest(name, known.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "define it under `roles`".to_owned(),
+            };
+            self.error(span, message, help);
+        }
+        Some((names, grants))
+    }
+
+    fn tenants(&mut self, node: &'a Node) -> Option<Tenants> {
+        if is_star(node) {
+            return Some(Tenants::All);
+        }
+        let help = "`tenants: [corp]` is one, `tenants: \"*\"` is each";
+        let items = self.names_of(node, help)?;
+        let mut names = Vec::with_capacity(items.len());
+        for (name, span) in items {
+            if name == "*" {
+                self.error(span, "`*` cannot stand in a list", help);
+            }
+            self.mentions.tenants.push((name.into(), span));
+            names.push(name.into());
+        }
+        Some(Tenants::Only(names))
+    }
+
+    fn token(&mut self, node: &'a Node) -> Option<(Key, TokenHash)> {
+        let mut token = Table::open(self.source, node, "a token", &mut self.found)?;
+        let id = token.required("id", &mut self.found);
+        let hash = token.required("sha256", &mut self.found);
+        let not_before = token.optional("not_before");
+        let expires = token.optional("expires");
+        token.finish(&mut self.found);
+        let id = id.and_then(|id| self.key_id(id));
+        let hash = hash.and_then(|hash| self.hash(hash));
+        // A date that cannot be read is a finding, so the file does not load without it.
+        let starts = not_before.and_then(|node| self.instant(node));
+        let ends = expires.and_then(|node| self.instant(node));
+        if let (Some(starts), Some(ends), Some(node)) = (starts, ends, expires)
+            && starts >= ends
+        {
+            let help = "`expires` must be later than `not_before`";
+            self.error(node.span, "the token expires before its life begins", help);
+        }
+        let key = Key {
+            id: id?.share(),
+            not_before: starts,
+            expires: ends,
+        };
+        Some((key, hash?))
+    }
+
+    fn key_id(&mut self, node: &'a Node) -> Option<KeyId> {
+        let name = text(node).or_else(|| node.string(self.source, &mut self.found))?;
+        let Ok(id) = name.parse::<KeyId>() else {
+            let help = "1 to 32 lower-case letters and digits";
+            self.error(node.span, "this is no key id", help);
+            return None;
+        };
+        if let Some(first) = self.keys.insert(name.to_owned(), node.span) {
+            self.twice(node.span, format!("there is another token `{id}`"), first);
+        }
+        Some(id)
+    }
+
+    fn hash(&mut self, node: &'a Node) -> Option<TokenHash> {
+        let digits = text(node).or_else(|| node.string(self.source, &mut self.found))?;
+        let Ok(hash) = digits.parse::<TokenHash>() else {
+            if digits.contains(TOKEN_PREFIX) {
+                let help =
+                    "put its SHA-256 here; if anyone can have seen this file, make a new token";
+                self.error(node.span, "this is the token itself, not its hash", help);
+            } else {
+                let help = "64 hexadecimal digits, as `postern token new` prints them";
+                self.error(node.span, "this is no SHA-256", help);
+            }
+            return None;
+        };
+        if let Some(first) = self.hashes.insert(hash.0, node.span) {
+            let message = "another token has the same hash: one of them cannot work";
+            self.twice(node.span, message, first);
+        }
+        Some(hash)
+    }
+
+    fn instant(&mut self, node: &'a Node) -> Option<SystemTime> {
+        let written = node.string(self.source, &mut self.found)?;
+        let time = instant::parse(written);
+        if time.is_none() {
+            let help = "`2027-02-01` (its first moment, in UTC) or `2027-02-01T08:00:00+01:00`";
+            self.error(node.span, format!("`{}` is no date", short(written)), help);
+        }
+        time
+    }
+
+    /// The texts of a list with their places.
+    fn names_of(&mut self, node: &'a Node, help: &str) -> Option<Vec<(&'a str, Span)>> {
+        let Value::List(items) = &node.value else {
+            let finding = node.expected(self.source, "a list");
+            self.found.push(finding.help(help));
+            return None;
+        };
+        let mut names = Vec::with_capacity(items.len());
+        for item in items {
+            if let Some(name) = text(item).or_else(|| item.string(self.source, &mut self.found)) {
+                names.push((name, item.span));
+            }
+        }
+        Some(names)
+    }
+
+    fn list(&mut self, node: Option<&'a Node>) -> &'a [Node] {
+        node.and_then(|node| node.list(self.source, &mut self.found))
+            .unwrap_or_default()
+    }
+
+    fn twice(&mut self, span: Span, message: impl Into<String>, first: Span) {
+        let finding = Diagnostic::error(self.source, span, message);
+        self.found
+            .push(finding.related(first, "the first one is here"));
+    }
+
+    fn error(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        self.found
+            .push(Diagnostic::error(self.source, span, message).help(help));
+    }
+}
+
+/// A text, or what YAML takes for a number where only a text can be meant: `id: 1`, and hashes
+/// of nothing but digits.
+fn text(node: &Node) -> Option<&str> {
+    match &node.value {
+        Value::String(text) | Value::Number(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn is_star(node: &Node) -> bool {
+    matches!(&node.value, Value::String(text) if text == "*")
+}
+
+/// Whether it can name a role or an account: it stands in logs, metrics and messages.
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-@".contains(&b))
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
+const NAME_HELP: &str = "1 to 64 letters, digits and `.`, `_`, `-`, `@`";
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The access file that a text is.
+    pub(crate) fn authenticator(text: &str) -> Authenticator {
+        load(&Source::new("access.yaml", text))
+            .unwrap_or_else(|found| panic!("{}", found.render(false)))
+    }
+
+    fn findings(text: &str) -> String {
+        let found = load(&Source::new("access.yaml", text))
+            .err()
+            .unwrap_or_default();
+        found.render(false)
+    }
+
+    const HASH: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn the_example_is_read() {
+        let found = authenticator(&format!(
+            "roles:
+  provisioner: {{allow: [{{resources: [User, Group], verbs: [create, read, update, delete]}}]}}
+  auditor: {{allow: [{{resources: \"*\", verbs: [read]}}]}}
+accounts:
+  - name: entra-prod
+    roles: [provisioner, auditor]
+    tenants: [corp, 7]
+    tokens:
+      - {{id: 1, sha256: \"{HASH}\", not_before: 2026-11-01, expires: 2027-02-01}}
+      - {{id: k2, sha256: {}}}
+  - {{name: idle, roles: [], tenants: \"*\", tokens: }}
+  - {{name: parked, roles: [auditor], tenants: [], tokens: []}}
+",
+            "1".repeat(64)
+        ));
+        let shown: Vec<String> = found
+            .accounts()
+            .map(|a| format!("{} {:?} {:?} {}", a.name, a.roles, a.tenants, a.keys.len()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                r#"entra-prod ["provisioner", "auditor"] Only(["corp", "7"]) 2"#,
+                "idle [] All 0",
+                r#"parked ["auditor"] Only([]) 0"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn every_mistake_is_reported_in_one_go() {
+        insta::assert_snapshot!(findings(&format!(
+            "roles:
+  provisioner: {{allow: [{{resources: [User, 'a b'], verbs: [create, reed, purge]}}]}}
+  feed: {{allow: [{{resources: [User], verbs: [read], attributes: [title]}}]}}
+  empty: {{allow: [{{resources: [], verbs: []}}]}}
+  odd role: {{alow: []}}
+accounts:
+  - name: entra
+    roles: [provisoner, feed, nobody]
+    tenants: corp
+    networks: [10.0.0.0/8]
+    tokens:
+      - {{id: K1, sha256: \"abc\", expires: tomorrow}}
+      - {{id: k2, sha256: {HASH}, not_before: 2027-02-01, expires: 2027-02-01}}
+      - {{id: k2, sha256: {}}}
+      - {{id: k3, sha256: postern_k3_abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG}}
+  - {{name: entra, roles: provisioner, tenants: [corp, \"*\"], token: []}}
+  - {{name: \"a\\nb\"}}
+  - entra
+oauth: {{}}
+",
+            HASH.to_uppercase()
+        )));
+    }
+
+    #[test]
+    fn nothing_is_granted_by_omission() {
+        insta::assert_snapshot!(findings(
+            "roles: {r: {}, s: {allow: [{}]}}\naccounts: [{}]\n"
+        ));
+        assert_eq!(
+            findings(""),
+            "error: expected the access file as a table (`key: value`), found nothing\n\
+             --> access.yaml"
+        );
+    }
+
+    #[test]
+    fn a_pasted_token_is_not_repeated() {
+        let token = "postern_k3_abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
+        let file = format!(
+            "roles: {{}}\naccounts: [{{name: a, roles: [], tenants: [], tokens: [{{id: {token}, sha256: {token}, x_{token}: 1, expires: {token}}}]}}]\n"
+        );
+        let found = load(&Source::new("access.yaml", file)).unwrap_err();
+        assert_eq!(found.iter().count(), 4);
+        for finding in found.iter() {
+            let all = finding.render(true) + &finding.render(false) + &finding.one_line();
+            assert!(!all.contains("abcdefgh"), "{all}");
+        }
+    }
+}

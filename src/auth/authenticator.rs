@@ -1,0 +1,355 @@
+//! Who sent a request: one lookup by key id, one hash, one comparison in constant time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::HeaderMap;
+use subtle::ConstantTimeEq;
+
+use super::permit::{Caller, Grant};
+use super::token::{TokenHash, bearer, key_id};
+use super::{AuthError, Rejection, TenantName};
+use crate::scim::ResourceType;
+use crate::yaml::{Diagnostic, Diagnostics, Source, Span, suggest};
+
+/// Everything loaded from `access.yaml`, ready to answer. The default knows nobody.
+#[derive(Debug, Default)]
+pub struct Authenticator {
+    keys: HashMap<Arc<str>, Entry>,
+    accounts: Vec<Arc<Account>>,
+    mentions: Mentions,
+}
+
+/// An account of `access.yaml`.
+#[derive(Debug)]
+pub struct Account {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The names of its roles.
+    pub roles: Vec<Arc<str>>,
+    /// The tenants that it may use.
+    pub tenants: Tenants,
+    /// Its keys, without their hashes.
+    pub keys: Vec<Key>,
+    pub(super) grants: Vec<Grant>,
+}
+
+/// Tenants that an account may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tenants {
+    /// Each one, those of the future included.
+    All,
+    /// These.
+    Only(Vec<TenantName>),
+}
+
+/// One key of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The part of the token between the underscores.
+    pub id: Arc<str>,
+    /// The first moment of its life.
+    pub not_before: Option<SystemTime>,
+    /// The first moment after its life.
+    pub expires: Option<SystemTime>,
+}
+
+/// Where a key is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyState {
+    /// Before it.
+    NotYet,
+    /// In it.
+    Live,
+    /// After it.
+    Expired,
+}
+
+/// What a key id leads to.
+#[derive(Debug)]
+struct Entry {
+    hash: TokenHash,
+    key: Key,
+    account: Arc<Account>,
+}
+
+/// Names that other files define, with their places.
+#[derive(Debug, Default)]
+pub(super) struct Mentions {
+    pub(super) source: Option<Source>,
+    pub(super) tenants: Vec<(TenantName, Span)>,
+    pub(super) resources: Vec<(ResourceType, Span)>,
+}
+
+impl Authenticator {
+    /// Puts together what was read. Key ids are unique, which the reader has seen to.
+    pub(super) fn new(accounts: Vec<(Account, Vec<TokenHash>)>, mentions: Mentions) -> Self {
+        let mut found = Self {
+            mentions,
+            ..Self::default()
+        };
+        for (account, hashes) in accounts {
+            let account = Arc::new(account);
+            for (key, hash) in account.keys.iter().zip(hashes) {
+                let entry = Entry {
+                    hash,
+                    key: key.clone(),
+                    account: Arc::clone(&account),
+                };
+                found.keys.insert(Arc::clone(&key.id), entry);
+            }
+            found.accounts.push(account);
+        }
+        found
+    }
+
+    /// Who sent these headers. Hash and lookup, no allocation, no waiting.
+    ///
+    /// # Errors
+    /// [`AuthError::Missing`], [`AuthError::Malformed`], [`AuthError::Rejected`].
+    pub fn authenticate(&self, headers: &HeaderMap, now: SystemTime) -> Result<Caller, AuthError> {
+        let token = bearer(headers)?;
+        let entry = key_id(token).and_then(|id| self.keys.get(id));
+        // An unknown key id costs the same hash and comparison as a known one.
+        let wanted = entry.map_or(&NOBODY, |entry| &entry.hash);
+        let fits = TokenHash::of(token).0.ct_eq(&wanted.0);
+        let Some(entry) = entry.filter(|_| bool::from(fits)) else {
+            return Err(AuthError::Rejected(Rejection::Unknown));
+        };
+        match entry.key.state(now) {
+            KeyState::Live => Ok(Caller {
+                account: Arc::clone(&entry.account),
+                key: Arc::clone(&entry.key.id),
+            }),
+            KeyState::NotYet => Err(AuthError::Rejected(Rejection::NotYet)),
+            KeyState::Expired => Err(AuthError::Rejected(Rejection::Expired)),
+        }
+    }
+
+    /// Every account, in the file's order.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.iter().map(|account| &**account)
+    }
+
+    /// The account of a key id.
+    #[must_use]
+    pub fn account_of(&self, key: &str) -> Option<&Account> {
+        self.keys.get(key).map(|entry| &*entry.account)
+    }
+
+    /// Warnings about tenants and resource types that no rule file defines: such a grant gives
+    /// nothing, which is seldom what was meant.
+    #[must_use]
+    pub fn cross_check(&self, tenants: &[&str], resources: &[&str]) -> Diagnostics {
+        let mut diagnostics = Diagnostics::default();
+        let Some(source) = &self.mentions.source else {
+            return diagnostics;
+        };
+        let mut warn = |span, what: &str, name: &str, known: &[&str]| {
+            let message = format!("no rule file defines the {what} `{name}`");
+            let warning = Diagnostic::warning(source, span, message);
+            diagnostics.push(match suggest(name, known.iter().copied()) {
+                Some(meant) => warning.help(format!("did you mean `{meant}`?")),
+                None => warning,
+            });
+        };
+        for (tenant, span) in &self.mentions.tenants {
+            if !tenants.contains(&tenant.as_str()) {
+                warn(*span, "tenant", tenant.as_str(), tenants);
+            }
+        }
+        for (resource, span) in &self.mentions.resources {
+            if !resources
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(resource.as_str()))
+            {
+                warn(*span, "resource type", resource.as_str(), resources);
+            }
+        }
+        diagnostics
+    }
+
+    /// A caller of an account, without a token, for tests.
+    #[cfg(test)]
+    pub(crate) fn caller_for_test(&self, account: &str) -> Caller {
+        let found = self.accounts.iter().find(|a| &*a.name == account);
+        Caller {
+            account: Arc::clone(found.unwrap()),
+            key: "test".into(),
+        }
+    }
+}
+
+impl Key {
+    /// Where the key is in its life: `not_before` is its first moment, `expires` the first after.
+    #[must_use]
+    pub fn state(&self, now: SystemTime) -> KeyState {
+        if self.not_before.is_some_and(|start| now < start) {
+            KeyState::NotYet
+        } else if self.expires.is_some_and(|end| now >= end) {
+            KeyState::Expired
+        } else {
+            KeyState::Live
+        }
+    }
+}
+
+/// The hash of no token that anyone can find.
+const NOBODY: TokenHash = TokenHash([0; 32]);
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::HeaderValue;
+    use http::header::AUTHORIZATION;
+
+    use super::super::access::tests::authenticator;
+    use super::super::instant;
+    use super::super::token::{generate, tests::counting};
+    use super::*;
+
+    fn token(id: &str) -> String {
+        let id = id.parse().unwrap();
+        generate(&id, &mut counting(3)).unwrap().expose().to_owned()
+    }
+
+    fn example() -> Authenticator {
+        let line = |id: &str, life: &str| {
+            format!("{{id: {id}, sha256: {}{life}}}", TokenHash::of(&token(id)))
+        };
+        authenticator(&format!(
+            "roles: {{r: {{allow: [{{resources: [User], verbs: [read]}}]}}}}
+accounts:
+  - name: entra
+    roles: [r]
+    tenants: [corp, crop]
+    tokens: [{}, {}, {}]
+  - name: okta
+    roles: [r]
+    tenants: \"*\"
+    tokens: [{}]",
+            line("k1", ""),
+            line("k2", ", not_before: 2026-11-01, expires: 2027-02-01"),
+            line("k3", ", expires: 2026-01-01T12:00:00+01:00"),
+            line("k4", ""),
+        ))
+    }
+
+    fn ask(found: &Authenticator, token: &str, now: &str) -> Result<(String, String), AuthError> {
+        let mut headers = HeaderMap::new();
+        let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+        headers.insert(AUTHORIZATION, value);
+        let caller = found.authenticate(&headers, instant::parse(now).unwrap())?;
+        Ok((caller.account().to_string(), caller.key.to_string()))
+    }
+
+    fn rejected<T>(reason: Rejection) -> Result<T, AuthError> {
+        Err(AuthError::Rejected(reason))
+    }
+
+    #[test]
+    fn a_token_leads_to_its_account() {
+        let found = example();
+        for (id, account) in [("k1", "entra"), ("k2", "entra"), ("k4", "okta")] {
+            let wanted = Ok((account.to_owned(), id.to_owned()));
+            assert_eq!(ask(&found, &token(id), "2026-11-15"), wanted);
+            assert_eq!(&*found.account_of(id).unwrap().name, account);
+        }
+    }
+
+    #[test]
+    fn what_is_nearly_a_token_is_unknown() {
+        let found = example();
+        let good = token("k1");
+        let tries = [
+            token("k9"),
+            good.replace("_k1_", "_k2_"),
+            good.replace("_k1_", "_K1_"),
+            good.replace("postern_", "Postern_"),
+            good.get(1..).unwrap().to_owned(),
+            good.get(..good.len() - 1).unwrap().to_owned(),
+            format!("{good}="),
+            good.to_uppercase(),
+            "postern_k1_".to_owned(),
+            "postern__".to_owned(),
+            TokenHash::of(&good).to_string(),
+            "x".repeat(600),
+        ];
+        for token in tries {
+            assert_eq!(
+                ask(&found, &token, "2026-11-15"),
+                rejected(Rejection::Unknown),
+                "{token}"
+            );
+        }
+        let nobody = Authenticator::default();
+        assert_eq!(
+            ask(&nobody, &good, "2026-11-15"),
+            rejected(Rejection::Unknown)
+        );
+    }
+
+    #[test]
+    fn a_key_lives_from_not_before_until_expires() {
+        let found = example();
+        let at = |id: &str, now: &str| ask(&found, &token(id), now).map(|_| ());
+        assert_eq!(
+            at("k2", "2026-10-31T23:59:59.999Z"),
+            rejected(Rejection::NotYet)
+        );
+        assert_eq!(at("k2", "2026-11-01"), Ok(()));
+        assert_eq!(at("k2", "2027-01-31T23:59:59.999Z"), Ok(()));
+        assert_eq!(at("k2", "2027-02-01"), rejected(Rejection::Expired));
+        assert_eq!(at("k3", "2026-01-01T10:59:59Z"), Ok(()));
+        assert_eq!(
+            at("k3", "2026-01-01T11:00:00Z"),
+            rejected(Rejection::Expired)
+        );
+        let stranger = token("k3").replace("_k3_", "_k3_x");
+        assert_eq!(
+            ask(&found, &stranger, "2027-01-01"),
+            rejected(Rejection::Unknown)
+        );
+    }
+
+    #[test]
+    fn unknown_and_expired_read_the_same() {
+        let texts: Vec<String> = [Rejection::Unknown, Rejection::Expired, Rejection::NotYet]
+            .map(|reason| AuthError::Rejected(reason).to_string())
+            .into();
+        assert!(texts.iter().all(|text| *text == texts[0]));
+    }
+
+    #[test]
+    fn accounts_are_listed_without_secrets() {
+        let found = example();
+        let names: Vec<_> = found.accounts().map(|a| (&*a.name, a.keys.len())).collect();
+        assert_eq!(names, [("entra", 3), ("okta", 1)]);
+        let entra = found.accounts().next().unwrap();
+        let life = entra.keys[1]
+            .expires
+            .unwrap()
+            .duration_since(entra.keys[1].not_before.unwrap());
+        assert_eq!(life.unwrap(), Duration::from_secs(92 * 86_400));
+        let printed = format!("{found:?}");
+        assert!(!printed.contains(&TokenHash::of(&token("k1")).to_string()));
+    }
+
+    #[test]
+    fn names_that_no_rule_defines_are_warned_about() {
+        let found = example();
+        let warnings = found.cross_check(&["corp", "lab"], &["group"]);
+        let lines: Vec<String> = warnings.iter().map(Diagnostic::one_line).collect();
+        assert_eq!(
+            lines,
+            [
+                "access.yaml:5:21: no rule file defines the tenant `crop` (did you mean `corp`?)",
+                "access.yaml:1:34: no rule file defines the resource type `User`",
+            ]
+        );
+        assert!(!warnings.has_errors());
+        assert!(found.cross_check(&["corp", "crop"], &["USER"]).is_empty());
+    }
+}

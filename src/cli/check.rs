@@ -1,0 +1,95 @@
+//! `postern check`: every file as `serve` would read it, and what each mapping keeps.
+
+use std::fmt::Write as _;
+
+use super::{CliError, ConfigFile};
+use crate::config::file::Config;
+use crate::config::load::load;
+use crate::config::{Snapshot, Tenant};
+use crate::mapping::kind::Class;
+use crate::yaml::Severity;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 no errors, 1 errors were found, 64 wrong usage.")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Print findings only, not the table of mappings
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
+    let loaded = Config::load(&arguments.file.config).and_then(|config| load(&config));
+    match loaded {
+        Ok(loaded) => {
+            eprint!("{}", super::rendered(&loaded.warnings));
+            if !arguments.quiet {
+                print!("{}", report(&loaded.snapshot));
+            }
+            let warnings = loaded.warnings.iter().count();
+            eprintln!(
+                "no errors, {warnings} warning{}",
+                if warnings == 1 { "" } else { "s" }
+            );
+            Ok(())
+        }
+        Err(found) => {
+            let errors = found
+                .iter()
+                .filter(|d| d.severity == Severity::Error)
+                .count();
+            let plural = if errors == 1 { "" } else { "s" };
+            Err(CliError::failed(format!(
+                "{}{errors} error{plural}",
+                super::rendered(&found)
+            )))
+        }
+    }
+}
+
+/// What each line of each rule keeps of what is sent.
+fn report(snapshot: &Snapshot) -> String {
+    let mut tenants: Vec<_> = snapshot.tenants().collect();
+    tenants.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut text = String::new();
+    for tenant in tenants {
+        tenant_report(tenant, &mut text);
+    }
+    text
+}
+
+fn tenant_report(tenant: &Tenant, text: &mut String) {
+    let _ = writeln!(text, "tenant {} at {}", tenant.name, tenant.url);
+    let mut rows = Vec::new();
+    for line in tenant.plan.lines() {
+        let class = match line.class {
+            Class::Lossless => "lossless".to_owned(),
+            Class::Canonical => "canonical".to_owned(),
+            Class::OneWay => "one-way".to_owned(),
+            Class::Lossy(reason) => format!("lossy: {reason}"),
+        };
+        rows.push([
+            line.resource.to_string(),
+            format!("line {}", line.number),
+            line.scim.to_owned(),
+            line.target.to_owned(),
+            line.kind.to_owned(),
+            class,
+        ]);
+    }
+    let widths: Vec<usize> = (0..5)
+        .map(|column| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        })
+        .collect();
+    for row in rows {
+        let mut out = String::from("  ");
+        for (cell, width) in row.iter().zip(widths.iter().copied().chain([0])) {
+            let _ = write!(out, "{cell:width$}  ");
+        }
+        let _ = writeln!(text, "{}", out.trim_end());
+    }
+    text.push('\n');
+}

@@ -1,0 +1,397 @@
+//! `postern token`: the keys in `access.yaml`, made, listed and revoked. A secret is shown once;
+//! what is kept is its hash.
+
+mod splice;
+mod store;
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use self::splice::SpliceError;
+use super::CliError;
+use crate::auth::token::{self, KeyId, Random, TokenHash};
+use crate::auth::{Account, Authenticator, Key, KeyState, Secret, access, instant};
+use crate::config::read::read;
+use crate::net::secret;
+use crate::yaml::{Diagnostics, Source, TOKEN_PREFIX, suggest};
+
+/// `postern token …`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be done with tokens.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Command {
+    /// Make a token: its secret goes to standard error, once, its YAML line to standard output
+    New(New),
+    /// List every token with its life, never with its secret
+    List(List),
+    /// Take a token out of the access file: it works until the running postern has read the file
+    Revoke(Revoke),
+}
+
+/// Options of `token new`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct New {
+    /// The access file
+    #[arg(long, value_name = "FILE", default_value = "access.yaml")]
+    pub access: PathBuf,
+    /// The account that the token is for; it must be in the access file
+    #[arg(long, value_name = "NAME")]
+    pub account: String,
+    /// The key id: 1 to 32 lower-case letters and digits, unique in the file [default: random]
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// The first moment of the token's life: `2026-11-01` (in UTC) or an RFC 3339 time
+    #[arg(long, value_name = "DATE")]
+    pub not_before: Option<String>,
+    /// The first moment after it: `2027-02-01` ends with the last of January
+    #[arg(long, value_name = "DATE")]
+    pub expires: Option<String>,
+    /// Put the line into the access file, keeping everything else in it as it is
+    #[arg(long)]
+    pub write: bool,
+    /// Print a patch of the Kubernetes Secret that holds the access file instead of the line
+    #[arg(long, conflicts_with = "write")]
+    pub kubernetes: bool,
+}
+
+/// Options of `token list`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct List {
+    /// The access file
+    #[arg(long, value_name = "FILE", default_value = "access.yaml")]
+    pub access: PathBuf,
+}
+
+/// Options of `token revoke`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Revoke {
+    /// The access file
+    #[arg(long, value_name = "FILE", default_value = "access.yaml")]
+    pub access: PathBuf,
+    /// The key id, as `token list` shows it
+    #[arg(long, value_name = "ID")]
+    pub id: String,
+}
+
+/// What a command may touch of the world, besides the access file.
+pub struct Console<'a> {
+    /// The time.
+    pub now: SystemTime,
+    /// The source of randomness.
+    pub random: Random<'a>,
+    /// Standard output.
+    pub out: &'a mut dyn Write,
+    /// Standard error.
+    pub err: &'a mut dyn Write,
+    /// Whether findings are coloured.
+    pub colour: bool,
+}
+
+/// Runs the command of this process: its clock, its randomness, its standard streams.
+pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the outermost layer reads the clock"
+    )]
+    let now = SystemTime::now();
+    let mut console = Console {
+        now,
+        random: &mut secret::random,
+        out: &mut io::stdout(),
+        err: &mut io::stderr(),
+        colour: io::stderr().is_terminal(),
+    };
+    perform(&arguments.command, &mut console)
+}
+
+/// Does what a command says.
+///
+/// # Errors
+/// What went wrong, with the exit code.
+pub fn perform(command: &Command, console: &mut Console<'_>) -> Result<(), CliError> {
+    match command {
+        Command::New(options) => new(options, console),
+        Command::List(options) => list(options, console),
+        Command::Revoke(options) => revoke(options, console),
+    }
+}
+
+fn new(options: &New, console: &mut Console<'_>) -> Result<(), CliError> {
+    let (source, access) = open(&options.access, console)?;
+    let account = account_of(&access, &options.account, &source)?;
+    let id = key_id(options, &access, console)?;
+    let key = Key {
+        id: id.as_str().into(),
+        not_before: date("--not-before", options.not_before.as_deref())?,
+        expires: date("--expires", options.expires.as_deref())?,
+    };
+    check_life(&key, console.now)?;
+    let secret = token::generate(&id, console.random)
+        .ok_or_else(|| CliError::failed("the system gives no randomness: try again later"))?;
+    let item = item(options, &id, &TokenHash::of(secret.expose()));
+
+    let name = source.name.clone();
+    let next_step = if options.write {
+        let text = splice::add(&source, &account.name, &item)
+            .map_err(|error| not_added(&source, error))?;
+        save(&options.access, &source, &text)?;
+        format!("It is in {name}: a running postern takes it within moments.")
+    } else if options.kubernetes {
+        let text = splice::add(&source, &account.name, &item)
+            .map_err(|error| not_added(&source, error))?;
+        checked(&source, &text)?;
+        let patch = serde_json::json!({ "stringData": { FILE_IN_SECRET: text } });
+        print(console.out, format_args!("{patch}\n"))?;
+        "The patch is for `kubectl patch secret NAME --patch-file /dev/stdin`.".to_owned()
+    } else {
+        format!("Put the line into {name} under `tokens` of the account, or use --write.")
+    };
+    if !options.kubernetes {
+        print(console.out, format_args!("- {item}\n"))?;
+    }
+    show(console.err, &account.name, &id, &secret, &next_step)
+}
+
+/// The secret with what there is to know about it.
+fn show(
+    err: &mut dyn Write,
+    account: &str,
+    id: &KeyId,
+    secret: &Secret,
+    next_step: &str,
+) -> Result<(), CliError> {
+    let secret = secret.expose();
+    print(
+        err,
+        format_args!(
+            "The secret token of account `{account}`, key `{id}`. It is shown this once:\n\n    \
+             {secret}\n\n{next_step}\n"
+        ),
+    )
+}
+
+fn list(options: &List, console: &mut Console<'_>) -> Result<(), CliError> {
+    let (source, access) = open(&options.access, console)?;
+    let mut rows = vec![["ACCOUNT", "ID", "NOT BEFORE", "EXPIRES", "STATE"].map(str::to_owned)];
+    for account in access.accounts() {
+        for key in &account.keys {
+            let time = |time: Option<SystemTime>| time.map_or("-".to_owned(), instant::format);
+            let state = match key.state(console.now) {
+                KeyState::NotYet => "not yet",
+                KeyState::Live => "live",
+                KeyState::Expired => "expired",
+            };
+            rows.push([
+                account.name.to_string(),
+                key.id.to_string(),
+                time(key.not_before),
+                time(key.expires),
+                state.to_owned(),
+            ]);
+        }
+    }
+    if rows.len() == 1 {
+        let help = "make one: `postern token new --account NAME`";
+        return print(
+            console.err,
+            format_args!("{} has no tokens; {help}\n", source.name),
+        );
+    }
+    print(console.out, format_args!("{}", table(&rows)))
+}
+
+fn revoke(options: &Revoke, console: &mut Console<'_>) -> Result<(), CliError> {
+    let (source, access) = open(&options.access, console)?;
+    // Who has just seen a token leak has the token in hand, not its key id.
+    let id = token::key_id(&options.id).unwrap_or(&options.id);
+    let Some(account) = access.account_of(id) else {
+        let known: Vec<&str> = keys(&access).collect();
+        let shown = crate::yaml::mask(id);
+        return Err(CliError::usage(format!(
+            "there is no token `{shown}` in {}{}",
+            source.name,
+            help(id, &known, "token")
+        )));
+    };
+    if options.id.starts_with(TOKEN_PREFIX) && !token::is_whole(&options.id) {
+        let note = "That token is not whole; its key id decides.";
+        print(console.err, format_args!("{note}\n"))?;
+    }
+    let text = splice::remove(&source, id).map_err(|error| {
+        let help = format!("take the token `{id}` out by hand");
+        CliError::failed(format!("{} was not changed: {error}; {help}", source.name))
+    })?;
+    save(&options.access, &source, &text)?;
+    print(
+        console.err,
+        format_args!(
+            "Key `{id}` of account `{}` is out of {}: a running postern refuses it within moments.\n",
+            account.name, source.name
+        ),
+    )
+}
+
+/// Reads the access file; the commands refuse to work on a broken one.
+fn open(path: &Path, console: &Console<'_>) -> Result<(Source, Authenticator), CliError> {
+    let render = |found: Diagnostics| CliError::usage(found.render(console.colour));
+    let source = read(path, "name the access file with `--access`").map_err(render)?;
+    let access = access::load(&source).map_err(render)?;
+    Ok((source, access))
+}
+
+fn account_of<'a>(
+    access: &'a Authenticator,
+    name: &str,
+    source: &Source,
+) -> Result<&'a Account, CliError> {
+    access
+        .accounts()
+        .find(|account| &*account.name == name)
+        .ok_or_else(|| {
+            let known: Vec<&str> = access.accounts().map(|a| &*a.name).collect();
+            CliError::usage(format!(
+                "there is no account `{name}` in {}{}",
+                source.name,
+                help(name, &known, "account")
+            ))
+        })
+}
+
+fn key_id(
+    options: &New,
+    access: &Authenticator,
+    console: &mut Console<'_>,
+) -> Result<KeyId, CliError> {
+    let Some(id) = &options.id else {
+        return KeyId::random(console.random)
+            .filter(|id| access.account_of(id.as_str()).is_none())
+            .ok_or_else(|| CliError::failed("the system gives no randomness: try again later"));
+    };
+    let id: KeyId = id
+        .parse()
+        .map_err(|error| CliError::usage(format!("--id: {error}")))?;
+    match access.account_of(id.as_str()) {
+        None => Ok(id),
+        Some(account) => Err(CliError::usage(format!(
+            "--id: key `{id}` is taken by account `{}`; leave --id out for a random one",
+            account.name
+        ))),
+    }
+}
+
+fn date(option: &str, text: Option<&str>) -> Result<Option<SystemTime>, CliError> {
+    let Some(text) = text else { return Ok(None) };
+    instant::parse(text).map(Some).ok_or_else(|| {
+        CliError::usage(format!(
+            "{option}: `{text}` is no date: write `2027-02-01` or `2027-02-01T08:00:00+01:00`"
+        ))
+    })
+}
+
+fn check_life(key: &Key, now: SystemTime) -> Result<(), CliError> {
+    if let (Some(start), Some(end)) = (key.not_before, key.expires)
+        && start >= end
+    {
+        return Err(CliError::usage("--expires must be later than --not-before"));
+    }
+    if key.state(now) == KeyState::Expired {
+        return Err(CliError::usage("--expires: this moment is past already"));
+    }
+    Ok(())
+}
+
+/// The line of a token, as people write it.
+fn item(options: &New, id: &KeyId, hash: &TokenHash) -> String {
+    // What YAML would take for something else is quoted.
+    let plain = id.as_str().starts_with(|c: char| c.is_ascii_lowercase())
+        && !["true", "false", "null"].contains(&id.as_str());
+    let quote = if plain { "" } else { "\"" };
+    let mut item = format!("{{id: {quote}{id}{quote}, sha256: \"{hash}\"");
+    for (key, date) in [
+        ("not_before", &options.not_before),
+        ("expires", &options.expires),
+    ] {
+        if let Some(date) = date {
+            // Writing to a string does not fail.
+            let _ = write!(item, ", {key}: \"{date}\"");
+        }
+    }
+    item.push('}');
+    item
+}
+
+fn save(path: &Path, source: &Source, text: &str) -> Result<(), CliError> {
+    checked(source, text)?;
+    store::replace(path, &source.text, text)
+        .map_err(|error| CliError::failed(format!("{} was not changed: {error}", source.name)))
+}
+
+/// A new text must be an access file as well.
+fn checked(source: &Source, text: &str) -> Result<(), CliError> {
+    match access::load(&Source::new(source.name.clone(), text)) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(CliError::failed(format!(
+            "{} was not changed: the result would not be a valid access file",
+            source.name
+        ))),
+    }
+}
+
+fn keys(access: &Authenticator) -> impl Iterator<Item = &str> {
+    access
+        .accounts()
+        .flat_map(|account| account.keys.iter().map(|key| &*key.id))
+}
+
+/// What might have been meant, or what there is.
+fn help(word: &str, known: &[&str], what: &str) -> String {
+    match suggest(word, known.iter().copied()) {
+        Some(meant) => format!("; did you mean `{meant}`?"),
+        None if known.is_empty() => format!("; it has no {what} at all"),
+        None => {
+            let shown: Vec<&str> = known.iter().copied().take(20).collect();
+            format!("; there is: {}", shown.join(", "))
+        }
+    }
+}
+
+/// Columns as wide as their widest cell.
+fn table(rows: &[[String; 5]]) -> String {
+    let mut out = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            let width = cells.map(String::len).max().unwrap_or_default();
+            // Writing to a string does not fail.
+            let _ = write!(line, "{cell:width$}  ");
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+fn not_added(source: &Source, error: SpliceError) -> CliError {
+    let help = "run this without --write or --kubernetes and put the line in by hand";
+    CliError::failed(format!("{} was not changed: {error}; {help}", source.name))
+}
+
+fn print(to: &mut dyn Write, text: std::fmt::Arguments<'_>) -> Result<(), CliError> {
+    to.write_fmt(text)
+        .and_then(|()| to.flush())
+        .map_err(|error| CliError::failed(format!("the output cannot be written: {error}")))
+}
+
+/// The key under which the Secret holds the access file.
+const FILE_IN_SECRET: &str = "access.yaml";
+
+#[cfg(test)]
+mod tests;

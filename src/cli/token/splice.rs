@@ -1,0 +1,381 @@
+//! Changes to the text of `access.yaml` at one place, every other byte kept: comments, order,
+//! spacing. A change counts only if the new text, read again, is the old file with just that
+//! token more or less; what cannot be done so is left to the reader of the message.
+
+use std::ops::Range;
+
+use crate::yaml::{Node, Source, Span, Value, parse};
+
+/// Why a text was not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SpliceError {
+    /// No account has this name.
+    #[error("there is no such account")]
+    NoAccount,
+    /// No token has this key id.
+    #[error("there is no such token")]
+    NoToken,
+    /// The file is laid out in a way that this does not understand.
+    #[error("the file is laid out in a way that cannot be changed safely")]
+    Layout,
+}
+
+/// The text with a token more: `item` is a table in braces.
+///
+/// # Errors
+/// [`SpliceError::NoAccount`], [`SpliceError::Layout`].
+pub(super) fn add(source: &Source, account: &str, item: &str) -> Result<String, SpliceError> {
+    let mut tree = parse(source).map_err(|_| SpliceError::Layout)?;
+    let found = account_of(&tree, account).ok_or(SpliceError::NoAccount)?;
+    let edit = addition(&source.text, found, item).ok_or(SpliceError::Layout)?;
+    let text = apply(&source.text, &[edit]).ok_or(SpliceError::Layout)?;
+    let item = parse(&Source::new("", item)).map_err(|_| SpliceError::Layout)?;
+    expect_added(&mut tree, account, item);
+    confirm(text, &tree)
+}
+
+/// The text without the token of a key id.
+///
+/// # Errors
+/// [`SpliceError::NoToken`], [`SpliceError::Layout`].
+pub(super) fn remove(source: &Source, id: &str) -> Result<String, SpliceError> {
+    let mut tree = parse(source).map_err(|_| SpliceError::Layout)?;
+    let (items, at, span) = token_of(&tree, id).ok_or(SpliceError::NoToken)?;
+    let edits = removal(&source.text, items, at, span).ok_or(SpliceError::Layout)?;
+    let text = apply(&source.text, &edits).ok_or(SpliceError::Layout)?;
+    expect_removed(&mut tree, id);
+    confirm(text, &tree)
+}
+
+/// One place of a text, and what is to stand there.
+#[derive(Debug)]
+struct Edit {
+    place: Range<usize>,
+    text: String,
+}
+
+/// Where and how a token is added to an account.
+fn addition(text: &str, account: &Node, item: &str) -> Option<Edit> {
+    let Value::Table(entries) = &account.value else {
+        return None;
+    };
+    let Some((key, tokens)) = entries.iter().find(|(key, _)| key.text == "tokens") else {
+        let end = entries.last()?.1.span.end();
+        return if is_flow(text, account.span, '{') {
+            insert(end, format!(", tokens: [{item}]"))
+        } else {
+            let indent = " ".repeat(account.span.column.checked_sub(1)?);
+            let new = line_end(text);
+            insert_line(
+                text,
+                end,
+                &format!("{indent}tokens:{new}{indent}  - {item}"),
+            )
+        };
+    };
+    match &tokens.value {
+        // `tokens:` and nothing behind it: the node has no place of its own.
+        Value::Null if tokens.span == key.span => {
+            let colon = key.span.end() + text.get(key.span.end()..)?.find(':')? + 1;
+            insert(colon, format!(" [{item}]"))
+        }
+        Value::Null => Some(Edit {
+            place: tokens.span.range(),
+            text: format!("[{item}]"),
+        }),
+        Value::List(items) if is_flow(text, tokens.span, '[') => match items.last() {
+            Some(last) => insert(last.span.end(), format!(", {item}")),
+            None => insert(tokens.span.offset + 1, item.to_owned()),
+        },
+        Value::List(items) => {
+            let last = items.last()?.span;
+            let dash = dash_before(text, key.span.end(), last.offset)?;
+            let line = text.get(dash..)?;
+            let indent = line.get(..line.find('-')?)?;
+            insert_line(text, last.end(), &format!("{indent}- {item}"))
+        }
+        _ => None,
+    }
+}
+
+/// What to cut out so that an item of a list is gone.
+fn removal(text: &str, items: &[Node], at: usize, list: Span) -> Option<Vec<Edit>> {
+    let item = items.get(at)?.span;
+    let before = at.checked_sub(1).and_then(|at| items.get(at));
+    if !is_flow(text, list, '[') {
+        let from = before.map_or(list.offset, |node| node.span.end());
+        let dash = dash_before(text, from, item.offset)?;
+        let end = end_of_line(text, item.end());
+        return cut(dash..(end + line_end_at(text, end)).min(text.len()));
+    }
+    let after = comma_after(text, item.end());
+    let comma = match (after, before) {
+        (Some(comma), _) => Some(comma),
+        (None, Some(before)) => Some(comma_after(text, before.span.end())?),
+        (None, None) => None,
+    };
+    let Some(comma) = comma else {
+        return cut(with_its_line(text, item.range()));
+    };
+    let (from, to) = if comma < item.offset {
+        (comma, item.end())
+    } else {
+        (item.offset, comma + 1)
+    };
+    let between = if comma < item.offset {
+        text.get(comma + 1..item.offset)?
+    } else {
+        text.get(item.end()..comma)?
+    };
+    if !between.trim().is_empty() {
+        // A comment stands between them: both are cut, and it stays.
+        let (first, second) = if comma < item.offset {
+            (comma..comma + 1, item.range())
+        } else {
+            (item.range(), comma..comma + 1)
+        };
+        return Some(vec![Edit::cut(first), Edit::cut(second)]);
+    }
+    let spaces = if comma < item.offset {
+        0
+    } else {
+        let rest = text.get(to..)?;
+        rest.len() - rest.trim_start_matches(' ').len()
+    };
+    let whole = with_its_line(text, from..to);
+    cut(if whole == (from..to) {
+        from..to + spaces
+    } else {
+        whole
+    })
+}
+
+impl Edit {
+    fn cut(place: Range<usize>) -> Self {
+        Self {
+            place,
+            text: String::new(),
+        }
+    }
+}
+
+fn insert(at: usize, text: String) -> Option<Edit> {
+    let place = at..at;
+    Some(Edit { place, text })
+}
+
+/// A line of its own after the line that a place is in.
+fn insert_line(text: &str, after: usize, line: &str) -> Option<Edit> {
+    let end = end_of_line(text, after);
+    insert(end, format!("{}{line}", line_end(text)))
+}
+
+fn cut(place: Range<usize>) -> Option<Vec<Edit>> {
+    Some(vec![Edit::cut(place)])
+}
+
+/// The text after edits that stand in its order.
+fn apply(text: &str, edits: &[Edit]) -> Option<String> {
+    let mut out = String::with_capacity(text.len() + 200);
+    let mut at = 0;
+    for edit in edits {
+        out.push_str(text.get(at..edit.place.start)?);
+        out.push_str(&edit.text);
+        at = edit.place.end;
+    }
+    out.push_str(text.get(at..)?);
+    Some(out)
+}
+
+/// The new text, if it reads as what is wanted.
+fn confirm(text: String, wanted: &Node) -> Result<String, SpliceError> {
+    let source = Source::new("", text.as_str());
+    match parse(&source) {
+        Ok(found) if same(&found, wanted) => Ok(text),
+        _ => Err(SpliceError::Layout),
+    }
+}
+
+/// Whether two trees hold the same; an empty list is as good as nothing at all.
+fn same(a: &Node, b: &Node) -> bool {
+    match (&a.value, &b.value) {
+        (Value::List(a), Value::List(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (Value::Table(a), Value::Table(b)) => {
+            let alike = a
+                .iter()
+                .zip(b)
+                .all(|((k, v), (l, w))| k.text == l.text && same(v, w));
+            a.len() == b.len() && alike
+        }
+        (Value::Null, Value::List(items)) | (Value::List(items), Value::Null) => items.is_empty(),
+        (a, b) => a == b,
+    }
+}
+
+fn accounts(tree: &Node) -> &[Node] {
+    match entry(tree, "accounts").map(|node| &node.value) {
+        Some(Value::List(items)) => items,
+        _ => &[],
+    }
+}
+
+fn account_of<'a>(tree: &'a Node, name: &str) -> Option<&'a Node> {
+    accounts(tree)
+        .iter()
+        .find(|account| entry(account, "name").is_some_and(|node| is_text(node, name)))
+}
+
+/// The list that holds a token, the token's place in it, and the list's place in the text.
+fn token_of<'a>(tree: &'a Node, id: &str) -> Option<(&'a [Node], usize, Span)> {
+    accounts(tree).iter().find_map(|account| {
+        let tokens = entry(account, "tokens")?;
+        let Value::List(items) = &tokens.value else {
+            return None;
+        };
+        let at = items
+            .iter()
+            .position(|item| entry(item, "id").is_some_and(|node| is_text(node, id)))?;
+        Some((items.as_slice(), at, tokens.span))
+    })
+}
+
+fn expect_added(tree: &mut Node, account: &str, item: Node) {
+    let span = Span::default();
+    let Some(Value::Table(entries)) = account_mut(tree, account).map(|node| &mut node.value) else {
+        return;
+    };
+    let tokens = entries.iter_mut().find(|(key, _)| key.text == "tokens");
+    match tokens.map(|(_, node)| &mut node.value) {
+        Some(Value::List(items)) => items.push(item),
+        Some(other) => *other = Value::List(vec![item]),
+        None => {
+            let key = crate::yaml::Key {
+                span,
+                text: "tokens".to_owned(),
+            };
+            let value = Value::List(vec![item]);
+            entries.push((key, Node { span, value }));
+        }
+    }
+}
+
+fn expect_removed(tree: &mut Node, id: &str) {
+    let Some(Value::List(accounts)) = entry_mut(tree, "accounts").map(|node| &mut node.value)
+    else {
+        return;
+    };
+    for account in accounts {
+        if let Some(Value::List(items)) = entry_mut(account, "tokens").map(|node| &mut node.value) {
+            items.retain(|item| !entry(item, "id").is_some_and(|node| is_text(node, id)));
+        }
+    }
+}
+
+fn account_mut<'a>(tree: &'a mut Node, name: &str) -> Option<&'a mut Node> {
+    let Value::List(accounts) = &mut entry_mut(tree, "accounts")?.value else {
+        return None;
+    };
+    accounts
+        .iter_mut()
+        .find(|account| entry(account, "name").is_some_and(|node| is_text(node, name)))
+}
+
+fn entry<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
+    match &node.value {
+        Value::Table(entries) => entries.iter().find(|(k, _)| k.text == key).map(|(_, v)| v),
+        _ => None,
+    }
+}
+
+fn entry_mut<'a>(node: &'a mut Node, key: &str) -> Option<&'a mut Node> {
+    match &mut node.value {
+        Value::Table(entries) => entries
+            .iter_mut()
+            .find(|(k, _)| k.text == key)
+            .map(|(_, v)| v),
+        _ => None,
+    }
+}
+
+fn is_text(node: &Node, wanted: &str) -> bool {
+    matches!(&node.value, Value::String(text) | Value::Number(text) if text == wanted)
+}
+
+fn is_flow(text: &str, span: Span, mark: char) -> bool {
+    text.get(span.range())
+        .is_some_and(|raw| raw.starts_with(mark))
+}
+
+/// The line end that the file uses.
+fn line_end(text: &str) -> &'static str {
+    if text.contains("\r\n") { "\r\n" } else { "\n" }
+}
+
+/// The offset of the line end after a place, or of the end of the text.
+fn end_of_line(text: &str, at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    let end = rest.find('\n').unwrap_or(rest.len());
+    let line = rest.get(..end).unwrap_or_default();
+    at + line.strip_suffix('\r').unwrap_or(line).len()
+}
+
+/// The length of the line end at a place.
+fn line_end_at(text: &str, at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    ["\r\n", "\n"]
+        .iter()
+        .find(|end| rest.starts_with(**end))
+        .map_or(0, |end| end.len())
+}
+
+/// The start of the line whose dash opens the item that begins at `item`.
+fn dash_before(text: &str, from: usize, item: usize) -> Option<usize> {
+    let from = text.get(..from)?.rfind('\n').map_or(0, |at| at + 1);
+    let region = text.get(from..item)?;
+    let mut start = from;
+    let mut found = None;
+    for line in region.split_inclusive('\n') {
+        if line.trim_start_matches(' ').starts_with('-') {
+            found = Some(start);
+        }
+        start += line.len();
+    }
+    found
+}
+
+/// The comma behind a place, with nothing but space and comments before it.
+fn comma_after(text: &str, at: usize) -> Option<usize> {
+    let mut comment = false;
+    for (offset, c) in text.get(at..)?.char_indices() {
+        match c {
+            '\n' => comment = false,
+            _ if comment => {}
+            '#' => comment = true,
+            ',' => return Some(at + offset),
+            c if c.is_whitespace() => {}
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// The whole line where nothing else stands in it.
+fn with_its_line(text: &str, place: Range<usize>) -> Range<usize> {
+    let start = text
+        .get(..place.start)
+        .and_then(|before| before.rfind('\n'))
+        .map_or(0, |at| at + 1);
+    let end = end_of_line(text, place.end);
+    let blank = |part: Range<usize>| text.get(part).is_some_and(|part| part.trim().is_empty());
+    let line = line_end_at(text, end);
+    if start > 0 && line > 0 && blank(start..place.start) && blank(place.end..end) {
+        start..end + line
+    } else {
+        place
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,351 @@
+//! From the tree of `postern.yaml` to the configuration that is meant.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::super::measure::{duration, print_duration, print_size, size};
+use super::{Config, Control, Limits, Listen, Log, Timeouts, default_workers};
+use crate::telemetry::logging::Form;
+use crate::yaml::{Diagnostic, Diagnostics, Node, Source, Span, Table, Value, suggest};
+
+/// Reads the file table by table, and collects what is wrong.
+pub(super) struct Reader<'a> {
+    source: &'a Source,
+    folder: &'a Path,
+    found: Diagnostics,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(source: &'a Source, folder: &'a Path) -> Self {
+        Self {
+            source,
+            folder,
+            found: Diagnostics::default(),
+        }
+    }
+
+    /// The configuration, or all that is wrong.
+    pub(super) fn read(mut self, node: &Node) -> Result<Config, Diagnostics> {
+        match self.file(node) {
+            Some(config) if !self.found.has_errors() => Ok(config),
+            _ => Err(self.found.in_order()),
+        }
+    }
+
+    /// `None`, or findings, where the file cannot be used.
+    fn file(&mut self, node: &Node) -> Option<Config> {
+        let mut file = Table::open(self.source, node, "the configuration", &mut self.found)?;
+        let listen = file.optional("listen");
+        let tls = file.required("tls", &mut self.found);
+        let rules = file.optional("rules");
+        let access = file.optional("access");
+        let workers = file.optional("workers");
+        let limits = file.optional("limits");
+        let timeouts = file.optional("timeouts");
+        let log = file.optional("log");
+        file.finish(&mut self.found);
+
+        let listen = listen.map_or_else(|| Some(Listen::default()), |node| self.listen(node));
+        let tls = tls.and_then(|node| self.tls(node));
+        let rules = self.path_or(rules, "rules");
+        let access = self.path_or(access, "access.yaml");
+        let mut threads = default_workers();
+        self.count(workers, &mut threads, 1..=256);
+        let limits = limits.map_or_else(|| Some(Limits::default()), |node| self.limits(node));
+        let timeouts =
+            timeouts.map_or_else(|| Some(Timeouts::default()), |node| self.timeouts(node));
+        let log = log.map_or_else(|| Some(Log::default()), |node| self.log(node));
+        let (certificate, key) = tls?;
+        Some(Config {
+            listen: listen?,
+            certificate,
+            key,
+            rules,
+            access,
+            workers: threads,
+            limits: limits?,
+            timeouts: timeouts?,
+            log: log?,
+        })
+    }
+
+    fn listen(&mut self, node: &Node) -> Option<Listen> {
+        let mut table = Table::open(self.source, node, "the listeners", &mut self.found)?;
+        let places = ["public", "probe", "control"].map(|key| table.optional(key));
+        table.finish(&mut self.found);
+        let [public, probe, control] = places;
+        let mut listen = Listen::default();
+        if let Some(address) = public.and_then(|node| self.address(node)) {
+            listen.public = address;
+        }
+        if let Some(address) = probe.and_then(|node| self.address(node)) {
+            listen.probe = address;
+        }
+        if let Some(place) = control.and_then(|node| self.control(node)) {
+            listen.control = place;
+        }
+        self.apart(&listen, places, node.span);
+        Some(listen)
+    }
+
+    /// Two listeners on one address: the second could not start.
+    fn apart(&mut self, listen: &Listen, places: [Option<&Node>; 3], table: Span) {
+        let control = match &listen.control {
+            Control::Loopback(address) => Some(*address),
+            Control::Unix(_) => None,
+        };
+        let all = [Some(listen.public), Some(listen.probe), control];
+        let names = ["public", "probe", "control"];
+        let listed: Vec<_> = names.iter().zip(all).zip(places).collect();
+        for (at, ((name, address), place)) in listed.iter().enumerate() {
+            let earlier = listed.iter().take(at).find(
+                |((_, other), _)| matches!((address, other), (Some(a), Some(b)) if collide(a, b)),
+            );
+            if let Some(((other, _), _)) = earlier {
+                let span = place.map_or(table, |node| node.span);
+                let message = format!("`{name}` and `{other}` want the same port");
+                self.error(span, message, "each listener needs a port of its own");
+            }
+        }
+    }
+
+    fn address(&mut self, node: &Node) -> Option<SocketAddr> {
+        let text = node.string(self.source, &mut self.found)?;
+        let address = text.parse().ok();
+        if address.is_none() {
+            let help = "an IP address and a port, such as `0.0.0.0:8443` or `[::]:8443`";
+            self.error(
+                node.span,
+                format!("`{}` is no address to listen on", short(text)),
+                help,
+            );
+        }
+        address
+    }
+
+    fn control(&mut self, node: &Node) -> Option<Control> {
+        let text = node.string(self.source, &mut self.found)?;
+        if let Some(path) = text.strip_prefix("unix:") {
+            if path.is_empty() || path.contains('\0') || path.len() > 100 {
+                let help =
+                    "`unix:/run/postern/control.sock`; the system allows about 100 characters";
+                self.error(node.span, "this is no path of a Unix socket", help);
+                return None;
+            }
+            return Some(Control::Unix(self.folder.join(path)));
+        }
+        let address = self.address(node)?;
+        if !address.ip().is_loopback() {
+            let help =
+                "who reaches it rules postern: `127.0.0.1:9465`, `[::1]:9465` or `unix:/path`";
+            self.error(
+                node.span,
+                "the control listener must not be reachable by others",
+                help,
+            );
+            return None;
+        }
+        Some(Control::Loopback(address))
+    }
+
+    fn tls(&mut self, node: &Node) -> Option<(PathBuf, PathBuf)> {
+        let mut table = Table::open(self.source, node, "`tls`", &mut self.found)?;
+        let certificate = table.required("certificate", &mut self.found);
+        let key = table.required("key", &mut self.found);
+        table.finish(&mut self.found);
+        let certificate = certificate.and_then(|node| self.path(node));
+        let key = key.and_then(|node| self.path(node));
+        Some((certificate?, key?))
+    }
+
+    fn limits(&mut self, node: &Node) -> Option<Limits> {
+        let mut table = Table::open(self.source, node, "the limits", &mut self.found)?;
+        let mut limits = Limits::default();
+        let element = table.optional("element");
+        self.size(table.optional("body"), &mut limits.body, KIB..=64 * MIB);
+        self.size(table.optional("answer"), &mut limits.answer, 64 * KIB..=GIB);
+        self.size(element, &mut limits.element, 4 * KIB..=GIB);
+        self.count(
+            table.optional("connections"),
+            &mut limits.connections,
+            1..=1_000_000,
+        );
+        self.count(
+            table.optional("in_flight"),
+            &mut limits.in_flight,
+            1..=100_000,
+        );
+        let operations = table.optional("bulk_operations");
+        self.count(operations, &mut limits.bulk_operations, 1..=10_000);
+        self.size(
+            table.optional("bulk_body"),
+            &mut limits.bulk_body,
+            KIB..=64 * MIB,
+        );
+        self.count(table.optional("page"), &mut limits.page, 1..=10_000);
+        table.finish(&mut self.found);
+        match element {
+            Some(node) if limits.element > limits.answer => {
+                let help = "a resource is a part of an answer: raise `answer` or lower `element`";
+                self.error(node.span, "`element` is larger than `answer`", help);
+            }
+            _ => limits.element = limits.element.min(limits.answer),
+        }
+        Some(limits)
+    }
+
+    fn timeouts(&mut self, node: &Node) -> Option<Timeouts> {
+        let mut table = Table::open(self.source, node, "the timeouts", &mut self.found)?;
+        let mut times = Timeouts::default();
+        let (millis, minutes) = (Duration::from_millis, |n: u64| Duration::from_secs(n * 60));
+        let short = millis(100)..=minutes(5);
+        let long = millis(100)..=minutes(60);
+        self.time(table.optional("handshake"), &mut times.handshake, &short);
+        self.time(table.optional("head"), &mut times.head, &short);
+        self.time(table.optional("body"), &mut times.body, &long);
+        self.time(table.optional("idle"), &mut times.idle, &long);
+        self.time(table.optional("request"), &mut times.request, &long);
+        self.time(table.optional("bulk"), &mut times.bulk, &long);
+        let drain = Duration::ZERO..=minutes(60);
+        self.time(table.optional("drain"), &mut times.drain, &drain);
+        table.finish(&mut self.found);
+        Some(times)
+    }
+
+    fn log(&mut self, node: &Node) -> Option<Log> {
+        let mut table = Table::open(self.source, node, "`log`", &mut self.found)?;
+        let (level, format) = (table.optional("level"), table.optional("format"));
+        table.finish(&mut self.found);
+        let mut log = Log::default();
+        let levels = ["error", "warn", "info", "debug", "trace"];
+        if let Some(at) = level.and_then(|node| self.word(node, &levels)) {
+            log.level = levels.get(at).copied().unwrap_or(log.level);
+        }
+        match format.and_then(|node| self.word(node, &["auto", "json", "text"])) {
+            Some(1) => log.format = Form::Json,
+            Some(2) => log.format = Form::Text,
+            _ => {}
+        }
+        Some(log)
+    }
+
+    /// Which of a few words it is.
+    fn word(&mut self, node: &Node, words: &[&str]) -> Option<usize> {
+        let text = node.string(self.source, &mut self.found)?;
+        let at = words.iter().position(|word| *word == text);
+        if at.is_none() {
+            let help = match suggest(text, words.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("one of {}", words.join(", ")),
+            };
+            self.error(
+                node.span,
+                format!("`{}` is not known here", short(text)),
+                help,
+            );
+        }
+        at
+    }
+
+    fn path_or(&mut self, node: Option<&Node>, default: &str) -> PathBuf {
+        node.and_then(|node| self.path(node))
+            .unwrap_or_else(|| self.folder.join(default))
+    }
+
+    fn path(&mut self, node: &Node) -> Option<PathBuf> {
+        let text = node.string(self.source, &mut self.found)?;
+        if text.is_empty() || text.contains('\0') {
+            let help = "paths are relative to the folder of this file";
+            self.error(node.span, "this is no path", help);
+            return None;
+        }
+        Some(self.folder.join(text))
+    }
+
+    fn size(&mut self, node: Option<&Node>, slot: &mut usize, range: RangeInclusive<usize>) {
+        let Some(node) = node else { return };
+        let bytes = scalar(node)
+            .and_then(size)
+            .map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        let Some(bytes) = bytes else {
+            let finding = node.expected(self.source, "a size");
+            let help = "such as `1MiB`, `512KiB` or a number of bytes";
+            self.found.push(finding.help(help));
+            return;
+        };
+        let print = |n: &usize| print_size(u64::try_from(*n).unwrap_or(u64::MAX));
+        self.bounded(node, bytes, slot, &range, print);
+    }
+
+    fn count(&mut self, node: Option<&Node>, slot: &mut usize, range: RangeInclusive<usize>) {
+        let Some(node) = node else { return };
+        let Some(number) = node.integer(self.source, &mut self.found) else {
+            return;
+        };
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        self.bounded(node, number, slot, &range, usize::to_string);
+    }
+
+    fn time(&mut self, node: Option<&Node>, slot: &mut Duration, range: &RangeInclusive<Duration>) {
+        let Some(node) = node else { return };
+        let Some(time) = scalar(node).and_then(duration) else {
+            let finding = node.expected(self.source, "a duration");
+            let help = "a whole number with its unit: `500ms`, `10s`, `2m`, `1h`";
+            self.found.push(finding.help(help));
+            return;
+        };
+        self.bounded(node, time, slot, range, |time| print_duration(*time));
+    }
+
+    /// Takes a value that lies within its bounds, or reports them.
+    fn bounded<T: PartialOrd>(
+        &mut self,
+        node: &Node,
+        value: T,
+        slot: &mut T,
+        range: &RangeInclusive<T>,
+        print: impl Fn(&T) -> String,
+    ) {
+        if range.contains(&value) {
+            *slot = value;
+            return;
+        }
+        let word = if value < *range.start() {
+            "small"
+        } else {
+            "large"
+        };
+        let help = format!("from {} to {}", print(range.start()), print(range.end()));
+        self.error(node.span, format!("this is too {word}"), help);
+    }
+
+    fn error(&mut self, span: Span, message: impl Into<String>, help: impl Display) {
+        let finding = Diagnostic::error(self.source, span, message);
+        self.found.push(finding.help(help.to_string()));
+    }
+}
+
+/// Whether two listeners cannot both start. Port 0 is any free port.
+fn collide(a: &SocketAddr, b: &SocketAddr) -> bool {
+    let overlap = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && a.port() != 0 && overlap
+}
+
+/// The text of a string or number.
+fn scalar(node: &Node) -> Option<&str> {
+    match &node.value {
+        Value::String(text) | Value::Number(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;

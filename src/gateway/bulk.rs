@@ -1,0 +1,222 @@
+//! Bulk (RFC 7644 §3.7): a series of operations, each authorized, mapped and guarded by itself, in
+//! the order that their `bulkId` references ask for.
+
+mod order;
+
+use std::time::Instant;
+
+use http::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::scim::accent::Accents;
+use crate::scim::message::{self, BULK_RESPONSE, BulkOperation, BulkRequest};
+use crate::scim::operation::{Answer, Precondition, Projection, Verb};
+use crate::scim::{Client, Operation, Reply, ResourceId, ScimError, ScimType};
+
+use super::endpoint::Endpoint;
+use super::error::GatewayError;
+use super::panic::caught;
+use super::refusal::Refusal;
+use super::respond::{self, Shown};
+use super::run::Context;
+use super::{call, collection, head, observe, write};
+use order::{Made, Order, path, resolve};
+
+/// Carries the series out. What fails is told in the result of its operation.
+pub(super) async fn run(context: &Context, request: BulkRequest) -> Value {
+    let BulkRequest {
+        fail_on_errors,
+        operations,
+    } = request;
+    let mut order = Order::of(&operations);
+    let mut results: Vec<Option<Value>> = operations.iter().map(|_| None).collect();
+    let mut operations: Vec<_> = operations.into_iter().map(Some).collect();
+    let mut errors: usize = 0;
+    while let Some((index, reference)) = order.next() {
+        let Some(operation) = operations.get_mut(index).and_then(Option::take) else {
+            continue;
+        };
+        let told = Told::of(&operation);
+        let outcome = match reference {
+            Ok(()) => one(context, operation, &order.made).await,
+            Err(reference) => Err(GatewayError::BulkReference(reference)),
+        };
+        let made = outcome.as_ref().ok().and_then(|done| done.id.clone());
+        order.done(index, made);
+        errors += usize::from(outcome.is_err());
+        if let Some(place) = results.get_mut(index) {
+            *place = Some(told.result(context, outcome));
+        }
+        if fail_on_errors.is_some_and(|limit| errors >= limit.max(1)) {
+            break;
+        }
+    }
+    let results: Vec<_> = results.into_iter().flatten().collect();
+    json!({"schemas": [BULK_RESPONSE], "Operations": results})
+}
+
+/// What became of one operation.
+struct Done {
+    status: StatusCode,
+    id: Option<ResourceId>,
+    location: Option<String>,
+    version: Option<String>,
+}
+
+/// What of an operation its result repeats.
+struct Told {
+    method: Method,
+    bulk_id: Option<String>,
+    /// Of a resource that exists: its path as the client wrote it.
+    path: Option<String>,
+}
+
+async fn one(
+    context: &Context,
+    operation: BulkOperation,
+    made: &Made,
+) -> Result<Done, GatewayError> {
+    let limits = context.state.limits();
+    let mut context = context.clone();
+    let time = Instant::now() + limits.request_time;
+    if context.ask.deadline <= Instant::now() {
+        return Err(GatewayError::NotBegun);
+    }
+    context.ask.deadline = context.ask.deadline.min(time);
+    let mut accents = if context.tenant.plan.accepts_accents() {
+        Accents::accepted()
+    } else {
+        Accents::refused()
+    };
+    let parsed = parse(&context, operation, made, &mut accents);
+    for accent in accents.seen() {
+        context.state.metrics().accent(*accent);
+    }
+    let parsed = parsed?;
+    let id = parsed.verb.id().cloned();
+    let collection = collection(&context.tenant, &parsed);
+    let performed = caught(write::perform(&context, parsed)).await;
+    if performed.is_none() {
+        context.state.metrics().panicked();
+    }
+    let reply = performed.unwrap_or(Err(GatewayError::Panic))?;
+    Ok(Done::of(reply, id, &collection))
+}
+
+/// One operation, as if it had come by itself.
+fn parse(
+    context: &Context,
+    operation: BulkOperation,
+    made: &Made,
+    accents: &mut Accents,
+) -> Result<Operation<Client>, GatewayError> {
+    let path = path(&context.tenant.url, &operation.path, made)?;
+    let endpoint = Endpoint::find(&context.tenant.plan, &path)?;
+    endpoint.takes(&operation.method)?;
+    let if_match = match &operation.version {
+        Some(version) => Some(head::version(version).ok_or(GatewayError::Header("version"))?),
+        None => None,
+    };
+    let precondition = Precondition {
+        if_match,
+        if_none_match: None,
+    };
+    let (schema, id) = match endpoint {
+        Endpoint::Type(schema) => (schema, None),
+        Endpoint::Resource(schema, id) => (schema, Some(id)),
+        Endpoint::Me => return Err(GatewayError::Me),
+        Endpoint::TypeSearch(_)
+        | Endpoint::Search
+        | Endpoint::Bulk
+        | Endpoint::ServiceProviderConfig
+        | Endpoint::Schemas(_)
+        | Endpoint::ResourceTypes(_) => return Err(GatewayError::NoEndpoint),
+    };
+    let verb = match (id, &operation.method) {
+        (Some(id), &Method::DELETE) => Verb::Delete(id),
+        (_, &Method::GET) => return Err(GatewayError::Method("POST, PUT, PATCH, DELETE")),
+        (id, method) => {
+            let mut data = operation.data.ok_or_else(|| {
+                ScimError::bad(ScimType::InvalidSyntax, "the operation has no `data`")
+            })?;
+            resolve(&mut data, made);
+            call::with_body(schema, id, method, data, accents)?
+        }
+    };
+    Ok(call::finish(schema, verb, Projection::All, precondition))
+}
+
+impl Done {
+    fn of(reply: Reply<Client>, id: Option<ResourceId>, collection: &str) -> Self {
+        let etag = reply.etag;
+        let by_id = id.as_ref().map(|id| respond::location(collection, id));
+        match reply.answer {
+            Answer::Created(document) => {
+                let shown = Shown::of(document, etag, collection);
+                Self {
+                    status: StatusCode::CREATED,
+                    id: shown.id(),
+                    location: shown.location,
+                    version: shown.version,
+                }
+            }
+            Answer::Resource(document) => {
+                let shown = Shown::of(document, etag, collection);
+                Self {
+                    status: StatusCode::OK,
+                    id,
+                    location: shown.location.or(by_id),
+                    version: shown.version,
+                }
+            }
+            Answer::Nothing | Answer::NotModified | Answer::List(_) => Self {
+                status: StatusCode::NO_CONTENT,
+                id,
+                location: by_id,
+                version: etag,
+            },
+        }
+    }
+}
+
+impl Told {
+    fn of(operation: &BulkOperation) -> Self {
+        let exists = operation.method != Method::POST;
+        Self {
+            method: operation.method.clone(),
+            bulk_id: operation.bulk_id.clone(),
+            path: exists.then(|| operation.path.clone()),
+        }
+    }
+
+    fn result(self, context: &Context, outcome: Result<Done, GatewayError>) -> Value {
+        let mut map = Map::new();
+        let mut put = |name: &str, value: Value| map.insert(name.to_owned(), value);
+        put("method", self.method.as_str().into());
+        if let Some(bulk_id) = self.bulk_id {
+            put("bulkId", bulk_id.into());
+        }
+        match outcome {
+            Ok(done) => {
+                if let Some(version) = done.version {
+                    put("version", version.into());
+                }
+                if let Some(location) = done.location {
+                    put("location", location.into());
+                }
+                put("status", done.status.as_str().into());
+            }
+            Err(error) => {
+                observe::count_refused(context.state.metrics(), &error);
+                // RFC 7644 §3.7.3: a failed POST has no location, all others have theirs.
+                if let Some(path) = self.path.filter(|path| path.starts_with('/')) {
+                    put("location", format!("{}{path}", context.tenant.url).into());
+                }
+                let refusal = Refusal::from(error);
+                put("status", refusal.error.status().as_str().into());
+                put("response", message::error_value(&refusal.error));
+            }
+        }
+        map.into()
+    }
+}

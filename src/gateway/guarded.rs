@@ -1,0 +1,150 @@
+//! A write that must see the present resource, and must not undo what others do meanwhile: guarded
+//! by the directory's version, or by a second look just before it is sent.
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::directory::DirectoryError;
+use crate::mapping::{Before, Encoded, Guard, Need};
+use crate::scim::operation::{Answer, Verb, VerbKind};
+use crate::scim::{Operation, Resource, ResourceId, Upstream, resource};
+
+use super::error::GatewayError;
+use super::run::{Context, Prepared};
+use super::state::Held;
+use super::write::{Wanted, Written, send};
+
+/// A write that must see the present resource, and must not overwrite what others do meanwhile.
+pub(super) struct Guarded<'a> {
+    pub(super) context: &'a Context,
+    pub(super) wanted: &'a Wanted,
+    pub(super) prepared: &'a Prepared,
+    pub(super) need: &'a Need,
+    pub(super) id: &'a ResourceId,
+}
+
+impl Guarded<'_> {
+    /// Reads, encodes, and writes where nobody has written in between; else once more.
+    pub(super) async fn write(&self) -> Result<Written, GatewayError> {
+        let versions = self.prepared.abilities().etag;
+        // Without versions the others in this process wait; those elsewhere are looked for.
+        let mut held = if versions {
+            None
+        } else {
+            Some(self.hold().await?)
+        };
+        let mut before = self.read().await?;
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                self.context.state.metrics().retry(self.tenant());
+                before = self.read().await?;
+            }
+            let look_again = !versions || before.guard == Guard::None;
+            if look_again && held.is_none() {
+                held = Some(self.hold().await?);
+                before = self.read().await?;
+            }
+            let mut witness = self.context.counters.clone();
+            let prepared = self.prepared.clone();
+            let (encoded, view) =
+                prepared.encode(&self.context.tenant, Some(&before), &mut witness)?;
+            let operation = match encoded {
+                Encoded::Ask(operation) => operation,
+                Encoded::Unchanged(resource) => {
+                    return Ok(Written::unchanged(resource, version(&before), view));
+                }
+                Encoded::Empty => return Ok(Written::nothing(view)),
+            };
+            if !versions || before.guard == Guard::None {
+                self.may_go_unguarded(&operation)?;
+                if self.read().await?.resource != before.resource {
+                    continue;
+                }
+                self.context.state.metrics().unguarded_write(self.tenant());
+            }
+            match send(self.context, self.wanted, operation, view).await {
+                Err(GatewayError::Directory {
+                    error: DirectoryError::Precondition,
+                    ..
+                }) if !self.wanted.names_a_version() => {}
+                outcome => return outcome,
+            }
+        }
+        Err(GatewayError::Contended)
+    }
+
+    /// The rule may refuse to emulate PATCH on a second look alone.
+    fn may_go_unguarded(&self, operation: &Operation<Upstream>) -> Result<(), GatewayError> {
+        let emulated =
+            self.wanted.verb == VerbKind::Patch && operation.verb.kind() == VerbKind::Replace;
+        if emulated && !self.context.tenant.verify_without_etag {
+            return Err(GatewayError::Unguarded);
+        }
+        Ok(())
+    }
+
+    async fn read(&self) -> Result<Before, GatewayError> {
+        let operation = Operation::new(self.wanted.resource.clone(), Verb::Read(self.id.clone()))
+            .projected(self.need.projection.clone());
+        // An error is about what the client wants: a resource that is not there is a 404 of it.
+        let reply = match self
+            .context
+            .tenant
+            .directory
+            .execute(operation, &self.context.ask)
+            .await
+        {
+            Ok(reply) => reply,
+            Err(error) => return Err(self.nothing_changed(error)),
+        };
+        let Answer::Resource(document) = reply.answer else {
+            let error = DirectoryError::Malformed("a read answered without a resource".to_owned());
+            return Err(self.nothing_changed(error));
+        };
+        let resource = document.into_tree();
+        let guard = match reply.etag.or_else(|| meta_version(&resource)) {
+            Some(version) => Guard::Version(version),
+            None => Guard::None,
+        };
+        Ok(Before { resource, guard })
+    }
+
+    /// What went wrong in reading: the outcome of the write is known, it was not begun.
+    fn nothing_changed(&self, error: DirectoryError) -> GatewayError {
+        let plan = &self.context.tenant.plan;
+        GatewayError::directory(error, plan, VerbKind::Read, &self.wanted.resource)
+    }
+
+    async fn hold(&self) -> Result<Held, GatewayError> {
+        let hold = self.context.state.hold(
+            self.tenant(),
+            self.wanted.resource.as_str(),
+            self.id.as_str(),
+        );
+        let limit = Instant::from_std(self.context.ask.deadline);
+        timeout_at(limit, hold)
+            .await
+            .map_err(|_| GatewayError::Contended)
+    }
+
+    fn tenant(&self) -> &str {
+        self.context.tenant.name.as_str()
+    }
+}
+
+fn version(before: &Before) -> Option<String> {
+    match &before.guard {
+        Guard::Version(version) => Some(version.clone()),
+        Guard::None => None,
+    }
+}
+
+fn meta_version(resource: &Resource) -> Option<String> {
+    let meta = resource.attr("meta")?.as_object()?;
+    let version = resource::get(meta, "version")?.as_str()?;
+    let tagged = version.ends_with('"') && version.trim_start_matches("W/").starts_with('"');
+    // One that is no entity tag cannot be sent back as `If-Match`.
+    tagged.then(|| version.to_owned())
+}
+
+/// How often a write is prepared before it is given up: once, and three times more.
+const ATTEMPTS: usize = 4;

@@ -1,0 +1,189 @@
+//! What is noted of one request on its way, and what becomes of that: one access line and one
+//! count, whatever happens, even where the client leaves before there is an answer.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Instant, SystemTime};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http::{Method, Response};
+
+use crate::auth::{AuthError, Caller, Rejection, TenantName};
+use crate::net::{Body, Peer};
+use crate::scim::operation::{BoxStream, Interrupted};
+use crate::telemetry::{AccessLog, Fault, Line, Metrics};
+
+use super::error::GatewayError;
+use super::refusal::Refusal;
+
+/// What is known of a request by now.
+pub(super) struct Seen {
+    pub(super) request_id: Arc<str>,
+    /// The canonical path.
+    pub(super) path: Option<String>,
+    pub(super) tenant: Option<TenantName>,
+    /// The type's name and what is asked for: from fixed sets, as they become labels.
+    pub(super) resource: Option<String>,
+    pub(super) operation: Option<&'static str>,
+    pub(super) revision: Arc<str>,
+    /// Whether the request's body has been read to its end.
+    pub(super) body_ended: bool,
+    account: Option<(Arc<str>, Arc<str>)>,
+    peer: Peer,
+    method: Method,
+    at: SystemTime,
+    started: Instant,
+    status: Option<u16>,
+    failure: Option<(Fault, String)>,
+    bytes: u64,
+    metrics: Arc<Metrics>,
+    log: AccessLog,
+}
+
+impl Seen {
+    /// A request has come.
+    pub(super) fn begin(
+        request_id: Arc<str>,
+        peer: Peer,
+        method: Method,
+        at: SystemTime,
+        metrics: &Arc<Metrics>,
+        log: &AccessLog,
+    ) -> Self {
+        metrics.in_flight().inc();
+        Self {
+            request_id,
+            path: None,
+            tenant: None,
+            resource: None,
+            operation: None,
+            revision: "".into(),
+            body_ended: true,
+            account: None,
+            peer,
+            method,
+            at,
+            started: Instant::now(),
+            status: None,
+            failure: None,
+            bytes: 0,
+            metrics: Arc::clone(metrics),
+            log: log.clone(),
+        }
+    }
+
+    /// Who calls is known.
+    pub(super) fn called_by(&mut self, caller: &Caller) {
+        self.account = Some((Arc::clone(caller.account()), Arc::clone(&caller.key)));
+    }
+
+    /// It was refused, or failed.
+    pub(super) fn failed(&mut self, refusal: &Refusal) {
+        self.failure = Some((refusal.fault, refusal.reason.clone()));
+    }
+
+    /// There is an answer; from here on only its body is watched.
+    pub(super) fn answered(mut self, response: Response<Body>) -> Response<Body> {
+        let outcome = self
+            .failure
+            .as_ref()
+            .map_or("ok", |(fault, _)| fault.as_str());
+        self.status = Some(response.status().as_u16());
+        self.count(outcome);
+        let (head, body) = response.into_parts();
+        let body = match body {
+            Body::Full(bytes) => {
+                self.bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                Body::Full(bytes)
+            }
+            Body::Stream(rest) => Body::Stream(Box::pin(Watched { rest, seen: self })),
+            body @ (Body::Empty | Body::Incoming(_)) => body,
+        };
+        Response::from_parts(head, body)
+    }
+
+    fn count(&self, outcome: &str) {
+        let tenant = self.tenant.as_ref().map_or(NONE, TenantName::as_str);
+        let resource = self.resource.as_deref().unwrap_or(NONE);
+        let operation = self.operation.unwrap_or(NONE);
+        let took = self.started.elapsed();
+        self.metrics
+            .answered(tenant, resource, operation, outcome, took);
+    }
+}
+
+impl Drop for Seen {
+    fn drop(&mut self) {
+        self.metrics.in_flight().dec();
+        if self.status.is_none() {
+            self.count("gone");
+        }
+        let peer = self.peer.address.to_string();
+        let line = Line {
+            request_id: &self.request_id,
+            peer: &peer,
+            tenant: self.tenant.as_ref().map(TenantName::as_str),
+            account: self.account.as_ref().map(|(account, _)| &**account),
+            key: self.account.as_ref().map(|(_, key)| &**key),
+            method: self.method.as_str(),
+            path: self.path.as_deref(),
+            operation: self.operation,
+            status: self.status.unwrap_or(CLIENT_GONE),
+            fault: self.failure.as_ref().map(|(fault, _)| fault.as_str()),
+            reason: self.failure.as_ref().map(|(_, reason)| &**reason),
+            took: self.started.elapsed(),
+            bytes: self.bytes,
+            revision: &self.revision,
+        };
+        self.log.write(self.at, &line);
+    }
+}
+
+/// A body whose bytes are counted, and whose end is noted.
+struct Watched {
+    rest: BoxStream<Bytes>,
+    seen: Seen,
+}
+
+impl Stream for Watched {
+    type Item = Result<Bytes, Interrupted>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        let polled = this.rest.as_mut().poll_next(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(bytes))) => {
+                let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                this.seen.bytes = this.seen.bytes.saturating_add(length);
+            }
+            Poll::Ready(Some(Err(error))) => {
+                this.seen.failure = Some((Fault::Directory, format!("truncated: {error}")));
+            }
+            Poll::Ready(None) | Poll::Pending => {}
+        }
+        polled
+    }
+}
+
+/// Counts who was refused for who they are, by the true reason.
+pub(super) fn count_refused(metrics: &Metrics, error: &GatewayError) {
+    let reason = match error {
+        GatewayError::SeveralAuthorizations => "several",
+        GatewayError::Auth(AuthError::Missing) => "missing",
+        GatewayError::Auth(AuthError::Malformed) => "malformed",
+        GatewayError::Auth(AuthError::Rejected(Rejection::Unknown)) => "unknown",
+        GatewayError::Auth(AuthError::Rejected(Rejection::Expired)) => "expired",
+        GatewayError::Auth(AuthError::Rejected(Rejection::NotYet)) => "not_yet",
+        GatewayError::Auth(AuthError::Tenant { .. }) => "tenant",
+        GatewayError::Auth(AuthError::Forbidden { .. }) => "forbidden",
+        _ => return,
+    };
+    metrics.auth_failure(reason);
+}
+
+/// The label of what is not known.
+const NONE: &str = "-";
+/// What nginx writes where the client closed the connection before there was an answer.
+const CLIENT_GONE: u16 = 499;

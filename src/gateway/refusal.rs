@@ -1,0 +1,374 @@
+//! The table: what every error becomes on the wire. No wildcard: a new variant does not compile
+//! until somebody has decided its status.
+
+use http::StatusCode;
+
+use crate::auth::{AuthError, Rejection};
+use crate::directory::DirectoryError;
+use crate::mapping::MappingError;
+use crate::scim::operation::{Interrupted, VerbKind};
+use crate::scim::{ScimError, ScimType};
+use crate::telemetry::Fault;
+
+use super::error::{BulkReference, GatewayError};
+
+/// An error as it goes to the client, and to whoever operates us.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Refusal {
+    /// Status, keyword, detail.
+    pub(super) error: ScimError,
+    /// Who has to act.
+    pub(super) fault: Fault,
+    /// `WWW-Authenticate`.
+    pub(super) challenge: Option<&'static str>,
+    /// `Retry-After`, in seconds.
+    pub(super) retry_after: Option<u64>,
+    /// `Allow`.
+    pub(super) allow: Option<&'static str>,
+    /// For the access line: never values.
+    pub(super) reason: String,
+}
+
+impl From<GatewayError> for Refusal {
+    fn from(error: GatewayError) -> Self {
+        match error {
+            GatewayError::Auth(error) => auth(&error),
+            GatewayError::SeveralAuthorizations => Self {
+                challenge: Some(INVALID_REQUEST),
+                ..Self::client(400, "send exactly one Authorization header")
+            },
+            GatewayError::Path(why) => Self::client(400, format!("the path {why}")),
+            GatewayError::Host(why) => Self::client(400, format!("the Host header {why}")),
+            GatewayError::Misdirected => Self::client(
+                421,
+                "this host is not one of the tenant's; use the Tenant URL as it was given",
+            ),
+            GatewayError::NoTenant => Self::client(
+                404,
+                "no tenant has this path; use the Tenant URL as it was given",
+            ),
+            GatewayError::NoEndpoint => Self::client(404, "the tenant has no such endpoint"),
+            GatewayError::NoSuchDefinition => {
+                Self::client(404, "there is no schema or resource type of this name")
+            }
+            GatewayError::Method(allow) => Self {
+                allow: Some(allow),
+                ..Self::client(405, format!("this endpoint takes {allow}"))
+            },
+            GatewayError::MediaType => Self::client(
+                415,
+                "send application/scim+json or application/json, in UTF-8",
+            ),
+            GatewayError::ContentEncoding => {
+                Self::client(415, "send the body without Content-Encoding")
+            }
+            GatewayError::TooLarge(limit) => {
+                Self::client(413, format!("the body is larger than {limit} bytes"))
+            }
+            GatewayError::SlowBody => Self::client(408, "the body did not arrive in time"),
+            GatewayError::BrokenBody => Self::client(400, "the body broke off"),
+            GatewayError::Header(name) => {
+                Self::client(400, format!("the {name} header cannot be read"))
+            }
+            GatewayError::Json(error) => Self {
+                reason: "invalid JSON".to_owned(),
+                ..Self::bad(
+                    ScimType::InvalidSyntax,
+                    format!("the body is not taken: {error}"),
+                )
+            },
+            GatewayError::Scim(error) => Self::scim(error),
+            GatewayError::FilterOnDiscovery => Self::client(
+                403,
+                "discovery endpoints take no filter (RFC 7644 section 4)",
+            ),
+            GatewayError::Me => Self::client(501, "/Me is not mapped; use the resource's own path"),
+            GatewayError::SearchOfAll => Self::client(
+                501,
+                "queries over all resource types at once are not supported; \
+                 ask each type, as in /Users/.search",
+            ),
+            GatewayError::NotBegun => Self::gateway(
+                503,
+                "not begun: the time for the whole bulk request is over; repeat this operation",
+            )
+            .later(1),
+            GatewayError::BulkReference(error) => bulk_reference(error),
+            GatewayError::Mapping(error) => mapping(error),
+            GatewayError::Directory {
+                error,
+                verb,
+                resource,
+                detail,
+            } => Self {
+                reason: error.to_string(),
+                ..directory(&error, verb, resource.as_str(), detail)
+            },
+            GatewayError::Interrupted(error) => Self {
+                reason: error.to_string(),
+                ..interrupted(&error)
+            },
+            GatewayError::Nameless(resource) => Self::directory(
+                502,
+                format!(
+                    "the directory made the {resource} but did not say which; a query finds it"
+                ),
+            ),
+            GatewayError::Contended => Self::gateway(
+                503,
+                "the resource kept changing while the request was prepared; repeat it",
+            )
+            .later(1),
+            GatewayError::Unguarded => Self::gateway(
+                501,
+                "the directory has neither PATCH nor versions, and the rule says \
+                 `patch_without_etag: refuse`; use PUT",
+            ),
+            GatewayError::Shed => Self::gateway(503, "too many requests are under way").later(1),
+            GatewayError::Deadline(false) => Self::gateway(504, "the answer did not come in time"),
+            GatewayError::Deadline(true) => Self::gateway(
+                504,
+                "the answer did not come in time; whether the change was made is not known, \
+                 repeat the request or read the resource",
+            ),
+            GatewayError::Panic => Self::gateway(500, "something is wrong with this service"),
+        }
+    }
+}
+
+impl Refusal {
+    fn new(fault: Fault, status: u16, detail: impl Into<String>) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let error = ScimError::new(status, None, detail);
+        Self {
+            reason: error.detail.clone(),
+            error,
+            fault,
+            challenge: None,
+            retry_after: None,
+            allow: None,
+        }
+    }
+
+    fn client(status: u16, detail: impl Into<String>) -> Self {
+        Self::new(Fault::Client, status, detail)
+    }
+
+    fn directory(status: u16, detail: impl Into<String>) -> Self {
+        Self::new(Fault::Directory, status, detail)
+    }
+
+    fn gateway(status: u16, detail: impl Into<String>) -> Self {
+        Self::new(Fault::Gateway, status, detail)
+    }
+
+    fn bad(scim_type: ScimType, detail: impl Into<String>) -> Self {
+        Self::scim(ScimError::bad(scim_type, detail))
+    }
+
+    /// A detail that may quote the client's own values stays out of the access line.
+    fn scim(error: ScimError) -> Self {
+        let fault = if error.status().is_client_error() {
+            Fault::Client
+        } else {
+            Fault::Gateway
+        };
+        let reason = error.scim_type.map_or("refused", ScimType::as_str);
+        Self {
+            reason: reason.to_owned(),
+            fault,
+            error,
+            challenge: None,
+            retry_after: None,
+            allow: None,
+        }
+    }
+
+    fn later(self, seconds: u64) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..self
+        }
+    }
+
+    fn with_type(mut self, scim_type: Option<ScimType>) -> Self {
+        self.error.scim_type = scim_type;
+        self
+    }
+}
+
+fn auth(error: &AuthError) -> Refusal {
+    let refusal = |challenge, detail: &str| Refusal {
+        challenge: Some(challenge),
+        reason: error.to_string(),
+        ..Refusal::client(401, detail)
+    };
+    match error {
+        AuthError::Missing => refusal(CHALLENGE, "send the secret token as a bearer token"),
+        AuthError::Malformed => {
+            refusal(CHALLENGE, "the Authorization header is not a bearer token")
+        }
+        AuthError::Rejected(why) => Refusal {
+            reason: match why {
+                Rejection::Unknown => "unknown token",
+                Rejection::Expired => "expired token",
+                Rejection::NotYet => "token not yet valid",
+            }
+            .to_owned(),
+            ..refusal(INVALID_TOKEN, "the token is not valid")
+        },
+        AuthError::Tenant { .. } | AuthError::Forbidden { .. } => {
+            Refusal::client(403, error.to_string())
+        }
+    }
+}
+
+fn bulk_reference(error: BulkReference) -> Refusal {
+    let refusal = match error {
+        BulkReference::Unknown(id) => Refusal::bad(
+            ScimType::InvalidValue,
+            format!("no operation of this request has the bulkId `{id}`"),
+        ),
+        BulkReference::Failed(id) => {
+            Refusal::client(409, format!("the operation with the bulkId `{id}` failed"))
+        }
+        BulkReference::Circular => Refusal::client(
+            409,
+            "the bulkId references of this request form a circle; make the resources first and \
+             refer to them in a later operation",
+        ),
+    };
+    Refusal {
+        reason: "bulk reference".to_owned(),
+        ..refusal
+    }
+}
+
+fn mapping(error: MappingError) -> Refusal {
+    match error {
+        MappingError::Refused(scim_type, detail) => Refusal::bad(scim_type, detail),
+        MappingError::Malformed(why) => Refusal {
+            reason: why,
+            ..Refusal::directory(502, NOT_UNDERSTOOD)
+        },
+        MappingError::NoVersions => Refusal::client(
+            412,
+            "the directory keeps no versions, so If-Match cannot be held",
+        ),
+        MappingError::Changed => Refusal::client(
+            412,
+            "the resource has changed since the version that If-Match names; read it again",
+        ),
+    }
+}
+
+fn directory(
+    error: &DirectoryError,
+    verb: VerbKind,
+    resource: &str,
+    detail: Option<String>,
+) -> Refusal {
+    let unknown_outcome = if verb.writes() {
+        "; whether the change was made is not known, repeat the request or read the resource"
+    } else {
+        ""
+    };
+    match error {
+        DirectoryError::Refused { scim_type, .. } => Refusal::client(
+            400,
+            detail.unwrap_or_else(|| {
+                format!("the directory refused to {} this {resource}", say(verb))
+            }),
+        )
+        .with_type(*scim_type),
+        DirectoryError::NotFound => match verb {
+            VerbKind::Create | VerbKind::List => Refusal::directory(
+                502,
+                format!("the directory has no place for the type {resource}"),
+            ),
+            VerbKind::Read | VerbKind::Replace | VerbKind::Patch | VerbKind::Delete => {
+                Refusal::client(404, format!("there is no {resource} with this id"))
+            }
+        },
+        DirectoryError::Conflict { scim_type, .. } => Refusal::client(
+            409,
+            detail
+                .unwrap_or_else(|| format!("a {resource} with such a unique value exists already")),
+        )
+        .with_type(scim_type.or(Some(ScimType::Uniqueness))),
+        DirectoryError::Precondition => {
+            Refusal::client(412, "the resource has another version than If-Match names")
+        }
+        DirectoryError::Busy {
+            status,
+            retry_after,
+        } => {
+            let status = if *status == 429 { 429 } else { 503 };
+            Refusal::directory(status, "the directory is busy")
+                .later(retry_after.unwrap_or(RETRY_AFTER))
+        }
+        DirectoryError::TooLarge => {
+            Refusal::directory(413, "the directory says that the request is too large")
+        }
+        DirectoryError::Credentials(_) => Refusal::directory(
+            502,
+            "the directory does not accept this service's credentials; tell its operator",
+        ),
+        DirectoryError::Unsupported => Refusal::directory(
+            501,
+            format!("the directory cannot {} a {resource}", say(verb)),
+        ),
+        DirectoryError::Unreachable(_) => {
+            Refusal::directory(503, "the directory cannot be reached; nothing was changed")
+                .later(RETRY_AFTER)
+        }
+        DirectoryError::Lost => Refusal::directory(
+            502,
+            format!("the connection to the directory was lost{unknown_outcome}"),
+        ),
+        DirectoryError::TimedOut => Refusal::directory(
+            504,
+            format!("the directory did not answer in time{unknown_outcome}"),
+        ),
+        DirectoryError::Malformed(_) => Refusal::directory(502, NOT_UNDERSTOOD),
+        DirectoryError::Failed(_) => {
+            Refusal::directory(502, format!("the directory failed{unknown_outcome}"))
+        }
+        DirectoryError::Overloaded => Refusal::directory(
+            503,
+            "too many requests are waiting for the directory; nothing was changed",
+        )
+        .later(RETRY_AFTER),
+    }
+}
+
+fn interrupted(error: &Interrupted) -> Refusal {
+    match error {
+        Interrupted::Lost => Refusal::directory(502, "the directory's answer broke off"),
+        Interrupted::TimedOut => Refusal::directory(504, "the directory's answer took too long"),
+        Interrupted::Malformed(_) => Refusal::directory(502, NOT_UNDERSTOOD),
+        Interrupted::TooLarge(_) => Refusal::directory(
+            502,
+            "the directory's answer is too large; ask for fewer with `count`",
+        ),
+    }
+}
+
+fn say(verb: VerbKind) -> &'static str {
+    match verb {
+        VerbKind::Create => "create",
+        VerbKind::Read | VerbKind::List => "read",
+        VerbKind::Replace => "replace",
+        VerbKind::Patch => "change",
+        VerbKind::Delete => "delete",
+    }
+}
+
+const NOT_UNDERSTOOD: &str = "the directory's answer could not be understood";
+const RETRY_AFTER: u64 = 5;
+const CHALLENGE: &str = r#"Bearer realm="scim""#;
+const INVALID_TOKEN: &str = r#"Bearer realm="scim", error="invalid_token""#;
+const INVALID_REQUEST: &str = r#"Bearer realm="scim", error="invalid_request""#;
+
+#[cfg(test)]
+mod tests;

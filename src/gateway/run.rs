@@ -1,0 +1,194 @@
+//! The story without HTTP: one operation, from the client's words to the client's words. Bulk asks
+//! for it once per operation.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::auth::{Caller, Permitted};
+use crate::config::Tenant;
+use crate::directory::Ask;
+use crate::mapping::plan::View;
+use crate::mapping::{Before, Encoded, MappingError, Need, Witness};
+use crate::scim::operation::{Abilities, Answer, Document, Listing, VerbKind};
+use crate::scim::{Client, Operation, Reply, Resource, ResourceType, Upstream};
+use crate::telemetry::Counters;
+
+use super::error::GatewayError;
+use super::state::{Admission, State};
+use super::{GRACE, write};
+
+/// What accompanies the operations of one request.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub(super) tenant: Arc<Tenant>,
+    pub(super) caller: Caller,
+    pub(super) ask: Ask,
+    pub(super) state: Arc<State>,
+    pub(super) counters: Counters,
+    pub(super) admission: Admission,
+}
+
+/// An operation that may be done, with what must be known before it can be sent. Everything up to
+/// here, and [`Prepared::encode`], is pure.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    permitted: Permitted,
+    abilities: Abilities,
+    /// What of the present resource must be read first, if anything.
+    pub need: Option<Need>,
+}
+
+/// The pure half of an operation: may the caller do it, and what must be known for it?
+///
+/// # Errors
+/// [`GatewayError::Auth`].
+pub fn prepare(
+    tenant: &Tenant,
+    caller: &Caller,
+    operation: Operation<Client>,
+) -> Result<Prepared, GatewayError> {
+    let permitted = caller.authorize(&tenant.name, operation)?;
+    let abilities = tenant.directory.abilities();
+    let need = tenant.plan.need(&permitted, abilities);
+    Ok(Prepared {
+        permitted,
+        abilities,
+        need,
+    })
+}
+
+impl Prepared {
+    /// The operation in the directory's words.
+    ///
+    /// # Errors
+    /// See [`MappingError`].
+    pub fn encode(
+        self,
+        tenant: &Tenant,
+        before: Option<&Before>,
+        witness: &mut impl Witness,
+    ) -> Result<(Encoded, View), MappingError> {
+        let (permitted, abilities) = (self.permitted, self.abilities);
+        tenant.plan.encode(permitted, abilities, before, witness)
+    }
+
+    /// The operation, in the client's words.
+    #[must_use]
+    pub fn operation(&self) -> &Operation<Client> {
+        self.permitted.operation()
+    }
+
+    /// What the directory could do when this was prepared.
+    #[must_use]
+    pub fn abilities(&self) -> Abilities {
+        self.abilities
+    }
+}
+
+/// Carries one operation out. A read ends with the client's patience; a write does not.
+pub(super) async fn run(
+    context: &Context,
+    operation: Operation<Client>,
+) -> Result<Reply<Client>, GatewayError> {
+    if operation.verb.kind().writes() {
+        let own = context.clone();
+        let work = async move { write::perform(&own, operation).await };
+        return write::tracked(context, work).await;
+    }
+    let limit = Instant::from_std(context.ask.deadline) + GRACE;
+    match timeout_at(limit, read(context, operation)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(GatewayError::Deadline(false)),
+    }
+}
+
+async fn read(
+    context: &Context,
+    operation: Operation<Client>,
+) -> Result<Reply<Client>, GatewayError> {
+    let (verb, resource) = (operation.verb.kind(), operation.resource.clone());
+    let unless = operation.precondition.if_none_match.clone();
+    context.learn().await;
+    let prepared = prepare(&context.tenant, &context.caller, operation)?;
+    let (encoded, view) = prepared.encode(&context.tenant, None, &mut context.counters.clone())?;
+    let reply = match encoded {
+        Encoded::Ask(operation) => context.execute(operation, verb, &resource).await?,
+        Encoded::Empty => return Ok(nothing_matches(view.start)),
+        Encoded::Unchanged(resource) => whole(resource),
+    };
+    let reply = context.decode(reply, &view)?;
+    // A directory that keeps versions and does not honour the header has done the work for
+    // nothing; the client is still told what it wants to know.
+    match (&unless, &reply.etag) {
+        (Some(tags), Some(etag)) if verb == VerbKind::Read && any_matches(tags, etag) => {
+            let etag = reply.etag;
+            Ok(Reply::new(Answer::NotModified).versioned(etag))
+        }
+        _ => Ok(reply),
+    }
+}
+
+impl Context {
+    /// Lets the directory find out what it can do, where that is not known yet.
+    pub(super) async fn learn(&self) {
+        if let Some(learning) = self.tenant.directory.prepare(&self.ask) {
+            learning.await;
+        }
+    }
+
+    /// Asks the directory. `verb` is what the client wants, for the words of an error.
+    pub(super) async fn execute(
+        &self,
+        operation: Operation<Upstream>,
+        verb: VerbKind,
+        resource: &ResourceType,
+    ) -> Result<Reply<Upstream>, GatewayError> {
+        let asked = self.tenant.directory.execute(operation, &self.ask).await;
+        asked.map_err(|error| GatewayError::directory(error, &self.tenant.plan, verb, resource))
+    }
+
+    /// The answer in the client's words.
+    pub(super) fn decode(
+        &self,
+        reply: Reply<Upstream>,
+        view: &View,
+    ) -> Result<Reply<Client>, GatewayError> {
+        let plan = &self.tenant.plan;
+        Ok(plan.decode(reply, view, self.counters.clone())?)
+    }
+}
+
+/// A resource that is known without asking.
+pub(super) fn whole(resource: Resource) -> Reply<Upstream> {
+    Reply::new(Answer::Resource(Document::Tree(resource)))
+}
+
+fn nothing_matches(start: usize) -> Reply<Client> {
+    Reply::new(Answer::List(Listing::Page {
+        total: Some(0),
+        start,
+        resources: Vec::new(),
+    }))
+}
+
+/// Weak comparison (RFC 9110 §8.8.3.2).
+fn any_matches(tags: &[String], etag: &str) -> bool {
+    let opaque = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
+    tags.iter()
+        .any(|tag| tag == "*" || opaque(tag) == opaque(etag))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_weakly() {
+        let tags = [r#"W/"1""#.to_owned(), r#""2""#.to_owned()];
+        assert!(any_matches(&tags, r#""1""#));
+        assert!(any_matches(&tags, r#"W/"2""#));
+        assert!(!any_matches(&tags, r#""3""#));
+        assert!(any_matches(&["*".to_owned()], r#""3""#));
+    }
+}

@@ -1,0 +1,174 @@
+//! The small doors, probe and control: plain HTTP/1.1 on a TCP or Unix socket, with the same guard
+//! and limits as the public door.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+
+use super::accept::Patience;
+use super::connections::Connections;
+use super::limits::Limits;
+use super::{Handler, StartError, bind, http1};
+use crate::net::Peer;
+use crate::net::paced::Paced;
+
+/// Where a small door listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// On TCP; with port 0 the system chooses one.
+    Tcp(SocketAddr),
+    /// On a Unix socket that only the own user may open.
+    Unix(PathBuf),
+}
+
+/// A small door at work. Dropping it stops the accepting; connections end by themselves.
+#[derive(Debug)]
+pub struct Running {
+    at: Listen,
+    connections: Connections,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+/// Opens a small door on the runtime of the caller.
+///
+/// # Errors
+/// When the address or the path is taken or may not be used.
+pub fn start<H: Handler>(
+    listen: &Listen,
+    handler: H,
+    limits: Limits,
+) -> Result<Running, StartError> {
+    let connections = Connections::new(limits.connections);
+    let door = Door {
+        handler,
+        limits,
+        connections: connections.clone(),
+    };
+    let (at, accepting) = match listen {
+        Listen::Tcp(address) => {
+            let (address, listeners) = bind::shared(*address, 1)?;
+            let failed = |reason| failed(&address.to_string(), reason);
+            let listener = listeners.into_iter().next();
+            let listener = listener.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+            let listener = TcpListener::from_std(listener).map_err(failed)?;
+            let accepting = tokio::spawn(door.serve_tcp(listener));
+            (Listen::Tcp(address), accepting)
+        }
+        Listen::Unix(path) => {
+            let listener =
+                bind_unix(path).map_err(|reason| failed(&path.display().to_string(), reason))?;
+            let accepting = tokio::spawn(door.serve_unix(listener));
+            (Listen::Unix(path.clone()), accepting)
+        }
+    };
+    Ok(Running {
+        at,
+        connections,
+        accepting,
+    })
+}
+
+impl Running {
+    /// Where it listens, with the port that was chosen.
+    #[must_use]
+    pub fn at(&self) -> &Listen {
+        &self.at
+    }
+
+    /// As [`super::Running::drain`].
+    pub async fn drain(&self, deadline: Instant) -> usize {
+        self.connections.drain(deadline).await
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        if let Listen::Unix(path) = &self.at {
+            // It may be gone already.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+struct Door<H> {
+    handler: H,
+    limits: Limits,
+    connections: Connections,
+}
+
+impl<H: Handler> Door<H> {
+    async fn serve_tcp(self, listener: TcpListener) {
+        let mut patience = Patience::default();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.connections.draining() => return,
+                accepted = listener.accept() => accepted,
+            };
+            if let Some((stream, address)) = patience.take(accepted).await {
+                let _ = stream.set_nodelay(true);
+                self.connection(stream, Peer { address }).await;
+            }
+        }
+    }
+
+    async fn serve_unix(self, listener: UnixListener) {
+        let mut patience = Patience::default();
+        let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.connections.draining() => return,
+                accepted = listener.accept() => accepted,
+            };
+            if let Some((stream, _)) = patience.take(accepted).await {
+                self.connection(stream, Peer { address }).await;
+            }
+        }
+    }
+
+    /// Waits for a place and starts serving.
+    async fn connection<S>(&self, stream: S, peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Some(place) = self.connections.enter().await else {
+            return;
+        };
+        let (handler, limits) = (self.handler.clone(), self.limits);
+        let stream = Paced::new(stream, limits.pace);
+        tokio::spawn(place.run(move |mut place| async move {
+            http1::serve(stream, peer, &handler, &limits, &mut place).await;
+        }));
+    }
+}
+
+/// A socket left behind by a process that is gone is replaced; one that is in use is not.
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+
+    if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
+        match std::os::unix::net::UnixStream::connect(path) {
+            Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+fn failed(at: &str, reason: io::Error) -> StartError {
+    StartError::Bind {
+        at: at.to_owned(),
+        reason,
+    }
+}

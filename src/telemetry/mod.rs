@@ -1,0 +1,9 @@
+//! What an operator can see: metric families, the access log, operational logs. A leaf: it knows
+//! the words of the protocol and nothing of how requests are served.
+
+pub mod access;
+pub mod logging;
+pub mod metrics;
+
+pub use access::{AccessLog, Line};
+pub use metrics::{Counters, Fault, Metrics};

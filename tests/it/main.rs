@@ -1,0 +1,17 @@
+//! Whole-app tests: the real program through its own door, with a real directory behind it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::allow_attributes,
+    missing_docs,
+    reason = "a test may fail in any way it likes"
+)]
+
+mod bad_input;
+mod directory_faults;
+mod shapes;
+mod support;
+mod tenants;
+mod versions;

@@ -1,0 +1,9 @@
+//! What the tests share: a started program, a client, and directories that misbehave on order.
+
+pub(crate) mod client;
+pub(crate) mod scripted;
+pub(crate) mod world;
+
+pub(crate) use client::{Answer, Client};
+pub(crate) use scripted::Scripted;
+pub(crate) use world::World;
