@@ -31,7 +31,8 @@ use postern::yaml::Source;
 use serde_json::Value;
 
 fn main() {
-    let bench = Bench::new();
+    let bench = Bench::new(RULE);
+    let dropping = Bench::new(&RULE.replace("unmapped: pass", "unmapped: drop"));
     let upstream = Bytes::from(upstream_user(1).to_string());
     let client = bench.decode_one(&upstream);
     println!(
@@ -56,6 +57,17 @@ fn main() {
     });
     compare("answer, list of 100", &list, 20, || {
         bench.decode_list(&list)
+    });
+    println!("the same, what no line maps dropped");
+    let small = dropping.decode_one(&upstream);
+    compare("answer, one user", &upstream, 2000, || {
+        dropping.decode_one(&upstream)
+    });
+    compare("request, one user", &small, 2000, || {
+        dropping.encode_one(&small)
+    });
+    compare("answer, list of 100", &list, 20, || {
+        dropping.decode_list(&list)
     });
 }
 
@@ -89,8 +101,8 @@ struct Bench {
 }
 
 impl Bench {
-    fn new() -> Self {
-        let (rules, _) = Ruleset::read(&source("rules/bench.yaml", RULE)).unwrap();
+    fn new(rule: &str) -> Self {
+        let (rules, _) = Ruleset::read(&source("rules/bench.yaml", rule)).unwrap();
         let (plan, _) = Plan::compile(&rules).unwrap();
         let plan = Arc::new(plan);
         let caller = caller();
