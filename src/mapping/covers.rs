@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::scim::{AttrName, Resource, SchemaUri};
 
-use super::place::{Place, Terms, array, is_absent, object, slot};
+use super::place::{Place, Terms, array, find_mut, is_absent, object, slot};
 
 /// Every place that lines (or the protocol itself) account for on one side.
 #[derive(Debug, Clone, Default)]
@@ -205,12 +205,13 @@ impl Loose {
             None => out.as_map_mut(),
         };
         match self.part {
-            Part::Whole => {
-                let place = slot(home, &self.name);
-                if is_absent(place) {
-                    *place = self.value;
+            Part::Whole => match find_mut(home, &self.name) {
+                Some(place) if is_absent(place) => *place = self.value,
+                Some(_) => {}
+                None => {
+                    home.insert(self.name, self.value);
                 }
-            }
+            },
             Part::Sub(sub) => {
                 if let Some(home) = object(slot(home, &self.name)) {
                     let place = slot(home, &sub);

@@ -399,15 +399,21 @@ pub fn alike(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// A member by attribute name: the exact spelling first, then any case.
+/// A member by attribute name, in any case. Documents have no two names that differ in case only
+/// (`json::check`), and few enough names that looking at each is quicker than hashing.
 #[must_use]
 pub fn find<'a>(map: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    crate::scim::resource::get(map, name)
+    if map.len() > FEW {
+        return crate::scim::resource::get(map, name);
+    }
+    map.iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
 }
 
 /// [`find`], to change the member; allocates nothing.
 pub fn find_mut<'a>(map: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Value> {
-    if map.contains_key(name) {
+    if map.len() > FEW && map.contains_key(name) {
         return map.get_mut(name);
     }
     map.iter_mut()
@@ -417,15 +423,21 @@ pub fn find_mut<'a>(map: &'a mut Map<String, Value>, name: &str) -> Option<&'a m
 
 /// The member of that name, made as null where it is missing.
 pub fn slot<'a>(map: &'a mut Map<String, Value>, name: &str) -> &'a mut Value {
-    let known = map.contains_key(name);
-    if !known
-        && let Some(index) = map.keys().position(|key| key.eq_ignore_ascii_case(name))
-        && let Some(key) = map.keys().nth(index).cloned()
-    {
-        return map.entry(key).or_insert(Value::Null);
+    if map.len() > FEW && map.contains_key(name) {
+        return map.entry(name).or_insert(Value::Null);
     }
-    map.entry(name).or_insert(Value::Null)
+    let other = map
+        .keys()
+        .find(|key| key.eq_ignore_ascii_case(name))
+        .filter(|key| *key != name)
+        .cloned();
+    match other {
+        Some(key) => map.entry(key).or_insert(Value::Null),
+        None => map.entry(name).or_insert(Value::Null),
+    }
 }
+
+const FEW: usize = 48;
 
 /// The value as an object, made one where it is not.
 pub fn object(value: &mut Value) -> Option<&mut Map<String, Value>> {

@@ -21,7 +21,7 @@ pub(super) fn schema(rule: &TypeRule, lines: &[Line]) -> TypeSchema {
     let tell = |schema: &Arc<Schema>, uri: Option<&SchemaUri>| {
         let mut schema = Schema::clone(schema);
         for attribute in &mut schema.attributes {
-            told(attribute, uri, lines);
+            told(attribute, uri, lines, rule.unmapped);
         }
         Arc::new(schema)
     };
@@ -57,7 +57,7 @@ fn is_held(rule: &TypeRule, lines: &[Line], path: &AttrPath) -> bool {
     })
 }
 
-fn told(attribute: &mut Attribute, uri: Option<&SchemaUri>, lines: &[Line]) {
+fn told(attribute: &mut Attribute, uri: Option<&SchemaUri>, lines: &[Line], unmapped: Unmapped) {
     let own = |line: &&Line| {
         line.scim
             .as_ref()
@@ -78,7 +78,9 @@ fn told(attribute: &mut Attribute, uri: Option<&SchemaUri>, lines: &[Line]) {
         };
         apply(part, line, place.element.is_some());
     }
-    fix(attribute, &mine);
+    if unmapped != Unmapped::Pass {
+        fix(attribute, &mine);
+    }
     let subs = &attribute.sub_attributes;
     if attribute.kind == Kind::Complex && !subs.is_empty() {
         let all = |m: Mutability| subs.iter().all(|sub| sub.mutability == m);

@@ -6,7 +6,7 @@ use super::{Plan, changes, creates, reads, refused};
 use crate::mapping::compile::{Line, Type, is_secret};
 use crate::mapping::covers::{Loose, Part};
 use crate::mapping::kind::Write;
-use crate::mapping::place::{find, is_absent, object, slot};
+use crate::mapping::place::{find, find_mut, is_absent, slot};
 use crate::mapping::plan::MappingError;
 use crate::mapping::ruleset::{Direction, Unmapped};
 use crate::mapping::witness::{Event, Witness};
@@ -43,7 +43,8 @@ impl Plan {
         witness: &mut impl Witness,
     ) -> Result<Resource, MappingError> {
         let mut from = from;
-        let mut out = Resource::from(Map::with_capacity(ty.lines.len() + 4));
+        let size = ty.lines.len() + from.as_map().len() + 4;
+        let mut out = Resource::from(Map::with_capacity(size));
         let id = id(ty, &from)?;
         let map = out.as_map_mut();
         map.insert("schemas".to_owned(), Value::Null);
@@ -58,6 +59,8 @@ impl Plan {
         ty.target.sweep(from.into_map(), &mut |loose| {
             let hidden = is_secret(&loose.name) || ty.mapped.shadows(&loose);
             if passes && !hidden {
+                let mut loose = loose;
+                strip_secrets(&mut loose.value);
                 loose.merge(&mut out);
             } else if loose.part == Part::Whole && loose.uri.is_none() {
                 witness.saw(Event::Dropped {
@@ -71,9 +74,6 @@ impl Plan {
                 });
             }
         });
-        if passes {
-            strip_secrets(out.as_map_mut());
-        }
         self.references(ty, &mut out);
         let schemas = schemas(ty, &out);
         let map = out.as_map_mut();
@@ -136,26 +136,26 @@ impl Plan {
     }
 
     fn meta(&self, ty: &Type, from: &mut Resource, id: &str, etag: Option<&str>) -> Value {
-        let old = match crate::mapping::place::find_mut(from.as_map_mut(), "meta") {
-            Some(meta) => std::mem::take(meta),
-            None => Value::Null,
+        let old = match find_mut(from.as_map_mut(), "meta").map(std::mem::take) {
+            Some(Value::Object(old)) => old,
+            _ => Map::new(),
         };
         let mut meta = Map::with_capacity(5);
         let name = ty.held.name.as_str().to_owned();
         meta.insert("resourceType".to_owned(), Value::String(name));
         let mut version = etag.map(|etag| Value::String(etag.to_owned()));
-        if let Value::Object(old) = old {
-            for (key, value) in old {
-                let known = ["created", "lastModified", "version"]
-                    .into_iter()
-                    .find(|name| name.eq_ignore_ascii_case(&key));
-                match (known, &value) {
-                    (Some("version"), Value::String(_)) => version = version.or(Some(value)),
-                    (Some(name), Value::String(text)) if !text.is_empty() => {
-                        meta.insert(name.to_owned(), value);
-                    }
-                    _ => {}
+        for (key, value) in old {
+            let is = |name: &str| key.eq_ignore_ascii_case(name);
+            match &value {
+                Value::String(_) if is("version") => version = version.or(Some(value)),
+                // Their own spelling, where it is the usual one, saves a new one.
+                Value::String(text) if !text.is_empty() && is("created") => {
+                    meta.insert(spelled(key, "created"), value);
                 }
+                Value::String(text) if !text.is_empty() && is("lastModified") => {
+                    meta.insert(spelled(key, "lastModified"), value);
+                }
+                _ => {}
             }
         }
         let location = self.location(&ty.held.endpoint, id);
@@ -200,7 +200,7 @@ impl Plan {
             let Value::Object(element) = item else {
                 continue;
             };
-            if !ours && !element.contains_key("$ref") {
+            if !ours && find(element, "$ref").is_none() {
                 continue;
             }
             let target = match find(element, "type") {
@@ -218,7 +218,7 @@ impl Plan {
             match location {
                 Some(location) => *slot(element, "$ref") = Value::String(location),
                 None => {
-                    element.shift_remove("$ref");
+                    crate::scim::resource::remove(element, "$ref");
                 }
             }
         }
@@ -282,6 +282,10 @@ fn required(line: &Line, from: &Resource, write: Write) -> Result<(), MappingErr
     Err(refused(ScimType::InvalidValue, text))
 }
 
+fn spelled(key: String, name: &str) -> String {
+    if key == name { key } else { name.to_owned() }
+}
+
 /// The schemas of a resource as the client sees it: the base and what it has of extensions.
 fn schemas(ty: &Type, out: &Resource) -> Vec<Value> {
     let mut schemas = vec![Value::String(ty.held.base.id.as_str().to_owned())];
@@ -332,8 +336,10 @@ fn send_schemas(ty: &Type, out: &mut Resource) {
 /// `$ref` is ours to make, on either side (decisions, 36).
 fn drop_references(map: &mut Map<String, Value>) {
     let element = |value: &mut Value| {
-        if let Value::Object(element) = value {
-            element.shift_remove("$ref");
+        if let Value::Object(element) = value
+            && find(element, "$ref").is_some()
+        {
+            crate::scim::resource::remove(element, "$ref");
         }
     };
     for (key, value) in map.iter_mut() {
@@ -352,24 +358,13 @@ fn drop_references(map: &mut Map<String, Value>) {
     }
 }
 
-/// Takes secrets out of what passed through, at any depth that attributes can have.
-fn strip_secrets(map: &mut Map<String, Value>) {
-    if map.keys().any(|key| is_secret(key)) {
-        map.retain(|key, _| !is_secret(key));
-    }
-    for (key, value) in map.iter_mut() {
-        if key.contains(':')
-            && let Some(inner) = object_of(value)
-        {
-            inner.retain(|key, _| !is_secret(key));
+/// Takes secrets out of what passes through, at any depth that attributes can have.
+fn strip_secrets(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(strip_secrets),
+        Value::Object(parts) if parts.keys().any(|key| is_secret(key)) => {
+            parts.retain(|key, _| !is_secret(key));
         }
-    }
-}
-
-fn object_of(value: &mut Value) -> Option<&mut Map<String, Value>> {
-    if value.is_object() {
-        object(value)
-    } else {
-        None
+        _ => {}
     }
 }

@@ -80,7 +80,7 @@ fn a_list_becomes_a_finished_list_response() {
     assert_eq!(list["Resources"][1]["userName"], "ü1");
     assert_eq!(
         list["Resources"][1]["meta"]["location"],
-        "https://scim.example.com/people/scim/v2/Users/1"
+        "https://scim.example.com/legacy/scim/v2/Users/1"
     );
     let empty = listed(&plan, vec![Ok(r#"{"totalResults": 0}"#.into())], None).unwrap();
     assert_eq!(
@@ -214,7 +214,7 @@ fn ids_are_texts_numbers_or_the_end_of_a_uri_and_never_missing() {
     let location = &seen(&plan, json!({"no": "a b/é?", "login": "a"}))["meta"]["location"];
     assert_eq!(
         location,
-        "https://scim.example.com/people/scim/v2/Users/%C3%A9%3F"
+        "https://scim.example.com/legacy/scim/v2/Users/%C3%A9%3F"
     );
     let ty = plan.ty(&user()).unwrap();
     for odd in [
@@ -320,7 +320,7 @@ fn members_of_the_demo_are_users_with_references() {
         plan.show(ty, resource(team), &view(Projection::All), None, &mut ())
             .unwrap(),
     );
-    let url = |id: &str| format!("https://scim.example.com/people/scim/v2/Users/{id}");
+    let url = |id: &str| format!("https://scim.example.com/legacy/scim/v2/Users/{id}");
     assert_eq!(
         shown["members"],
         json!([{"value": "1", "type": "User", "$ref": url("1")}, {"value": "2", "type": "User", "$ref": url("2")}])
@@ -340,7 +340,7 @@ fn versions_become_tags() {
     assert_eq!(
         tree(document)["meta"],
         json!({"resourceType": "User", "lastModified": "2020-01-01T00:00:00Z",
-            "location": "https://scim.example.com/people/scim/v2/Users/1", "version": "W/\"3\""})
+            "location": "https://scim.example.com/legacy/scim/v2/Users/1", "version": "W/\"3\""})
     );
 }
 

@@ -204,6 +204,9 @@ fn place(
     later: Vec<Change>,
     schema: &TypeSchema,
 ) -> Result<(), ScimError> {
+    if later.is_empty() {
+        return Ok(());
+    }
     let mut seen = HashSet::new();
     let mut changes = Vec::new();
     for change in later {
