@@ -96,8 +96,6 @@ pub(super) struct Reference {
     pub(super) path: AttrPath,
     /// The type that it points to, where that is always the same.
     pub(super) to: Option<&'static str>,
-    /// Whether lines make it, so that the `$ref` is ours to add.
-    pub(super) ours: bool,
 }
 
 /// What is wrong with the lines of types that were read from a file with other mistakes.
@@ -182,7 +180,9 @@ fn covers(rule: &TypeRule, lines: &[Line]) -> (Covers, Covers) {
     for name in ["meta", "schemas"] {
         target.add(&Place::of(AttrName::known(name)), false, &[]);
     }
-    target.add(&Place::of(rule.entry.id.clone()), false, &[]);
+    for name in std::iter::once(&rule.entry.id).chain(rule.entry.stamps()) {
+        target.add(&Place::of(name.clone()), false, &[]);
+    }
     (scim, target)
 }
 
@@ -240,11 +240,6 @@ fn references(rule: &TypeRule, lines: &[Line]) -> Vec<Reference> {
                 [one] if one == "Group" => Some("Group"),
                 _ => None,
             };
-            let ours = lines.iter().any(|line| {
-                line.scim
-                    .as_ref()
-                    .is_some_and(|p| p.is_beside(uri.as_ref(), &attribute.name) && p.sub.is_some())
-            });
             found.push(Reference {
                 path: AttrPath {
                     uri: uri.clone(),
@@ -252,7 +247,6 @@ fn references(rule: &TypeRule, lines: &[Line]) -> Vec<Reference> {
                     sub: None,
                 },
                 to,
-                ours,
             });
         }
     }

@@ -175,6 +175,28 @@ pub struct Entry {
     pub number: bool,
     /// The `schemas` that documents carry; the default is computed.
     pub schemas: Option<Vec<SchemaUri>>,
+    /// The attribute that `meta.created` is read from, where it is not `meta.created`.
+    pub created: Option<AttrName>,
+    /// The attribute that `meta.lastModified` is read from, where it is not `meta.lastModified`.
+    pub last_modified: Option<AttrName>,
+}
+
+impl Entry {
+    /// The directory's own attribute for a part of `meta`, where it keeps it elsewhere.
+    pub(super) fn stamp(&self, part: &AttrName) -> Option<&AttrName> {
+        if part.is("created") {
+            self.created.as_ref()
+        } else if part.is("lastModified") {
+            self.last_modified.as_ref()
+        } else {
+            None
+        }
+    }
+
+    /// The attributes that `meta` is read from.
+    pub(super) fn stamps(&self) -> impl Iterator<Item = &AttrName> {
+        self.created.iter().chain(&self.last_modified)
+    }
 }
 
 /// What becomes of attributes without a line.

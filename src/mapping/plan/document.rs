@@ -158,6 +158,17 @@ impl Plan {
                 _ => {}
             }
         }
+        for (part, stamp) in [
+            ("created", &ty.entry.created),
+            ("lastModified", &ty.entry.last_modified),
+        ] {
+            if let Some(stamp) = stamp
+                && let Some(value) = find_mut(from.as_map_mut(), stamp.as_str())
+                && value.as_str().is_some_and(|text| !text.is_empty())
+            {
+                meta.insert(part.to_owned(), std::mem::take(value));
+            }
+        }
         let location = self.location(&ty.held.endpoint, id);
         meta.insert("location".to_owned(), Value::String(location));
         if let Some(version) = version {
@@ -191,7 +202,7 @@ impl Plan {
                     _ => false,
                 }
         });
-        let (to, ours) = known.map_or((None, false), |r| (r.to, r.ours));
+        let to = known.and_then(|reference| reference.to);
         let items = match value {
             Value::Array(items) => items.as_mut_slice(),
             other => std::slice::from_mut(other),
@@ -200,7 +211,8 @@ impl Plan {
             let Value::Object(element) = item else {
                 continue;
             };
-            if !ours && find(element, "$ref").is_none() {
+            // What no schema tells may have no `$ref` at all.
+            if known.is_none() && find(element, "$ref").is_none() {
                 continue;
             }
             let target = match find(element, "type") {

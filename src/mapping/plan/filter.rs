@@ -163,7 +163,7 @@ impl<'a> Asked<'a> {
             return Ok(Pushed::Always);
         }
         if self.is_own("meta") {
-            return Ok(Pushed::Ask(Filter::Present(self.path.clone())));
+            return Ok(Pushed::Ask(Filter::Present(self.ty.meta(self.path))));
         }
         if self.lines.is_empty() {
             return self.unmapped(&Filter::Present(self.path.clone()));

@@ -16,6 +16,9 @@ impl Plan {
             Projection::Only(paths) => {
                 let mut wanted = vec![AttrPath::of(ty.entry.id.clone())];
                 add(&mut wanted, AttrPath::of(AttrName::known("meta")));
+                for stamp in ty.entry.stamps() {
+                    add(&mut wanted, AttrPath::of(stamp.clone()));
+                }
                 for path in paths {
                     only(ty, path, &mut wanted);
                 }
@@ -45,7 +48,7 @@ impl Plan {
             return Ok(AttrPath::of(ty.entry.id.clone()));
         }
         if path.uri.is_none() && path.name.is("meta") {
-            return Ok(path.clone());
+            return Ok(ty.meta(path));
         }
         let complex = ty
             .full
@@ -167,6 +170,7 @@ pub(super) fn shadowed(ty: &Type, path: &AttrPath) -> bool {
         .flat_map(|line| &line.kind.touches().target)
         .any(|target| target.overlaps(&place))
         || (path.uri.is_none() && path.name == ty.entry.id)
+        || (path.uri.is_none() && ty.entry.stamps().any(|stamp| path.name == *stamp))
 }
 
 fn add(paths: &mut Vec<AttrPath>, path: AttrPath) {

@@ -196,6 +196,8 @@ fn entry(source: &Source, node: Option<&Node>, schema: &TypeSchema, d: &mut Diag
         id: AttrName::known("id"),
         number: false,
         schemas: None,
+        created: None,
+        last_modified: None,
     };
     let Some(mut table) = node.and_then(|node| Table::open(source, node, "an entry", d)) else {
         return entry;
@@ -203,17 +205,21 @@ fn entry(source: &Source, node: Option<&Node>, schema: &TypeSchema, d: &mut Diag
     if let Some(path) = table.optional("path").and_then(|n| path(source, n, d)) {
         entry.path = path;
     }
-    if let Some(node) = table.optional("id")
-        && let Some(text) = node.string(source, d)
-    {
-        match text.parse() {
-            Ok(id) => entry.id = id,
-            Err(_) => {
-                let message = format!("`{text}` is not an attribute name");
-                d.push(Diagnostic::error(source, node.span, message));
-            }
+    let mut attribute = |key, d: &mut Diagnostics| -> Option<AttrName> {
+        let node = table.optional(key)?;
+        let text = node.string(source, d)?;
+        let name = text.parse();
+        if name.is_err() {
+            let message = format!("`{text}` is not an attribute name");
+            d.push(Diagnostic::error(source, node.span, message));
         }
+        name.ok()
+    };
+    if let Some(id) = attribute("id", d) {
+        entry.id = id;
     }
+    entry.created = attribute("created", d);
+    entry.last_modified = attribute("last_modified", d);
     if let Some(node) = table.optional("as") {
         entry.number = scalar::word(source, node, &[("number", true)], d).unwrap_or(false);
     }
