@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::scim::{AttrName, Resource, SchemaUri};
 
-use super::place::{Place, Terms, array, find_mut, is_absent, object, slot};
+use super::place::{Place, Terms, array, is_absent, object, slot};
 
 /// Every place that lines (or the protocol itself) account for on one side.
 #[derive(Debug, Clone, Default)]
@@ -123,21 +123,14 @@ impl Covers {
 
     /// Removes everything that is not accounted for.
     pub(super) fn strip(&self, map: &mut Map<String, Value>) {
-        let mut gone: Vec<String> = Vec::new();
-        for (key, value) in map.iter_mut() {
-            let stays = match value {
-                Value::Object(inner) if key.contains(':') => {
-                    let covers = self.extension(key).map_or(&[][..], |(_, covers)| covers);
-                    strip_in(covers, inner);
-                    !inner.is_empty()
-                }
-                value => strip_one(&self.base, key, value),
-            };
-            if !stays {
-                gone.push(key.clone());
+        map.retain(|key, value| match value {
+            Value::Object(inner) if key.contains(':') => {
+                let covers = self.extension(key).map_or(&[][..], |(_, covers)| covers);
+                inner.retain(|name, value| strip_one(covers, name, value));
+                !inner.is_empty()
             }
-        }
-        map.retain(|key, _| !gone.contains(key));
+            value => strip_one(&self.base, key, value),
+        });
     }
 
     /// Whether a leftover of the other side would stand where something accounted for stands.
@@ -195,7 +188,10 @@ impl Loose {
         path
     }
 
-    /// Puts it into a document of the other side, where nothing stands there yet.
+    /// Puts it into a document of the other side, where nothing stands there yet. Nothing can
+    /// stand there under another case either: what lines make is not loose (see
+    /// [`Covers::shadows`]), and two loose names of one document never differ in case only. So no
+    /// search is needed, and a document of very many names costs no more than its size.
     pub(super) fn merge(self, out: &mut Resource) {
         let home = match &self.uri {
             Some(uri) => match object(slot(out.as_map_mut(), uri)) {
@@ -205,16 +201,15 @@ impl Loose {
             None => out.as_map_mut(),
         };
         match self.part {
-            Part::Whole => match find_mut(home, &self.name) {
-                Some(place) if is_absent(place) => *place = self.value,
-                Some(_) => {}
-                None => {
-                    home.insert(self.name, self.value);
+            Part::Whole => {
+                let place = home.entry(self.name).or_insert(Value::Null);
+                if is_absent(place) {
+                    *place = self.value;
                 }
-            },
+            }
             Part::Sub(sub) => {
                 if let Some(home) = object(slot(home, &self.name)) {
-                    let place = slot(home, &sub);
+                    let place = home.entry(sub).or_insert(Value::Null);
                     if place.is_null() {
                         *place = self.value;
                     }
@@ -291,16 +286,6 @@ fn sweep_one(
         }
         value => part_of(each, Part::Element, value),
     }
-}
-
-fn strip_in(covers: &[Cover], map: &mut Map<String, Value>) {
-    let mut gone: Vec<String> = Vec::new();
-    for (key, value) in map.iter_mut() {
-        if !strip_one(covers, key, value) {
-            gone.push(key.clone());
-        }
-    }
-    map.retain(|key, _| !gone.contains(key));
 }
 
 /// Whether anything of it stays.

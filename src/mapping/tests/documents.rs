@@ -373,3 +373,21 @@ fn nothing_breaks_a_document_of_odd_shapes() {
         }
     }
 }
+
+#[test]
+fn a_document_of_very_many_names_costs_no_more_than_its_size() {
+    let plan = users("{scim: name.givenName, target: given}", "pass");
+    let many = |n: usize| -> serde_json::Map<String, Value> {
+        (0..n).map(|i| (format!("a{i}"), json!(i))).collect()
+    };
+    let mut document = many(60_000);
+    document.insert("userName".to_owned(), json!("a"));
+    document.insert("name".to_owned(), Value::Object(many(60_000)));
+    let start = std::time::Instant::now();
+    let mut put = created(&plan, Value::Object(document)).unwrap();
+    put["id"] = json!("1");
+    let back = seen(&plan, put.clone());
+    replaced(&plan, put, back).unwrap();
+    // Quadratic, it would take minutes.
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+}

@@ -77,9 +77,19 @@ pub(super) fn users(lines: &str, unmapped: &str) -> Arc<Plan> {
 }
 
 pub(super) fn legacy() -> Arc<Plan> {
-    // Any status but `leaver` is taken for active: the harder table.
-    let text = include_str!("../../../rules/legacy-people.yaml");
-    plan(&text.replace("otherwise: omit", "otherwise: \"true\""))
+    let shipped = include_str!("../../../rules/legacy-people.yaml");
+    let lines = shipped.lines().map(|line| match line {
+        // The address may be any.
+        line if line.starts_with("tenant_url:") => {
+            "tenant_url: https://scim.example.com/legacy/scim/v2".to_owned()
+        }
+        // Any status but `leaver` is taken for active: the harder table.
+        line if line.contains("target: status") => {
+            line.replace("otherwise: omit", "otherwise: \"true\"")
+        }
+        line => line.to_owned(),
+    });
+    plan(&lines.collect::<Vec<_>>().join("\n"))
 }
 
 pub(super) fn complaints(found: &Diagnostics) -> Vec<String> {
