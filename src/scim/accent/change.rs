@@ -6,9 +6,10 @@ use super::key::{self, Key};
 use super::value::{self, Normal};
 use super::{Accent, Accents};
 use crate::scim::error::{ScimError, ScimType};
-use crate::scim::name::SchemaUri;
+use crate::scim::name::{AttrName, SchemaUri};
 use crate::scim::patch::{Change, PatchOp};
 use crate::scim::path::PatchPath;
+use crate::scim::resource;
 use crate::scim::schema::{Attribute, TypeSchema};
 
 /// The members of a value without path: one change for each, into `out`.
@@ -70,8 +71,11 @@ pub(in crate::scim) fn changes(
     accents: &mut Accents,
     out: &mut Vec<Change>,
 ) -> Result<(), ScimError> {
-    let path = key::settle(path, schema, accents);
+    let mut path = key::settle(path, schema, accents);
     let value = value.filter(|value| !(op == PatchOp::Remove && value.is_null()));
+    if op == PatchOp::Remove && value.is_some() {
+        path = whole_of_value(path, schema);
+    }
     let removal = |path| Change {
         op: PatchOp::Remove,
         path,
@@ -230,7 +234,7 @@ impl Target<'_> {
         value: Value,
         accents: &mut Accents,
     ) -> Result<Value, ScimError> {
-        if !accents.met(Accent::RemoveWithValues) {
+        if self.sub.is_some() || !accents.met(Accent::RemoveWithValues) {
             return Err(ScimError::bad(
                 ScimType::InvalidSyntax,
                 format!(
@@ -263,28 +267,56 @@ impl Target<'_> {
             accents,
             nulls: false,
         };
-        let blank = |value: &Value| match value {
-            Value::Null => true,
-            Value::String(text) => text.is_empty(),
-            Value::Array(_) => true,
-            Value::Object(parts) => parts.is_empty(),
-            Value::Bool(_) | Value::Number(_) => false,
+        let Some(known) = self.known else {
+            return Some(value).filter(names_something);
         };
-        let value = match self.known {
-            Some(known) if self.sub.is_none() => normal.element(known, value).ok()??,
-            _ => value,
-        };
-        let complex = self
-            .known
-            .is_some_and(|known| value::sub(known, "value").is_some());
-        let value = match value {
-            Value::String(text) if complex && self.sub.is_none() && !text.is_empty() => {
+        let value = match normal.element(known, value).ok()?? {
+            Value::String(text) if value::sub(known, "value").is_some() && !text.is_empty() => {
                 Map::from_iter([(String::from("value"), Value::String(text))]).into()
             }
             value => value,
         };
-        (!blank(&value)).then_some(value)
+        Some(value).filter(names_something)
     }
+}
+
+/// `emails.value`, whose values a `remove` gives, as `emails`: they name elements.
+fn whole_of_value(path: PatchPath, schema: &TypeSchema) -> PatchPath {
+    let attr = path.attr();
+    let many = attr
+        .and_then(|attr| schema.find_attribute(&attr))
+        .is_none_or(|known| known.multi_valued);
+    match path {
+        PatchPath::Attribute {
+            uri,
+            name,
+            filter: None,
+            sub: Some(sub),
+        } if many && sub.is("value") => PatchPath::Attribute {
+            uri,
+            name,
+            filter: None,
+            sub: None,
+        },
+        other => other,
+    }
+}
+
+/// Whether a value says in full which element it names: by its `value` and `type`, or by all its
+/// parts. Of a part that no filter can compare nothing would be left, and too much be removed.
+fn names_something(value: &Value) -> bool {
+    let scalar = |value: &Value| !(value.is_null() || value.is_array() || value.is_object());
+    let Value::Object(parts) = value else {
+        return scalar(value) && value.as_str() != Some("");
+    };
+    if let Some(value) = resource::get(parts, "value") {
+        let kind = resource::get(parts, "type");
+        return scalar(value) && kind.is_none_or(|kind| kind.is_null() || scalar(kind));
+    }
+    let comparable = |(name, value): (&String, &Value)| {
+        value.is_null() || scalar(value) && name.parse::<AttrName>().is_ok()
+    };
+    parts.iter().all(comparable) && parts.values().any(|value| !value.is_null())
 }
 
 /// Whether a path was read from the URI of an extension that is not known: the last part of the

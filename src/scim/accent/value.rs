@@ -116,7 +116,10 @@ impl Normal<'_> {
             Value::String(text) if text.is_empty() => self.blank(),
             Value::Array(mut list) if list.len() < 2 => match list.pop() {
                 None => self.empty(),
-                Some(only) if self.accents.met(shape) => return self.one(known, only),
+                // No client wraps twice: what is below would come out as several, or as nothing.
+                Some(only) if !only.is_array() && self.accents.met(shape) => {
+                    return self.one(known, only);
+                }
                 Some(only) => Some(Value::Array(vec![only])),
             },
             Value::String(text) if known.kind == Kind::Boolean => Some(self.boolean(text)),

@@ -12,6 +12,7 @@ fn any_value() -> impl Strategy<Value = Value> {
         json!(""),
         json!("x"),
         json!("True"),
+        json!(" false "),
         json!(true),
         json!(7),
         json!([]),
@@ -28,6 +29,12 @@ fn any_value() -> impl Strategy<Value = Value> {
             "emails",
             "manager",
             "members",
+            "schemas",
+            "addresses",
+            "locality",
+            "display",
+            "displayName",
+            "members[value eq \"x\"]",
             "name",
             "givenName",
             "name.givenName",
@@ -58,6 +65,21 @@ fn any_operation() -> impl Strategy<Value = Value> {
         "emails[type eq \"work\"]",
         "emails[type eq \"work\"].value",
         "emails[primary eq \"True\"].type",
+        "emails.type",
+        "emails.$ref",
+        "emails.primary",
+        "members",
+        "members.value",
+        "members[value eq \"x\"]",
+        "members[value eq \"x\"].display",
+        "addresses",
+        "name[givenName eq \"x\"]",
+        "groups",
+        "schemas",
+        "meta",
+        "meta.version",
+        "urn:ietf:params:scim:schemas:core:2.0:User",
+        "urn:ietf:params:scim:schemas:core:2.0:User:active",
         "manager",
         "manager[value eq \"x\"]",
         "unknown",
@@ -86,8 +108,9 @@ proptest! {
     #[test]
     fn what_is_read_is_the_rfc_and_stays_so(
         operations in prop::collection::vec(any_operation(), 1..4),
+        of_user in any::<bool>(),
     ) {
-        let schema = user();
+        let schema = if of_user { user() } else { group() };
         let body = json!({"schemas": [PATCH_OP], "Operations": operations});
         let Ok(patch) = patch_request(body, &schema, &mut Accents::accepted()) else {
             return Ok(());

@@ -2,6 +2,8 @@
 //! public documentation shows, and what becomes of them.
 
 use super::*;
+use crate::scim::patch;
+use crate::scim::resource::Resource;
 
 #[test]
 fn shape_1_and_2_operators_in_any_case_and_booleans_as_text() {
@@ -205,6 +207,81 @@ fn shape_4_members() {
             Some(ScimType::InvalidValue),
             "{operations}"
         );
+    }
+}
+
+#[test]
+fn a_remove_of_values_takes_out_what_they_name_and_no_more() {
+    for (operation, expected) in [
+        (
+            json!({"op": "remove", "path": "emails.value", "value": {"primary": "True"}}),
+            json!([{"op": "remove", "path": "emails[primary eq true]"}]),
+        ),
+        (
+            json!({"op": "remove", "path": "emails.value", "value": ["a", {"value": "b"}]}),
+            json!([{"op": "remove", "path": "emails[value eq \"a\"]"},
+                {"op": "remove", "path": "emails[value eq \"b\"]"}]),
+        ),
+        (
+            json!({"op": "remove", "path": "unknown.value", "value": "a"}),
+            json!([{"op": "remove", "path": "unknown[value eq \"a\"]"}]),
+        ),
+        (
+            json!({"op": "remove", "path": "name.givenName", "value": "a"}),
+            json!([{"op": "remove", "path": "name.givenName"}]),
+        ),
+    ] {
+        let (read, _) = read(&user(), &json!([operation])).unwrap();
+        assert_eq!(Value::from(read), expected, "{operation}");
+    }
+    for (path, value, kind) in [
+        // The values of a sub-attribute name no elements.
+        ("emails.type", json!("work"), ScimType::InvalidSyntax),
+        ("unknown.sub", json!(["x"]), ScimType::InvalidSyntax),
+        // A part that no filter compares would be lost, and all that have the others removed.
+        (
+            "addresses",
+            json!({"locality": "a", "region": ["b", "c"]}),
+            ScimType::InvalidValue,
+        ),
+        (
+            "emails",
+            json!({"value": "a", "type": ["b", "c"]}),
+            ScimType::InvalidValue,
+        ),
+        (
+            "emails",
+            json!([{"value": {"a": "b"}}]),
+            ScimType::InvalidValue,
+        ),
+        (
+            "unknown",
+            json!({"a": "b", "c d": "e"}),
+            ScimType::InvalidValue,
+        ),
+        ("unknown", json!([{"a": null}]), ScimType::InvalidValue),
+        ("unknown", json!([[]]), ScimType::InvalidValue),
+    ] {
+        let operations = json!([{"op": "remove", "path": path, "value": value}]);
+        let error = read(&user(), &operations).unwrap_err();
+        assert_eq!(error.scim_type, Some(kind), "{operations}");
+    }
+}
+
+#[test]
+fn what_is_wrapped_twice_is_left_to_be_refused() {
+    for (path, value) in [
+        ("emails.value", json!([[null, null]])),
+        ("emails.value", json!([["a"]])),
+        ("title", json!([["Dr"]])),
+        ("title", json!([[]])),
+    ] {
+        let operations = json!([{"op": "add", "path": path, "value": value}]);
+        check(&user(), &operations, &operations, &[]);
+        let body = json!({"schemas": [PATCH_OP], "Operations": operations});
+        let patch = patch_request(body, &user(), &mut Accents::accepted()).unwrap();
+        let error = patch::apply(&mut Resource::new(), &patch, &user()).unwrap_err();
+        assert_eq!(error.scim_type, ScimType::InvalidValue);
     }
 }
 
