@@ -89,6 +89,16 @@ pub(super) struct Line {
     pub(super) target_text: String,
 }
 
+impl Type {
+    /// A part of `meta` in the directory's words.
+    pub(super) fn meta(&self, path: &AttrPath) -> AttrPath {
+        match path.sub.as_ref().and_then(|part| self.entry.stamp(part)) {
+            Some(stamp) => AttrPath::of(stamp.clone()),
+            None => path.clone(),
+        }
+    }
+}
+
 /// An attribute with a `$ref`.
 #[derive(Debug)]
 pub(super) struct Reference {
@@ -155,7 +165,7 @@ fn compile_type(source: &Source, rule: &TypeRule, d: &mut Diagnostics) -> Type {
             Some(_) => None,
         },
         sent: rule.entry.schemas.clone().unwrap_or_default(),
-        references: references(rule, &lines),
+        references: references(rule),
         lines,
     }
 }
@@ -217,7 +227,7 @@ fn with_read_only(rule: &TypeRule, mut scim: Covers) -> Covers {
     scim
 }
 
-fn references(rule: &TypeRule, lines: &[Line]) -> Vec<Reference> {
+fn references(rule: &TypeRule) -> Vec<Reference> {
     let mut found = Vec::new();
     let schemas = std::iter::once((None, &rule.schema.base)).chain(
         rule.schema

@@ -253,7 +253,10 @@ impl<'a> Asked<'a> {
             Some(sub) if sub.is("location") => {
                 no(self.path, "locations are made here; ask for the `id`")
             }
-            Some(_) => Ok(Pushed::Ask(Filter::Compare(comparison.clone()))),
+            Some(_) => Ok(Pushed::Ask(Filter::Compare(Comparison {
+                path: self.ty.meta(&comparison.path),
+                ..comparison.clone()
+            }))),
             None => no(self.path, "it has parts: name one of them after a dot"),
         }
     }

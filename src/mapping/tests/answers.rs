@@ -368,3 +368,16 @@ fn explanations_are_brought_back_only_when_every_name_is_known() {
         assert_eq!(explain(text), None, "{text}");
     }
 }
+
+#[test]
+fn stamps_are_read_from_where_the_directory_keeps_them() {
+    let plan = legacy();
+    let record = json!({"no": 7, "login": "a", "made": "2026-01-02T03:04:05Z", "changed": ""});
+    let shown = seen(&plan, record);
+    assert_eq!(shown["meta"]["created"], "2026-01-02T03:04:05Z");
+    assert!(
+        shown["meta"].get("lastModified").is_none(),
+        "an empty one is none"
+    );
+    assert!(shown.get("made").is_none());
+}

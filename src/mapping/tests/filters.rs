@@ -73,7 +73,7 @@ fn filters_of_clients_become_filters_of_the_directory() {
             (r#"title eq null"#, "not (title pr)"),
             (
                 r#"meta.lastModified gt "2020-01-01T00:00:00Z""#,
-                r#"meta.lastModified gt "2020-01-01T00:00:00Z""#,
+                r#"changed gt "2020-01-01T00:00:00Z""#,
             ),
             (r#"meta.resourceType eq "User""#, "all"),
             (
@@ -200,11 +200,14 @@ fn projections_name_every_target_that_is_needed() {
     let plan = legacy();
     let paths = |text: &str| parse::selection(text, plan.endpoint("Users").unwrap()).unwrap();
     let only = |text: &str| asked(&plan, Projection::Only(paths(text)));
-    assert_eq!(only("userName"), "no,meta,login");
-    assert_eq!(only("name"), "no,meta,surname,given");
-    assert_eq!(only("name.givenName,emails.type"), "no,meta,given,mail");
-    assert_eq!(only(ENTERPRISE), "no,meta,dept,emp_no,boss");
-    assert_eq!(only("id"), "no,meta");
+    assert_eq!(only("userName"), "no,meta,made,changed,login");
+    assert_eq!(only("name"), "no,meta,made,changed,surname,given");
+    assert_eq!(
+        only("name.givenName,emails.type"),
+        "no,meta,made,changed,given,mail"
+    );
+    assert_eq!(only(ENTERPRISE), "no,meta,made,changed,dept,emp_no,boss");
+    assert_eq!(only("id"), "no,meta,made,changed");
     let except = |text: &str| asked(&plan, Projection::Except(paths(text)));
     assert_eq!(except("title,name.givenName"), "-title,given");
     assert_eq!(except("id"), "all");

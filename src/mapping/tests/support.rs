@@ -87,7 +87,8 @@ pub(super) fn legacy() -> Arc<Plan> {
         line if line.contains("target: status") => {
             line.replace("otherwise: omit", "otherwise: \"true\"")
         }
-        line => line.to_owned(),
+        // And mail is the primary one: an element with a constant.
+        line => line.replace("target: mail}", "target: mail, element: {primary: true}}"),
     });
     plan(&lines.collect::<Vec<_>>().join("\n"))
 }
