@@ -84,6 +84,25 @@ impl<'t> Endpoint<'t> {
         }
     }
 
+    /// What a method means here: the word for labels and logs.
+    pub(super) fn operation(&self, method: &Method) -> &'static str {
+        match self {
+            Self::TypeSearch(_) => "list",
+            Self::Type(_) if *method == Method::GET => "list",
+            Self::Type(_) => "create",
+            Self::Resource(..) => match *method {
+                Method::PUT => "replace",
+                Method::PATCH => "patch",
+                Method::DELETE => "delete",
+                _ => "read",
+            },
+            Self::Search(_) => "search",
+            Self::Bulk => "bulk",
+            Self::Me => "me",
+            Self::ServiceProviderConfig | Self::Schemas(_) | Self::ResourceTypes(_) => "discovery",
+        }
+    }
+
     /// The largest body that it takes.
     pub(super) fn largest_body(&self, limits: &Limits) -> usize {
         if matches!(self, Self::Bulk) {

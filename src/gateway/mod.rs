@@ -43,7 +43,6 @@ use crate::config::{Live, Tenant};
 use crate::directory::Ask;
 use crate::net::{Body, Peer};
 use crate::scim::accent::Accents;
-use crate::scim::operation::VerbKind;
 use crate::scim::{Client, Operation};
 use crate::telemetry::{AccessLog, Counters};
 
@@ -178,6 +177,7 @@ impl Gateway {
         let endpoint = Endpoint::find(&tenant.plan, rest)?;
         seen.resource = endpoint.resource().map(str::to_owned);
         endpoint.takes(&head.method)?;
+        seen.operation = Some(endpoint.operation(&head.method));
         let largest = endpoint.largest_body(self.state.limits());
         let body = self.body(&head, &mut body, largest, seen).await?;
 
@@ -196,7 +196,6 @@ impl Gateway {
         let call = Call::parse(&endpoint, parts, operations, &mut accents);
         self.count(&accents);
         let call = call?;
-        seen.operation = Some(call.word());
 
         let context = Context {
             tenant: Arc::clone(tenant),
@@ -305,18 +304,6 @@ impl Gateway {
     fn count(&self, accents: &Accents) {
         for accent in accents.seen() {
             self.state.metrics().accent(*accent);
-        }
-    }
-}
-
-impl Call {
-    /// The word for labels and logs.
-    fn word(&self) -> &'static str {
-        match self {
-            Self::One(operation) => VerbKind::as_str(operation.verb.kind()),
-            Self::Everything(_) => VerbKind::List.as_str(),
-            Self::Bulk(_) => "bulk",
-            Self::Discovery(_) => "discovery",
         }
     }
 }

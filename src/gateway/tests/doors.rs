@@ -193,6 +193,13 @@ async fn answers_carry_what_clients_need() {
     assert_eq!(world.send(again).await.status, 304);
     let got = world.ask(Method::GET, "/Users/7", Value::Null).await;
     assert_eq!(got.status, 404);
+    let got = world.ask(Method::GET, "/Users?filter=x", Value::Null).await;
+    assert_eq!(
+        (got.status, &got.body["scimType"]),
+        (400, &json!("invalidFilter"))
+    );
+    let labels = "operation=\"list\",outcome=\"client\",resource=\"User\",tenant=\"corp\"";
+    assert!(world.counts(&format!("postern_requests_total{{{labels}}} 1")));
     let got = world.ask(Method::POST, "/Users", user("taken")).await;
     assert_eq!(
         (got.status, &got.body["scimType"]),
