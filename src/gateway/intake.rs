@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
@@ -32,6 +33,17 @@ pub(super) async fn read(
         Ok(outcome) => outcome,
         Err(_) => Err(GatewayError::SlowBody),
     }
+}
+
+/// Takes what is left of a small body whose request is refused without it, so that the connection
+/// stays usable, and for clients that send on before they listen. What is larger or slow is left.
+pub(super) async fn discard(body: &mut Body, ended: &mut bool) {
+    if *ended || body.size_hint().lower() > DISCARDED {
+        return;
+    }
+    let deadline = Instant::now() + PATIENCE;
+    // Whatever is wrong with it, the refusal stands.
+    let _ = timeout_at(deadline, collect(body, 0, DISCARDED, ended)).await;
 }
 
 async fn collect(
@@ -68,6 +80,10 @@ async fn collect(
     }
 }
 
+/// The most that is discarded, in bytes, and how long that may take.
+const DISCARDED: u64 = 64 * 1024;
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Up to so many times the limit is read and thrown away.
 const DRAINED: u64 = 4;
 
@@ -75,7 +91,6 @@ const DRAINED: u64 = 4;
 mod tests {
     use std::collections::VecDeque;
     use std::task::{Context, Poll};
-    use std::time::Duration;
 
     use futures_core::Stream;
 
@@ -105,6 +120,19 @@ mod tests {
         let deadline = Instant::now() + Duration::from_millis(20);
         let outcome = read(&mut body, 10, deadline, &mut ended).await;
         (outcome.map(|bytes| bytes.len()), ended)
+    }
+
+    #[tokio::test]
+    async fn a_small_body_is_discarded_and_others_are_left() {
+        for (parts, stalls, over) in [
+            (&[10, 20][..], false, true),
+            (&[65 * 1024], false, false),
+            (&[10], true, false),
+        ] {
+            let mut ended = false;
+            discard(&mut body(parts, stalls), &mut ended).await;
+            assert_eq!(ended, over, "{parts:?}");
+        }
     }
 
     #[tokio::test]

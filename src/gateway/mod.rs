@@ -35,6 +35,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use http::request::Parts as Head;
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use tokio::time::{Instant, timeout_at};
@@ -103,11 +104,15 @@ impl Gateway {
         seen.body_ended = request.body().is_end_stream();
         // HTTP/2 has no `Connection`: there an unread body ends its stream only.
         let one_of_many = request.version() >= http::Version::HTTP_2;
+        let (head, mut body) = request.into_parts();
 
         // respond
-        let mut response = match panic::caught(self.admit(request, &mut seen)).await {
+        let mut response = match panic::caught(self.admit(head, &mut body, &mut seen)).await {
             Some(Ok(response)) => response,
-            Some(Err(error)) => self.refuse(error, &mut seen, one_of_many),
+            Some(Err(error)) => {
+                intake::discard(&mut body, &mut seen.body_ended).await;
+                self.refuse(error, &mut seen, one_of_many)
+            }
             None => {
                 metrics.panicked();
                 tracing::error!(request_id = %id, "a request ran into a defect");
@@ -135,11 +140,12 @@ impl Gateway {
     /// Bounds how much is under way: what does not fit is refused at once, nothing queues.
     async fn admit(
         &self,
-        request: Request<Body>,
+        head: Head,
+        body: &mut Body,
         seen: &mut Seen,
     ) -> Result<Response<Body>, GatewayError> {
         match self.state.admit() {
-            Some(admission) => self.serve(request, admission, seen).await,
+            Some(admission) => self.serve(head, body, admission, seen).await,
             None => {
                 self.state.metrics().shed();
                 Err(GatewayError::Shed)
@@ -150,13 +156,13 @@ impl Gateway {
     /// The story of one request.
     async fn serve(
         &self,
-        request: Request<Body>,
+        head: Head,
+        body: &mut Body,
         admission: Admission,
         seen: &mut Seen,
     ) -> Result<Response<Body>, GatewayError> {
         let snapshot = self.live.current();
         seen.revision = Arc::clone(&snapshot.revision);
-        let (head, mut body) = request.into_parts();
         let path = door::canonical(&head.uri);
         seen.path = path.as_ref().ok().cloned();
 
@@ -179,7 +185,7 @@ impl Gateway {
         endpoint.takes(&head.method)?;
         seen.operation = Some(endpoint.operation(&head.method));
         let largest = endpoint.largest_body(self.state.limits());
-        let body = self.body(&head, &mut body, largest, seen).await?;
+        let body = self.body(&head, body, largest, seen).await?;
 
         let mut accents = if tenant.plan.accepts_accents() {
             Accents::accepted()
@@ -215,7 +221,7 @@ impl Gateway {
     /// The body, bounded; empty where the method has none.
     async fn body(
         &self,
-        head: &http::request::Parts,
+        head: &Head,
         body: &mut Body,
         largest: usize,
         seen: &mut Seen,

@@ -4,6 +4,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::allow_attributes,
     missing_docs,
     reason = "a test may fail in any way it likes"
