@@ -1,6 +1,6 @@
 //! One request, from HTTP to the directory and back.
 //!
-//! Around [`Gateway::serve`], which tells the story, stand three small pieces: *observe* sees the
+//! Around `Gateway::serve`, which tells the story, stand three small pieces: *observe* sees the
 //! final status of whatever happened, *respond* turns every error and every defect into a SCIM
 //! error, *admit* bounds how much is under way. tower's layers for this end at the head of an
 //! answer; ours hold a place until the body of a list is over, or the task of a write.

@@ -1,4 +1,4 @@
-//! From one line as written to one that runs. The kinds are registered in [`kind`].
+//! From one line as written to one that runs. The kinds are registered in `Builder::kind`.
 
 use serde_json::Value;
 
