@@ -2,12 +2,14 @@
 //! queue: a slow disk drops and counts lines, it never slows a request. A line has names, counts
 //! and times, never a secret, a query or an attribute value.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::metrics::Metrics;
+use crate::auth::instant;
 
 /// What is said of one request.
 #[derive(Debug, Clone, Default)]
@@ -152,28 +154,15 @@ fn write_all(mut out: impl Write, lines: &Receiver<Vec<u8>>) {
 }
 
 /// `2026-11-24T08:30:44.123456Z`.
-#[must_use]
-pub fn rfc3339(at: SystemTime) -> String {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = since.as_secs();
-    let (day, second) = (seconds / 86_400, seconds % 86_400);
-    // Howard Hinnant's days-to-civil algorithm for days after 1970.
-    let shifted = day + 719_468;
-    let era = shifted / 146_097;
-    let of_era = shifted % 146_097;
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let date = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute) = (second / 3_600, second % 3_600 / 60);
-    let (second, micros) = (second % 60, since.subsec_micros());
-    format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+fn rfc3339(at: SystemTime) -> String {
+    let micros = at
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .subsec_micros();
+    let mut text = instant::format(at);
+    text.truncate(text.len().saturating_sub(1));
+    let _ = write!(text, ".{micros:06}Z");
+    text
 }
 
 const QUEUE: usize = 4_096;
