@@ -110,6 +110,10 @@ proptest! {
 
     #[test]
     fn scim_v2_takes_what_we_take_and_refuses_what_we_refuse(words in common_soups()) {
+        // To the RFC's ABNF `not` is a name like any other, and to us; not to scim_v2.
+        if words.windows(2).any(|pair| pair == ["not", "eq"]) {
+            return Ok(());
+        }
         let text = words.join(" ");
         let theirs = text.parse::<scim_v2::filter::Filter>().map(|f| f.to_string());
         let ours = parsed(&text).map(|f| f.to_string());
