@@ -29,11 +29,15 @@ impl Guarded<'_> {
         // in parallel. Those elsewhere are noticed by the version, or by a second look.
         let _held = self.hold().await?;
         let versions = self.prepared.abilities().etag;
+        let mut tags = true;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 self.context.state.metrics().retry(self.tenant());
             }
-            let before = self.read().await?;
+            let mut before = self.read().await?;
+            if !tags {
+                before.guard = Guard::None;
+            }
             // What an operation says is counted once, however often it is prepared.
             let (tenant, prepared) = (&self.context.tenant, self.prepared.clone());
             let (encoded, view) = if attempt == 0 {
@@ -59,7 +63,11 @@ impl Guarded<'_> {
                 Err(GatewayError::Directory {
                     error: DirectoryError::Precondition,
                     ..
-                }) if !self.wanted.names_a_version() => {}
+                }) if !self.wanted.names_a_version() => {
+                    // It shows tags and does not say that it honours them: with them every
+                    // attempt could fail, and the second look stands without.
+                    tags = versions;
+                }
                 outcome => return outcome,
             }
         }

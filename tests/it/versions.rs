@@ -178,3 +178,30 @@ async fn reads_carry_versions() {
         .expect(304);
     assert!(!directory.requests().is_empty());
 }
+
+#[tokio::test]
+async fn tags_of_a_directory_that_does_not_honour_them_do_not_stand_in_the_way() {
+    let tagged = r#"{"id":"1","login":"ann","job":"clerk","meta":{"version":"W/\"1\""}}"#;
+    let (_world, client, directory) = behind(
+        "patch: false, etag: false",
+        vec![
+            Act::Say(json_answer(200, tagged)),
+            Act::Say(json_answer(200, tagged)),
+            Act::Say(json_answer(412, "")),
+            Act::Say(json_answer(200, tagged)),
+        ],
+    )
+    .await;
+    let patch = json!([{"op": "replace", "path": "title", "value": "chief"}]);
+    client.patch("/Users/1", &patch).await.expect(200);
+    let puts: Vec<String> = directory
+        .requests()
+        .into_iter()
+        .filter(|r| r.starts_with("PUT"))
+        .collect();
+    assert_eq!(puts.len(), 2);
+    assert!(
+        !puts[1].to_ascii_lowercase().contains("if-match"),
+        "{puts:?}"
+    );
+}
