@@ -54,6 +54,9 @@ pub enum Refusal {
     /// Not a path.
     #[error("the request target must be a path")]
     Target,
+    /// A byte that no target may hold as it is, such as a quote in a filter.
+    #[error("the request target holds a character that must be percent-encoded")]
+    TargetBytes,
     /// The target is longer than allowed.
     #[error("the request target is too long")]
     TargetTooLong,
@@ -268,6 +271,7 @@ impl Refusal {
             Self::BareLineFeed
             | Self::RequestLine
             | Self::Target
+            | Self::TargetBytes
             | Self::Folded
             | Self::FieldName
             | Self::FieldValue

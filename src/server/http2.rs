@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -47,6 +47,7 @@ pub(super) async fn serve<S, H>(
     let service = service_fn(move |request: Request<Incoming>| {
         let open = OpenStream::new(&streams);
         let handler = handler.clone();
+        let is_head = request.method() == Method::HEAD;
         async move {
             let request = without_empty_body(request.map(Body::from), head).await;
             let answer = match in_shape(request, target) {
@@ -55,6 +56,11 @@ pub(super) async fn serve<S, H>(
                     tracing::debug!(peer = %peer.address, detail, "request refused");
                     refuse::error(status, detail)
                 }
+            };
+            let answer = if is_head {
+                without_body(answer)
+            } else {
+                answer
             };
             Ok::<_, Infallible>(answer.map(|body| Tracked::new(body, open)))
         }
@@ -139,6 +145,18 @@ async fn without_empty_body(mut request: Request<Body>, patience: Duration) -> R
         }
     }
     request
+}
+
+/// The answer to HEAD: hyper leaves the body out in HTTP/1.1 only.
+fn without_body(mut answer: Response<Body>) -> Response<Body> {
+    if let Some(length) = answer.body().size_hint().exact() {
+        let length = HeaderValue::from(length);
+        answer
+            .headers_mut()
+            .entry(header::CONTENT_LENGTH)
+            .or_insert(length);
+    }
+    answer.map(|_| Body::Empty)
 }
 
 /// h2 counts the body against `Content-Length`, except against 0.

@@ -37,9 +37,11 @@ pub(super) fn request_line(line: &[u8], limits: &Limits) -> Result<Version, Refu
     if target.len() > limits.target {
         return Err(Refusal::TargetTooLong);
     }
-    let visible = |byte: &u8| (0x21..=0x7e).contains(byte) && *byte != b'#';
-    if target.first() != Some(&b'/') || !target.iter().all(visible) || method == b"CONNECT" {
+    if target.first() != Some(&b'/') || target.contains(&b'#') || method == b"CONNECT" {
         return Err(Refusal::Target);
+    }
+    if !target.iter().copied().all(may_stand_in_target) {
+        return Err(Refusal::TargetBytes);
     }
     Ok(version)
 }
@@ -133,6 +135,12 @@ fn trim(value: &[u8]) -> &[u8] {
 /// A byte that no header value may hold: everything below space but the tab, and DEL.
 fn is_control(byte: u8) -> bool {
     (byte < b' ' && byte != b'\t') || byte == 0x7f
+}
+
+/// A byte that the target may hold as it is. RFC 3986 allows fewer, but clients leave brackets and
+/// braces alone. What hyper itself would refuse, with an empty answer, is not among them.
+fn may_stand_in_target(byte: u8) -> bool {
+    (0x21..=0x7e).contains(&byte) && !b"\"<>`".contains(&byte)
 }
 
 /// A byte of a token (RFC 9110 5.6.2).

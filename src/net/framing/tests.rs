@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Limits, Refusal, Scanner};
+use super::{Limits, Refusal, Scanner, request_line};
 
 /// Small, so that short texts reach them.
 const SMALL: Limits = Limits {
@@ -187,18 +187,13 @@ fn names_values_and_hosts_are_clean() {
 fn request_lines_are_a_method_a_path_and_a_version() {
     use Refusal::*;
     let line = |line: &str| format!("{line}\r\nHost: a\r\n\r\n");
-    for target in [
-        "http://a/Users",
-        "a:80",
-        "*",
-        "Users",
-        "",
-        "/a#b",
-        "/\u{e9}",
-        "/a\u{0}",
-        "/a\tb",
-    ] {
+    for target in ["http://a/Users", "a:80", "*", "Users", "", "/a#b"] {
         refuses(&line(&format!("GET {target} HTTP/1.1")), Target);
+    }
+    for target in [
+        "/\u{e9}", "/a\u{0}", "/a\tb", "/a\"", "/<", "/>", "/`", "/?\"", "/?<", "/?>",
+    ] {
+        refuses(&line(&format!("GET {target} HTTP/1.1")), TargetBytes);
     }
     refuses(&line("CONNECT /a HTTP/1.1"), Target);
     for text in [
@@ -348,5 +343,19 @@ proptest! {
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
         let (cleared, _, _) = fed(&bytes, &[]);
         prop_assert!(cleared <= bytes.len());
+    }
+}
+
+/// hyper answers a target that it does not take with an empty 400: it must never get to see one.
+#[test]
+fn every_target_that_passes_is_one_for_hyper() {
+    for byte in u8::MIN..=u8::MAX {
+        for before in ["/", "/a?b="] {
+            let target = [before.as_bytes(), &[byte]].concat();
+            let line = [b"GET ", target.as_slice(), b" HTTP/1.1"].concat();
+            if request_line(&line, &SMALL).is_ok() {
+                http::Uri::try_from(target.as_slice()).unwrap();
+            }
+        }
     }
 }

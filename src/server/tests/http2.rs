@@ -1,5 +1,6 @@
 //! HTTP/2 beyond the plain request.
 
+use http_body_util::BodyExt as _;
 use hyper::client::conn::http2 as client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
@@ -79,6 +80,20 @@ async fn heads_that_two_readers_take_differently_are_refused() {
         }
     }
     assert_eq!(door.asked(), before);
+}
+
+/// With curl: "stream was not closed cleanly: PROTOCOL_ERROR". hyper's client is as strict.
+#[tokio::test]
+async fn the_answer_to_head_has_no_body() {
+    let door = TestDoor::open(|_| {});
+    let mut sender = connect(&door).await;
+    let head = Request::head("https://h/bytes/10")
+        .body(Body::Empty)
+        .unwrap();
+    let answer = sender.send_request(head).await.unwrap();
+    assert_eq!(answer.headers()["content-length"], "10");
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "");
 }
 
 #[tokio::test]
