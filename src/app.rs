@@ -7,16 +7,14 @@ use std::time::Instant;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tokio::runtime::{Handle, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::admin;
 use crate::config::Live;
 use crate::config::file::{self, Config};
 use crate::config::load::load;
-use crate::config::read::read_bytes;
 use crate::gateway::{self, Gateway, State, Tap};
-use crate::net::tls;
 use crate::server::{self, plain};
 use crate::telemetry::{AccessLog, Metrics, logging};
 use crate::yaml::Diagnostics;
@@ -56,6 +54,49 @@ pub struct Running {
     control_thread: Control,
 }
 
+/// Hears SIGTERM and SIGINT from when it is made, so that one that comes while the program starts
+/// ends it in good order as well.
+pub struct Stop {
+    runtime: Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// The signals cannot be listened to.
+    pub fn listen() -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot listen for signals")?;
+        let (terminate, interrupt) = {
+            let _inside = runtime.enter();
+            let listen = |kind| signal(kind).context("cannot listen for signals");
+            (
+                listen(SignalKind::terminate())?,
+                listen(SignalKind::interrupt())?,
+            )
+        };
+        Ok(Self {
+            runtime,
+            terminate,
+            interrupt,
+        })
+    }
+
+    fn wait(mut self) {
+        self.runtime.block_on(async {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+        });
+    }
+}
+
 /// Loads every file and opens every door. When this returns, requests are answered.
 ///
 /// # Errors
@@ -70,7 +111,6 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     }
     let revision = Arc::clone(&loaded.snapshot.revision);
     let live = Arc::new(Live::new(loaded.snapshot));
-    let certificate = certificate(&config)?;
 
     let metrics = Arc::new(Metrics::new());
     let state = Arc::new(State::new(limits(&config), Arc::clone(&metrics)));
@@ -94,7 +134,7 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
             address: config.listen.public,
             workers: config.workers,
         },
-        &Arc::new(ArcSwap::from(certificate)),
+        &Arc::new(ArcSwap::from(loaded.certificate)),
         &gateway,
         door_limits(&config),
     )
@@ -127,25 +167,10 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
 }
 
 impl Running {
-    /// Serves until SIGTERM or SIGINT, then drains.
-    ///
-    /// # Errors
-    /// The signals cannot be listened to.
-    pub fn run_until_stopped(self) -> anyhow::Result<()> {
-        self.control_thread
-            .handle
-            .block_on(async {
-                let mut terminate = signal(SignalKind::terminate())?;
-                let mut interrupt = signal(SignalKind::interrupt())?;
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-                Ok::<_, std::io::Error>(())
-            })
-            .context("cannot listen for signals")?;
+    /// Serves until it is told to stop, then drains.
+    pub fn run_until(self, stop: Stop) {
+        stop.wait();
         self.stop();
-        Ok(())
     }
 
     /// Ends in good order: not ready any more, requests and writes under way finish, what is
@@ -204,21 +229,6 @@ impl Drop for Control {
             runtime.shutdown_background();
         }
     }
-}
-
-fn certificate(config: &Config) -> anyhow::Result<Arc<rustls::ServerConfig>> {
-    let file = |path: &std::path::Path, what: &str| {
-        read_bytes(path).with_context(|| format!("cannot read the {what} {}", path.display()))
-    };
-    let chain = file(&config.certificate, "certificate")?;
-    let key = file(&config.key, "private key")?;
-    tls::server_config(&chain, &key).with_context(|| {
-        format!(
-            "{} and {} do not do",
-            config.certificate.display(),
-            config.key.display()
-        )
-    })
 }
 
 fn limits(config: &Config) -> gateway::Limits {

@@ -5,7 +5,7 @@ mod demo;
 mod serve;
 pub mod token;
 
-use std::io::IsTerminal as _;
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -106,6 +106,17 @@ pub fn main() -> ExitCode {
             }
             ExitCode::from(error.exit)
         }
+    }
+}
+
+/// To standard output, whole. Who has stopped reading has what they wanted: no failure.
+fn print(text: &str) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::failed(format!(
+            "error: nothing can be written to standard output: {error}"
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
         Ok(loaded) => {
             eprint!("{}", super::rendered(&loaded.warnings));
             if !arguments.quiet {
-                print!("{}", report(&loaded.snapshot));
+                super::print(&report(&loaded.snapshot))?;
             }
             let warnings = loaded.warnings.iter().count();
             eprintln!(

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use super::CliError;
+use crate::app;
 use crate::demo::{Demo, show::Show};
 
 #[derive(Debug, clap::Args)]
@@ -17,16 +18,22 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
+    let stop = app::Stop::listen().map_err(cannot_start)?;
     let stdout = std::io::stdout();
     let show = (!arguments.json)
         .then(|| Arc::new(Show::new(Box::new(std::io::stdout()), stdout.is_terminal())));
-    let demo = Demo::start(arguments.port, show)
-        .map_err(|error| CliError::failed(format!("error: the demo cannot start: {error:#}")))?;
-    if arguments.json {
-        println!("{}", demo.as_json());
+    let demo = Demo::start(arguments.port, show).map_err(cannot_start)?;
+    let text = if arguments.json {
+        demo.as_json() + "\n"
     } else {
-        print!("{}", demo.tour());
-    }
-    demo.run_until_stopped()
-        .map_err(|error| CliError::failed(format!("error: {error:#}")))
+        demo.tour()
+    };
+    super::print(&text)?;
+    demo.run_until(stop);
+    Ok(())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
+fn cannot_start(error: anyhow::Error) -> CliError {
+    CliError::failed(format!("error: the demo cannot start: {error:#}"))
 }

@@ -16,18 +16,16 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
     let config = Config::load(&arguments.file.config).map_err(|found| super::unusable(&found))?;
+    let stop = app::Stop::listen().map_err(|error| super::start_failed(error.into()))?;
     let running = app::start(config, app::Extras::default()).map_err(super::start_failed)?;
     if arguments.json {
-        println!(
-            "{}",
-            json!({
-                "public": running.public.to_string(),
-                "probe": running.probe.to_string(),
-                "control": running.control,
-            })
-        );
+        let line = json!({
+            "public": running.public.to_string(),
+            "probe": running.probe.to_string(),
+            "control": running.control,
+        });
+        super::print(&format!("{line}\n"))?;
     }
-    running
-        .run_until_stopped()
-        .map_err(|error| CliError::failed(format!("error: {error:#}")))
+    running.run_until(stop);
+    Ok(())
 }

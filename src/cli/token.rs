@@ -31,7 +31,7 @@ pub enum Command {
     New(New),
     /// List every token with its life, never with its secret
     List(List),
-    /// Take a token out of the access file: it works until the running postern has read the file
+    /// Take a token out of the access file: it works until postern is started again
     Revoke(Revoke),
 }
 
@@ -142,7 +142,7 @@ fn new(options: &New, console: &mut Console<'_>) -> Result<(), CliError> {
         let text = splice::add(&source, &account.name, &item)
             .map_err(|error| not_added(&source, error))?;
         save(&options.access, &source, &text)?;
-        format!("It is in {name}: a running postern takes it within moments.")
+        format!("It is in {name}: postern takes it when it is started again.")
     } else if options.kubernetes {
         let text = splice::add(&source, &account.name, &item)
             .map_err(|error| not_added(&source, error))?;
@@ -232,7 +232,7 @@ fn revoke(options: &Revoke, console: &mut Console<'_>) -> Result<(), CliError> {
     print(
         console.err,
         format_args!(
-            "Key `{id}` of account `{}` is out of {}: a running postern refuses it within moments.\n",
+            "Key `{id}` of account `{}` is out of {}: postern refuses it once it is started again.\n",
             account.name, source.name
         ),
     )

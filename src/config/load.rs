@@ -1,11 +1,12 @@
 //! All files read and compiled into a snapshot, with every finding of every file.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
 
+use super::apart::{Ruled, clash};
 use super::file::Config;
 use super::read::{read, read_bytes};
 use super::snapshot::{Snapshot, Tenant};
@@ -15,12 +16,15 @@ use crate::directory::{Layout, Place};
 use crate::mapping::Plan;
 use crate::mapping::ruleset::{Backend, Login, Ruleset, ScimBackend};
 use crate::net::Secret;
+use crate::net::tls::{self, TlsError};
 use crate::yaml::{Diagnostic, Diagnostics, Source, Span};
 
 /// A snapshot, and what was found on the way that does not stop it.
 pub struct Loaded {
     /// Ready to serve.
     pub snapshot: Snapshot,
+    /// What the public listener shows its clients.
+    pub certificate: Arc<ServerConfig>,
     /// Warnings.
     pub warnings: Diagnostics,
 }
@@ -37,6 +41,7 @@ pub fn load(config: &Config) -> Result<Loaded, Diagnostics> {
         found: Diagnostics::default(),
         pools: Vec::new(),
     };
+    let certificate = loader.certificate(&config.certificate, &config.key);
     let auth = loader.access(&config.access);
     let tenants = loader.tenants(&config.rules);
     if let Some(auth) = &auth {
@@ -47,9 +52,10 @@ pub fn load(config: &Config) -> Result<Loaded, Diagnostics> {
             .collect();
         loader.found.extend(auth.cross_check(&names, &types));
     }
-    match auth {
-        Some(auth) if !loader.found.has_errors() => Ok(Loaded {
+    match (auth, certificate) {
+        (Some(auth), Some(certificate)) if !loader.found.has_errors() => Ok(Loaded {
             snapshot: Snapshot::new(revision(loader.revision), auth, tenants),
+            certificate,
             warnings: loader.found,
         }),
         _ => Err(loader.found),
@@ -65,6 +71,39 @@ struct Loader {
 }
 
 impl Loader {
+    fn certificate(&mut self, chain: &Path, key: &Path) -> Option<Arc<ServerConfig>> {
+        let (chain_pem, key_pem) = (self.tls_file(chain), self.tls_file(key));
+        match tls::server_config(&chain_pem?, &key_pem?) {
+            Ok(config) => Some(config),
+            Err(error) => {
+                let file = match &error {
+                    TlsError::NotPem { input, .. }
+                    | TlsError::Encrypted { input }
+                    | TlsError::Nothing { input }
+                    | TlsError::Unusable { input, .. }
+                        if *input == tls::Input::Certificate =>
+                    {
+                        chain
+                    }
+                    _ => key,
+                };
+                self.found.push(about(file, error.to_string()));
+                None
+            }
+        }
+    }
+
+    fn tls_file(&mut self, path: &Path) -> Option<Vec<u8>> {
+        let bytes = read_bytes(path);
+        if let Err(error) = &bytes {
+            let finding = about(path, format!("the file cannot be read: {error}"));
+            self.found.push(finding.help(
+                "`tls:` of the configuration names the certificate and its key, two PEM files",
+            ));
+        }
+        bytes.ok()
+    }
+
     fn access(&mut self, path: &Path) -> Option<Authenticator> {
         let help = "make one with a role and an account, then run `postern token new`";
         let source = self.source(path, help)?;
@@ -78,31 +117,22 @@ impl Loader {
     }
 
     fn tenants(&mut self, folder: &Path) -> Vec<Arc<Tenant>> {
-        let mut tenants = Vec::new();
-        let mut paths: HashMap<Arc<str>, String> = HashMap::new();
+        let mut ruled: Vec<Ruled> = Vec::new();
         for path in self.rule_files(folder) {
-            let Some((tenant, source, name)) = self.tenant(&path) else {
+            let Some((tenant, source)) = self.tenant(&path) else {
                 continue;
             };
-            match paths.get(&tenant.path) {
-                Some(other) => self.found.push(
-                    Diagnostic::error(
-                        &source,
-                        START,
-                        format!(
-                            "the path `{}` of the Tenant URL is taken by `{other}`",
-                            tenant.path
-                        ),
-                    )
-                    .help("requests are told apart by the path: give each tenant its own"),
-                ),
-                None => {
-                    paths.insert(Arc::clone(&tenant.path), name);
-                    tenants.push(Arc::new(tenant));
-                }
+            let new = Ruled {
+                at: span_of(&source, &tenant.url),
+                tenant: Arc::new(tenant),
+                source,
+            };
+            match clash(&new, &ruled) {
+                Some(finding) => self.found.push(finding),
+                None => ruled.push(new),
             }
         }
-        tenants
+        ruled.into_iter().map(|ruled| ruled.tenant).collect()
     }
 
     fn rule_files(&mut self, folder: &Path) -> Vec<PathBuf> {
@@ -115,7 +145,8 @@ impl Loader {
                             .file_name()
                             .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
                         let ending = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
-                        ending && !hidden && path.is_file()
+                        // A link to nothing is a rule that is missing, not one that never was.
+                        ending && !hidden && !path.is_dir()
                     })
                     .collect();
                 files.sort();
@@ -126,16 +157,17 @@ impl Loader {
             }
             Err(error) => format!("the folder of the rules cannot be read: {error}"),
         };
-        let source = Source::new(folder.display().to_string(), "");
         self.found.push(
-            Diagnostic::error(&source, START, problem)
+            about(folder, problem)
                 .help("put one file `NAME.yaml` for each tenant there; `rules:` names the folder"),
         );
         Vec::new()
     }
 
-    fn tenant(&mut self, path: &Path) -> Option<(Tenant, Source, String)> {
-        let source = self.source(path, "")?;
+    fn tenant(&mut self, path: &Path) -> Option<(Tenant, Source)> {
+        let help =
+            "bring it back, or take its name out of the folder: a link to nothing is a tenant lost";
+        let source = self.source(path, help)?;
         let rules = self.kept(Ruleset::read(&source))?;
         let plan = self.kept(Plan::compile(&rules))?;
         let Backend::Scim(backend) = &rules.backend;
@@ -165,7 +197,7 @@ impl Loader {
             directory: driver(pool, Arc::new(layout)),
             verify_without_etag: backend.verify_without_etag,
         };
-        Some((tenant, source, rules.name))
+        Some((tenant, source))
     }
 
     fn pool(&mut self, source: &Source, folder: &Path, backend: &ScimBackend) -> Option<Arc<Pool>> {
@@ -227,7 +259,8 @@ impl Loader {
             }
             Err(error) => {
                 let message = format!("the directory cannot be used: {error}");
-                self.found.push(Diagnostic::error(source, START, message));
+                let at = span_of(source, backend.ca_file.as_deref().unwrap_or(&backend.url));
+                self.found.push(Diagnostic::error(source, at, message));
                 None
             }
         }
@@ -240,7 +273,8 @@ impl Loader {
             .unwrap_or_else(|_| Secret::new(String::new()));
         if secret.is_empty() {
             let message = format!("the secret file `{file}` is empty or not text");
-            self.found.push(Diagnostic::error(source, START, message));
+            let at = span_of(source, file);
+            self.found.push(Diagnostic::error(source, at, message));
             return None;
         }
         Some(secret)
@@ -308,6 +342,12 @@ impl Loader {
             self.revision.update(part);
         }
     }
+}
+
+/// A finding about a file or folder of which nothing can be shown.
+fn about(path: &Path, message: impl Into<String>) -> Diagnostic {
+    let source = Source::new(path.display().to_string(), "");
+    Diagnostic::error(&source, START, message)
 }
 
 /// The place in a file where `text` stands, for findings about files that it names.

@@ -1,5 +1,6 @@
 //! From files to a running snapshot.
 
+mod apart;
 pub mod file;
 pub mod load;
 pub mod measure;

@@ -122,12 +122,9 @@ impl Demo {
         self.running.public
     }
 
-    /// Serves until the process is told to stop.
-    ///
-    /// # Errors
-    /// The signals cannot be listened to.
-    pub fn run_until_stopped(self) -> anyhow::Result<()> {
-        self.running.run_until_stopped()
+    /// Serves until it is told to stop.
+    pub fn run_until(self, stop: app::Stop) {
+        self.running.run_until(stop);
     }
 }
 

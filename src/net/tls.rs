@@ -21,6 +21,15 @@ pub enum TlsError {
         /// What is wrong, without quoting it.
         reason: &'static str,
     },
+    /// A key that is only readable with its passphrase, which nobody is there to give.
+    #[error(
+        "{input} is encrypted: take the passphrase off, as with `openssl pkey -in KEY -out PLAIN`, \
+         and let file permissions guard it"
+    )]
+    Encrypted {
+        /// Which of the inputs.
+        input: Input,
+    },
     /// PEM, but with nothing in it that would do.
     #[error("{input} holds no {wanted}: expected a block `-----BEGIN {block}-----`", wanted = input.wanted(), block = input.block())]
     Nothing {
@@ -180,7 +189,13 @@ fn pair(
     key: Input,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
     let chain = certificates(cert_pem, certificate)?;
-    let private = PrivateKeyDer::from_pem_slice(key_pem).map_err(|e| not_pem(key, &e))?;
+    let private = PrivateKeyDer::from_pem_slice(key_pem).map_err(|e| {
+        if is_encrypted(key_pem) {
+            TlsError::Encrypted { input: key }
+        } else {
+            not_pem(key, &e)
+        }
+    })?;
     let signing = provider()
         .key_provider
         .load_private_key(private.clone_key())
@@ -193,6 +208,16 @@ fn pair(
         Err(rustls::Error::InconsistentKeys(_)) => Err(TlsError::Mismatch { certificate, key }),
         Err(error) => Err(unusable(certificate, &error)),
     }
+}
+
+/// PKCS #8 says so in its first line, the older form in a header of the block.
+fn is_encrypted(pem: &[u8]) -> bool {
+    [
+        &b"-----BEGIN ENCRYPTED PRIVATE KEY-----"[..],
+        b"Proc-Type: 4,ENCRYPTED",
+    ]
+    .iter()
+    .any(|mark| pem.windows(mark.len()).any(|part| part == *mark))
 }
 
 fn certificates(pem: &[u8], input: Input) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -285,6 +310,21 @@ mod tests {
         assert_eq!(second.ticketer.decrypt(&ticket).unwrap(), b"state");
         let other = server_config(cert.as_bytes(), key.as_bytes()).unwrap();
         assert_eq!(other.ticketer.decrypt(&ticket), None);
+    }
+
+    #[test]
+    fn an_encrypted_key_is_said_to_be_one() {
+        let (cert, _) = made();
+        for key in [
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+            "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n\
+             AAAA\n-----END EC PRIVATE KEY-----\n",
+        ] {
+            assert_eq!(
+                server_config(cert.as_bytes(), key.as_bytes()).unwrap_err(),
+                TlsError::Encrypted { input: Input::Key }
+            );
+        }
     }
 
     #[test]

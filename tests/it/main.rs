@@ -5,14 +5,17 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
+    clippy::disallowed_methods,
     clippy::allow_attributes,
     missing_docs,
     reason = "a test may fail in any way it likes"
 )]
 
 mod bad_input;
+mod commands;
 mod directory_faults;
 mod shapes;
+mod stopping;
 mod support;
 mod tenants;
 mod versions;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 
 /// How one request is answered.
 #[derive(Clone)]
@@ -14,6 +15,8 @@ pub(crate) enum Act {
     Say(String),
     /// These bytes, then the connection is closed.
     SayAndClose(String),
+    /// These bytes, once there is a permit to take.
+    When(Arc<Semaphore>, String),
     /// Nothing, for ever.
     Hang,
     /// The connection is reset.
@@ -71,6 +74,12 @@ async fn answer(mut stream: TcpStream, acts: Arc<Vec<Act>>, seen: Arc<Mutex<Vec<
         };
         match act {
             Act::Say(text) => {
+                if stream.write_all(text.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+            Act::When(go, text) => {
+                go.acquire().await.unwrap().forget();
                 if stream.write_all(text.as_bytes()).await.is_err() {
                     return;
                 }

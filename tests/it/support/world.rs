@@ -131,7 +131,7 @@ pub(crate) fn rule(path: &str, url: &str, scim: &str, resources: &str) -> String
     )
 }
 
-fn access(accounts: &[Account<'_>]) -> String {
+pub(crate) fn access(accounts: &[Account<'_>]) -> String {
     let mut roles = String::from("roles:\n");
     let mut list = String::from("accounts:\n");
     for Account {
@@ -166,7 +166,7 @@ fn access(accounts: &[Account<'_>]) -> String {
     roles + &list
 }
 
-fn certificate(folder: &Path) -> Vec<u8> {
+pub(crate) fn certificate(folder: &Path) -> Vec<u8> {
     let key = rcgen::KeyPair::generate().unwrap();
     let names = vec!["localhost".to_owned()];
     let certificate = rcgen::CertificateParams::new(names)
@@ -178,7 +178,8 @@ fn certificate(folder: &Path) -> Vec<u8> {
     certificate.pem().into_bytes()
 }
 
-fn folder() -> PathBuf {
+/// A name for a folder of a test's own.
+pub(crate) fn folder() -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     std::env::temp_dir().join(format!("postern-test-{}-{count}", std::process::id()))
