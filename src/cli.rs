@@ -84,12 +84,14 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are no mistakes: clap prints them to standard output.
-            let exit = if error.use_stderr() {
-                ExitCode::from(64)
-            } else {
-                ExitCode::SUCCESS
+            if error.use_stderr() {
+                let _ = error.print();
+                return ExitCode::from(64);
+            }
+            return match error.print() {
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => ExitCode::FAILURE,
+                _ => ExitCode::SUCCESS,
             };
-            return error.print().map_or(ExitCode::FAILURE, |()| exit);
         }
     };
     let result = match arguments.command {
@@ -102,7 +104,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if !error.message.is_empty() {
-                eprintln!("{}", error.message.trim_end());
+                tell(&format!("{}\n", error.message.trim_end()));
             }
             ExitCode::from(error.exit)
         }
@@ -118,6 +120,11 @@ fn print(text: &str) -> Result<(), CliError> {
         ))),
         _ => Ok(()),
     }
+}
+
+/// To standard error. Where nobody reads it there is nobody to tell so; the exit code stays right.
+fn tell(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// A configuration that cannot be used, with every finding.

@@ -23,15 +23,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
     let loaded = Config::load(&arguments.file.config).and_then(|config| load(&config));
     match loaded {
         Ok(loaded) => {
-            eprint!("{}", super::rendered(&loaded.warnings));
+            super::tell(&super::rendered(&loaded.warnings));
             if !arguments.quiet {
                 super::print(&report(&loaded.snapshot))?;
             }
             let warnings = loaded.warnings.iter().count();
-            eprintln!(
-                "no errors, {warnings} warning{}",
-                if warnings == 1 { "" } else { "s" }
-            );
+            let plural = if warnings == 1 { "" } else { "s" };
+            super::tell(&format!("no errors, {warnings} warning{plural}\n"));
             Ok(())
         }
         Err(found) => {

@@ -72,13 +72,12 @@ pub enum StartError {
     Bind {
         /// The address or path.
         at: String,
-        /// In the system's words.
-        #[source]
+        /// In the system's words. (Not a source: those who print the chain would say it twice.)
         reason: io::Error,
     },
     /// The system gives no threads, or no timers.
     #[error("cannot start a worker: {0}")]
-    Worker(#[source] io::Error),
+    Worker(io::Error),
 }
 
 /// Opens the public door. `tls` may be exchanged while it is open: the next connection takes what

@@ -182,6 +182,19 @@ fn a_reader_that_has_enough_is_no_failure_and_a_full_disk_is_one() {
         .stderr(Stdio::null())
         .status();
     assert_eq!(status.unwrap().code(), Some(0));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = program
+        .command(&["srve", "--nonsense"])
+        .stderr(writer)
+        .status();
+    assert_eq!(status.unwrap().code(), Some(64), "of clap");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    program.write("access.yaml", "");
+    let status = program.command(&["serve"]).stderr(writer).status();
+    assert_eq!(status.unwrap().code(), Some(64), "of ours");
+    program.write("access.yaml", "roles: {}\naccounts: []\n");
     if let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") {
         let output = program.command(&["check"]).stdout(full).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
@@ -221,4 +234,28 @@ async fn the_demo_serves_and_leaves_nothing_behind() {
             .collect();
         assert!(left.is_empty(), "{left:?}");
     }
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_once() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap();
+    let program = program();
+    program.write(
+        "postern.yaml",
+        &format!(
+            "listen: {{public: \"127.0.0.1:0\", probe: \"{at}\", control: \"127.0.0.1:0\"}}\n\
+             tls: {{certificate: tls.crt, key: tls.key}}\n"
+        ),
+    );
+    let said = program.run(&["serve"]);
+    assert_eq!(said.code, Some(1));
+    let last = said.err.lines().last().unwrap();
+    assert!(
+        last.starts_with(&format!(
+            "error: the probe listener does not open: cannot listen on {at}: "
+        )),
+        "{last}"
+    );
+    assert_eq!(last.matches("in use").count(), 1, "{last}");
 }
