@@ -51,7 +51,13 @@ impl Show {
 
     /// One side asks another.
     pub fn asked(&self, side: Side, id: &str, method: &str, target: &str, body: &[u8]) {
-        self.note(side, id, format!("{method} {}", cut(target)), true, body);
+        self.note(
+            side,
+            id,
+            format!("{method} {}", cut(&decoded(target))),
+            true,
+            body,
+        );
     }
 
     /// One side answers another; the client's answer ends the story and prints it.
@@ -128,7 +134,8 @@ fn readable(body: &[u8]) -> Vec<String> {
         return vec![format!("({} bytes that are not JSON)", body.len())];
     };
     hide_secrets(&mut value);
-    let text = serde_json::to_string_pretty(&value).unwrap_or_default();
+    let mut text = String::new();
+    lay_out(&value, 0, &mut text);
     let mut lines: Vec<String> = text.lines().map(cut).collect();
     if lines.len() > MAX_LINES {
         let more = lines.len() - MAX_LINES;
@@ -136,6 +143,59 @@ fn readable(body: &[u8]) -> Vec<String> {
         lines.push(format!("… {more} more lines"));
     }
     lines
+}
+
+/// Writes a value on one line where it fits, else with one line for each of its parts.
+fn lay_out(value: &Value, depth: usize, out: &mut String) {
+    let short = value.to_string();
+    if depth * 2 + short.chars().count() <= FITS {
+        out.push_str(&short);
+        return;
+    }
+    let parts: Vec<(Option<&String>, &Value)> = match value {
+        Value::Object(map) => map.iter().map(|(key, value)| (Some(key), value)).collect(),
+        Value::Array(items) => items.iter().map(|item| (None, item)).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            out.push_str(&short);
+            return;
+        }
+    };
+    let (open, close) = if value.is_object() {
+        ('{', '}')
+    } else {
+        ('[', ']')
+    };
+    out.push(open);
+    for (index, (key, part)) in parts.iter().enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        let _ = write!(out, "{comma}\n{:width$}", "", width = (depth + 1) * 2);
+        if let Some(key) = key {
+            let _ = write!(out, "{}: ", Value::String((*key).clone()));
+        }
+        lay_out(part, depth + 1, out);
+    }
+    let _ = write!(out, "\n{:width$}{close}", "", width = depth * 2);
+}
+
+/// A target as it is meant, without its percent-encoding; nothing in it reaches the terminal raw.
+fn decoded(target: &str) -> String {
+    let mut bytes = target.bytes();
+    let mut out = Vec::with_capacity(target.len());
+    while let Some(byte) = bytes.next() {
+        let mut ahead = bytes.clone();
+        let digit = |byte: Option<u8>| byte.and_then(|b| char::from(b).to_digit(16));
+        match (byte, digit(ahead.next()), digit(ahead.next())) {
+            (b'%', Some(high), Some(low)) => {
+                out.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
+                bytes = ahead;
+            }
+            _ => out.push(byte),
+        }
+    }
+    let text = String::from_utf8_lossy(&out);
+    text.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
 }
 
 /// Puts `(secret, 12 characters)` in the place of every value that is named like a secret, in
@@ -180,6 +240,7 @@ fn cut(line: &str) -> String {
     line.chars().take(MAX_WIDTH - 1).chain(['…']).collect()
 }
 
+const FITS: usize = 88;
 const MAX_PENDING: usize = 256;
 const MAX_STEPS: usize = 32;
 const MAX_LINES: usize = 40;
@@ -232,11 +293,26 @@ mod tests {
         );
         show.answered(Side::Client, "a", 201, br#"{"id":"7"}"#);
         let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
-        let expected = "\nclient    -> POST /demo/Users\n    {\n      \"userName\": \"ada\"\n    }\n    \
-                        directory -> POST /people\n        {\n          \"login\": \"ada\"\n        }\n    \
-                        directory <- 201\n        {\n          \"no\": 7\n        }\n\
-                        client    <- 201\n    {\n      \"id\": \"7\"\n    }\n";
+        let expected = "\nclient    -> POST /demo/Users\n    {\"userName\":\"ada\"}\n    \
+                        directory -> POST /people\n        {\"login\":\"ada\"}\n    \
+                        directory <- 201\n        {\"no\":7}\n\
+                        client    <- 201\n    {\"id\":\"7\"}\n";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn long_values_are_laid_out_and_targets_are_decoded() {
+        let mut out = String::new();
+        let value = json!({"short": [1, 2], "long": ["x".repeat(60), "y".repeat(40)]});
+        lay_out(&value, 0, &mut out);
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(lines.len(), 7, "{out}");
+        assert_eq!(lines[1], "  \"short\": [1,2],");
+        assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), value);
+        assert_eq!(
+            decoded("/a?f=x%20eq%20%22y%22&p=100%&q=%e9%1b[0m"),
+            "/a?f=x eq \"y\"&p=100%&q=\u{fffd}?[0m"
+        );
     }
 
     #[test]

@@ -215,7 +215,9 @@ impl Gateway {
             counters: Counters::new(Arc::clone(self.state.metrics()), tenant.name.as_str()),
             admission,
         };
-        self.answer(call, context).await
+        // By far the largest part of the future, and all that comes before it is over: boxed here
+        // it is not carried along by every connection that is idle.
+        Box::pin(self.answer(call, context)).await
     }
 
     /// The body, bounded; empty where the method has none.

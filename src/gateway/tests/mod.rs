@@ -377,3 +377,13 @@ pub(super) fn patch(op: &str, path: &str, value: &Value) -> Value {
         "Operations": [{"op": op, "path": path, "value": value}],
     })
 }
+
+/// Every connection carries the future of its request, idle ones included.
+#[test]
+fn the_future_of_a_request_stays_small() {
+    fn size_of<F>(_: fn(&'static Arc<Gateway>, Request<Body>, Peer) -> F) -> usize {
+        std::mem::size_of::<F>()
+    }
+    let size = size_of(Gateway::handle);
+    assert!(size <= 5 * 1024, "{size} bytes");
+}
