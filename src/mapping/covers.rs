@@ -1,10 +1,11 @@
 //! What of a document the lines account for, and what is left over: the ground of `unmapped`.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
-use crate::scim::{AttrName, Resource, SchemaUri};
+use crate::scim::json::{Members, Node, Sort};
+use crate::scim::{AttrName, SchemaUri};
 
-use super::place::{Place, Terms, array, is_absent, object, slot};
+use super::place::{Place, Terms};
 
 /// Every place that lines (or the protocol itself) account for on one side.
 #[derive(Debug, Clone, Default)]
@@ -25,29 +26,28 @@ struct Cover {
 }
 
 /// Something that no line accounts for.
-#[derive(Debug)]
-pub(super) struct Loose {
+pub(super) struct Loose<'a> {
     /// The extension that it stood in.
-    pub(super) uri: Option<String>,
+    pub(super) uri: Option<Cow<'a, str>>,
     /// The attribute.
-    pub(super) name: String,
+    pub(super) name: Cow<'a, str>,
     /// What of it.
-    pub(super) part: Part,
+    pub(super) part: Part<'a>,
     /// The value.
-    pub(super) value: Value,
+    pub(super) value: Node<'a>,
 }
 
 /// What of an attribute is left over.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Part {
+#[derive(PartialEq, Eq)]
+pub(super) enum Part<'a> {
     /// All of it.
     Whole,
     /// A sub-attribute of a complex attribute.
-    Sub(String),
+    Sub(Cow<'a, str>),
     /// An element that no line means.
     Element,
     /// A sub-attribute of an element that a line has taken: there is nothing to hang it on.
-    Rest(String),
+    Rest(Cow<'a, str>),
 }
 
 impl Covers {
@@ -103,39 +103,41 @@ impl Covers {
         }
     }
 
-    /// Hands over everything in `map` that is not accounted for and not absent.
-    pub(super) fn sweep(&self, map: Map<String, Value>, each: &mut impl FnMut(Loose)) {
-        for (key, value) in map {
+    /// Hands over everything in `members` that is not accounted for and not absent.
+    pub(super) fn sweep<'a>(&self, members: Members<'a>, each: &mut impl FnMut(Loose<'a>)) {
+        for (key, mut value) in members.into_members() {
             if value.is_null() {
                 continue;
             }
-            match value {
-                Value::Object(inner) if key.contains(':') => {
+            match key.contains(':').then(|| value.object()).flatten() {
+                Some(inner) => {
                     let covers = self.extension(&key).map_or(&[][..], |(_, covers)| covers);
-                    for (name, value) in inner {
+                    for (name, value) in std::mem::take(inner).into_members() {
                         sweep_one(covers, Some(&key), name, value, each);
                     }
                 }
-                value => sweep_one(&self.base, None, key, value, each),
+                None => sweep_one(&self.base, None, key, value, each),
             }
         }
     }
 
     /// Removes everything that is not accounted for.
-    pub(super) fn strip(&self, map: &mut Map<String, Value>) {
-        map.retain(|key, value| match value {
-            Value::Object(inner) if key.contains(':') => {
-                let covers = self.extension(key).map_or(&[][..], |(_, covers)| covers);
-                inner.retain(|name, value| strip_one(covers, name, value));
-                !inner.is_empty()
-            }
-            value => strip_one(&self.base, key, value),
-        });
+    pub(super) fn strip(&self, members: &mut Members<'_>) {
+        members.retain(
+            |key, value| match key.contains(':').then(|| value.object()).flatten() {
+                Some(inner) => {
+                    let covers = self.extension(key).map_or(&[][..], |(_, covers)| covers);
+                    inner.retain(|name, value| strip_one(covers, name, value));
+                    !inner.is_empty()
+                }
+                None => strip_one(&self.base, key, value),
+            },
+        );
     }
 
     /// Whether a leftover of the other side would stand where something accounted for stands.
     #[must_use]
-    pub(super) fn shadows(&self, loose: &Loose) -> bool {
+    pub(super) fn shadows(&self, loose: &mut Loose<'_>) -> bool {
         let covers = match &loose.uri {
             None => {
                 if self.extension(&loose.name).is_some() {
@@ -160,7 +162,7 @@ impl Covers {
                     || cover
                         .elements
                         .iter()
-                        .any(|(terms, _)| terms.match_value(&loose.value))
+                        .any(|(terms, _)| terms.match_node(&mut loose.value))
             }
             Part::Rest(_) => true,
         }
@@ -171,7 +173,7 @@ impl Covers {
     }
 }
 
-impl Loose {
+impl<'a> Loose<'a> {
     /// The attribute for people: `name`, `name.sub`, `urn:…:name`.
     #[must_use]
     pub(super) fn path(&self) -> String {
@@ -192,31 +194,23 @@ impl Loose {
     /// stand there under another case either: what lines make is not loose (see
     /// [`Covers::shadows`]), and two loose names of one document never differ in case only. So no
     /// search is needed, and a document of very many names costs no more than its size.
-    pub(super) fn merge(self, out: &mut Resource) {
+    pub(super) fn merge(self, out: &mut Members<'a>) {
         let home = match &self.uri {
-            Some(uri) => match object(slot(out.as_map_mut(), uri)) {
+            Some(uri) => match out.slot(uri).make_object() {
                 Some(home) => home,
                 None => return,
             },
-            None => out.as_map_mut(),
+            None => out,
         };
         match self.part {
-            Part::Whole => {
-                let place = home.entry(self.name).or_insert(Value::Null);
-                if is_absent(place) {
-                    *place = self.value;
-                }
-            }
+            Part::Whole => home.push(self.name, self.value),
             Part::Sub(sub) => {
-                if let Some(home) = object(slot(home, &self.name)) {
-                    let place = home.entry(sub).or_insert(Value::Null);
-                    if place.is_null() {
-                        *place = self.value;
-                    }
+                if let Some(home) = home.slot(&self.name).make_object() {
+                    home.push(sub, self.value);
                 }
             }
             Part::Element => {
-                if let Some(items) = array(slot(home, &self.name)) {
+                if let Some(items) = home.slot(&self.name).make_array() {
                     items.push(self.value);
                 }
             }
@@ -225,20 +219,19 @@ impl Loose {
     }
 }
 
-fn sweep_one(
+fn sweep_one<'a>(
     covers: &[Cover],
-    uri: Option<&str>,
-    name: String,
-    value: Value,
-    each: &mut impl FnMut(Loose),
+    uri: Option<&Cow<'a, str>>,
+    name: Cow<'a, str>,
+    mut value: Node<'a>,
+    each: &mut impl FnMut(Loose<'a>),
 ) {
-    if is_absent(&value) {
+    if value.is_absent() {
         return;
     }
-    let uri = || uri.map(str::to_owned);
     let Some(cover) = covers.iter().find(|c| c.name.is(&name)) else {
         each(Loose {
-            uri: uri(),
+            uri: uri.cloned(),
             name,
             part: Part::Whole,
             value,
@@ -248,63 +241,64 @@ fn sweep_one(
     if cover.whole {
         return;
     }
-    let part_of = |each: &mut dyn FnMut(Loose), part, value| {
+    let mut part_of = |part, value| {
         each(Loose {
-            uri: uri(),
+            uri: uri.cloned(),
             name: name.clone(),
             part,
             value,
         });
     };
-    let unknown = |known: &[AttrName], sub: &str, value: &Value| {
-        !is_absent(value) && !known.iter().any(|k| k.is(sub))
+    let unknown = |known: &[AttrName], sub: &str, value: &Node<'_>| {
+        !value.is_absent() && !known.iter().any(|k| k.is(sub))
     };
-    match value {
-        Value::Object(element) if cover.elements.is_empty() => {
-            for (sub, value) in element {
+    match value.sort() {
+        Sort::Object if cover.elements.is_empty() => {
+            let element = value.object().map(std::mem::take).unwrap_or_default();
+            for (sub, value) in element.into_members() {
                 if unknown(&cover.subs, &sub, &value) {
-                    part_of(each, Part::Sub(sub), value);
+                    part_of(Part::Sub(sub), value);
                 }
             }
         }
-        Value::Array(items) => {
-            for item in items {
+        Sort::Array => {
+            for mut item in value.array().map(std::mem::take).unwrap_or_default() {
                 let mut taken = cover.elements.iter();
-                let taken = taken.find(|(terms, _)| terms.match_value(&item));
-                match (item, taken) {
-                    (Value::Object(element), Some((_, known))) => {
-                        for (sub, value) in element {
-                            if unknown(known, &sub, &value) {
-                                part_of(each, Part::Rest(sub), value);
-                            }
+                let taken = taken.find(|(terms, _)| terms.match_node(&mut item));
+                // Only objects are taken.
+                let rest = taken.and_then(|(_, known)| Some((item.object()?, known)));
+                if let Some((element, known)) = rest {
+                    for (sub, value) in std::mem::take(element).into_members() {
+                        if unknown(known, &sub, &value) {
+                            part_of(Part::Rest(sub), value);
                         }
                     }
-                    (item, _) if !is_absent(&item) => part_of(each, Part::Element, item),
-                    _ => {}
+                } else if !item.is_absent() {
+                    part_of(Part::Element, item);
                 }
             }
         }
-        value => part_of(each, Part::Element, value),
+        _ => part_of(Part::Element, value),
     }
 }
 
 /// Whether anything of it stays.
-fn strip_one(covers: &[Cover], name: &str, value: &mut Value) -> bool {
+fn strip_one(covers: &[Cover], name: &str, value: &mut Node<'_>) -> bool {
     let Some(cover) = covers.iter().find(|c| c.name.is(name)) else {
         return false;
     };
     if cover.whole {
         return true;
     }
-    match value {
-        Value::Object(element) if cover.elements.is_empty() => {
+    match value.sort() {
+        Sort::Object if cover.elements.is_empty() => value.object().is_some_and(|element| {
             element.retain(|sub, _| cover.subs.iter().any(|s| s.is(sub)));
             !element.is_empty()
-        }
-        Value::Array(items) => {
-            items.retain(|item| cover.elements.iter().any(|(t, _)| t.match_value(item)));
+        }),
+        Sort::Array => value.array().is_some_and(|items| {
+            items.retain_mut(|item| cover.elements.iter().any(|(t, _)| t.match_node(item)));
             !items.is_empty()
-        }
+        }),
         _ => false,
     }
 }

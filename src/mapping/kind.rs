@@ -12,8 +12,9 @@ pub mod values;
 use serde_json::Value;
 
 use crate::scim::filter::{CompareOp, Filter};
+use crate::scim::json::Members;
 use crate::scim::patch::{Change, PatchOp};
-use crate::scim::{AttrName, AttrPath, Resource};
+use crate::scim::{AttrName, AttrPath};
 
 use super::place::Place;
 
@@ -28,13 +29,18 @@ pub trait Kind: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// The value cannot be taken.
-    fn put(&self, from: &mut Resource, out: &mut Resource, write: Write) -> Result<(), Fault>;
+    fn put<'a>(
+        &self,
+        from: &mut Members<'a>,
+        out: &mut Members<'a>,
+        write: Write,
+    ) -> Result<(), Fault>;
 
     /// Directory to client.
     ///
     /// # Errors
     /// The directory's value does not exist in the client's words.
-    fn get(&self, from: &mut Resource, out: &mut Resource) -> Result<(), Fault>;
+    fn get<'a>(&self, from: &mut Members<'a>, out: &mut Members<'a>) -> Result<(), Fault>;
 
     /// A question about the line's own SCIM attribute, as one about its target.
     ///

@@ -6,7 +6,8 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::scim::filter::{CompareOp, Comparison, Filter};
-use crate::scim::{AttrName, AttrPath, PatchPath, Resource, SchemaUri, value};
+use crate::scim::json::{Members, Node, Sort};
+use crate::scim::{AttrName, AttrPath, PatchPath, SchemaUri, value};
 
 /// `[urn:]name[terms].sub`.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,71 +100,58 @@ impl Place {
         self.is_beside(other.uri.as_ref(), &other.name) && subs && elements
     }
 
-    /// What stands here; nothing, null and empty are the same.
+    /// What stands here; nothing, null and empty are the same. Of several elements that match, the
+    /// last counts.
     #[must_use]
-    pub fn peek<'a>(&self, from: &'a Resource) -> Option<&'a Value> {
-        let home = match &self.uri {
-            Some(uri) => find(from.as_map(), uri.as_str())?.as_object()?,
-            None => from.as_map(),
-        };
-        let value = find(home, self.name.as_str())?;
-        let value = match &self.element {
-            Some(terms) => match value {
-                Value::Array(items) => items.iter().rev().find(|item| terms.match_value(item))?,
-                Value::Object(_) if terms.match_value(value) => value,
-                _ => return None,
-            },
-            None => value,
-        };
-        let value = match &self.sub {
-            Some(sub) => find(value.as_object()?, sub.as_str())?,
-            None => value,
-        };
-        (!is_absent(value)).then_some(value)
+    pub fn peek<'m, 'a>(&self, from: &'m mut Members<'a>) -> Option<&'m mut Node<'a>> {
+        self.locate(from).filter(|value| !value.is_absent())
     }
 
     /// Takes what stands here and leaves a null. Of several elements that match, the last counts.
-    pub fn take(&self, from: &mut Resource) -> Option<Value> {
+    pub fn take<'a>(&self, from: &mut Members<'a>) -> Option<Node<'a>> {
+        let taken = std::mem::take(self.locate(from)?);
+        (!taken.is_absent()).then_some(taken)
+    }
+
+    fn locate<'m, 'a>(&self, from: &'m mut Members<'a>) -> Option<&'m mut Node<'a>> {
         let home = match &self.uri {
-            Some(uri) => find_mut(from.as_map_mut(), uri.as_str())?.as_object_mut()?,
-            None => from.as_map_mut(),
+            Some(uri) => from.find_mut(uri.as_str())?.object()?,
+            None => from,
         };
-        let value = find_mut(home, self.name.as_str())?;
+        let value = home.find_mut(self.name.as_str())?;
         let value = match &self.element {
-            Some(terms) => match value {
-                Value::Array(items) => items
-                    .iter_mut()
-                    .rev()
-                    .find(|item| terms.match_value(item))?,
-                Value::Object(_) if terms.match_value(value) => value,
+            Some(terms) => match value.sort() {
+                Sort::Array => {
+                    let mut items = value.array()?.iter_mut().rev();
+                    items.find_map(|item| terms.match_node(item).then_some(item))?
+                }
+                Sort::Object if terms.match_node(value) => value,
                 _ => return None,
             },
             None => value,
         };
-        let value = match &self.sub {
-            Some(sub) => find_mut(value.as_object_mut()?, sub.as_str())?,
-            None => value,
-        };
-        let taken = std::mem::take(value);
-        (!is_absent(&taken)).then_some(taken)
+        match &self.sub {
+            Some(sub) => value.object()?.find_mut(sub.as_str()),
+            None => Some(value),
+        }
     }
 
     /// Puts a value here: containers and the element are made where they are missing, with
     /// `constants` beside the value in the element.
-    pub fn set(&self, out: &mut Resource, value: Value, constants: &[(AttrName, Value)]) {
+    pub fn set<'a>(&self, out: &mut Members<'a>, value: Node<'a>, constants: &[(AttrName, Value)]) {
         let home = match &self.uri {
-            Some(uri) => match object(slot(out.as_map_mut(), uri.as_str())) {
+            Some(uri) => match out.slot(uri.as_str()).make_object() {
                 Some(home) => home,
                 None => return,
             },
-            None => out.as_map_mut(),
+            None => out,
         };
-        let place = slot(home, self.name.as_str());
+        let place = home.slot(self.name.as_str());
         match (&self.element, &self.sub) {
             (None, None) => *place = value,
             (None, Some(sub)) => {
-                if let Some(home) = object(place) {
-                    *slot(home, sub.as_str()) = value;
+                if let Some(home) = place.make_object() {
+                    *home.slot(sub.as_str()) = value;
                 }
             }
             (Some(terms), sub) => terms.set(place, sub.as_ref(), value, constants),
@@ -171,41 +159,42 @@ impl Place {
     }
 
     /// Removes what stands here, and containers that would be left empty.
-    pub fn clear(&self, out: &mut Resource) {
+    pub fn clear(&self, out: &mut Members<'_>) {
         match &self.uri {
             Some(uri) => {
-                let Some(Value::Object(home)) = find_mut(out.as_map_mut(), uri.as_str()) else {
+                let Some(home) = out.find_mut(uri.as_str()).and_then(Node::object) else {
                     return;
                 };
                 self.clear_in(home);
                 if home.is_empty() {
-                    crate::scim::resource::remove(out.as_map_mut(), uri.as_str());
+                    out.remove(uri.as_str());
                 }
             }
-            None => self.clear_in(out.as_map_mut()),
+            None => self.clear_in(out),
         }
     }
 
-    fn clear_in(&self, home: &mut Map<String, Value>) {
-        let remove = crate::scim::resource::remove;
-        let Some(value) = find_mut(home, self.name.as_str()) else {
+    fn clear_in(&self, home: &mut Members<'_>) {
+        let Some(value) = home.find_mut(self.name.as_str()) else {
             return;
         };
         let empty = match (&self.element, &self.sub) {
             (None, None) => true,
-            (None, Some(sub)) => match value {
-                Value::Object(object) => {
-                    remove(object, sub.as_str());
+            (None, Some(sub)) => match value.object() {
+                Some(object) => {
+                    object.remove(sub.as_str());
                     object.is_empty()
                 }
-                _ => false,
+                None => false,
             },
-            (Some(terms), sub) => match value {
-                Value::Array(items) => {
-                    if let Some(index) = items.iter().rposition(|item| terms.match_value(item)) {
-                        let gone = match (sub, items.get_mut(index)) {
-                            (Some(sub), Some(Value::Object(element))) => {
-                                remove(element, sub.as_str());
+            (Some(terms), sub) => match value.array() {
+                Some(items) => {
+                    let last = items.iter_mut().rposition(|item| terms.match_node(item));
+                    if let Some(index) = last {
+                        let element = items.get_mut(index).and_then(Node::object);
+                        let gone = match (sub, element) {
+                            (Some(sub), Some(element)) => {
+                                element.remove(sub.as_str());
                                 element
                                     .iter()
                                     .all(|(name, _)| terms.0.iter().any(|(n, _)| n.is(name)))
@@ -218,11 +207,11 @@ impl Place {
                     }
                     items.is_empty()
                 }
-                _ => false,
+                None => false,
             },
         };
         if empty {
-            remove(home, self.name.as_str());
+            home.remove(self.name.as_str());
         }
     }
 
@@ -307,35 +296,53 @@ impl Terms {
         })
     }
 
-    fn set(
+    /// The same for an element that is perhaps still text.
+    #[must_use]
+    pub fn match_node(&self, item: &mut Node<'_>) -> bool {
+        let Some(element) = item.object() else {
+            return false;
+        };
+        self.0.iter().all(|(name, wanted)| {
+            let found = element.find(name.as_str());
+            found.is_some_and(|found| match (found.as_str(), wanted) {
+                (Some(found), Value::String(wanted)) => found.eq_ignore_ascii_case(wanted),
+                (Some(_), _) | (_, Value::String(_)) => false,
+                _ => value::same(&found.to_value(), wanted),
+            })
+        })
+    }
+
+    fn set<'a>(
         &self,
-        place: &mut Value,
+        place: &mut Node<'a>,
         sub: Option<&AttrName>,
-        value: Value,
+        value: Node<'a>,
         constants: &[(AttrName, Value)],
     ) {
-        let Some(items) = array(place) else { return };
-        let found = items.iter().rposition(|item| self.match_value(item));
+        let Some(items) = place.make_array() else {
+            return;
+        };
+        let found = items.iter_mut().rposition(|item| self.match_node(item));
         let index = found.unwrap_or(items.len());
         if found.is_none() {
-            items.push(Value::Object(Map::new()));
+            items.push(Members::with_capacity(self.0.len() + constants.len() + 1).into());
         }
         let Some(item) = items.get_mut(index) else {
             return;
         };
         match sub {
             Some(sub) => {
-                if let Some(element) = object(item) {
-                    *slot(element, sub.as_str()) = value;
+                if let Some(element) = item.make_object() {
+                    *element.slot(sub.as_str()) = value;
                 }
             }
             None => *item = value,
         }
-        if let Value::Object(element) = item {
+        if let Some(element) = item.object() {
             for (name, constant) in self.0.iter().chain(constants) {
-                let place = slot(element, name.as_str());
+                let place = element.slot(name.as_str());
                 if place.is_null() {
-                    place.clone_from(constant);
+                    *place = constant.into();
                 }
             }
         }
@@ -411,54 +418,7 @@ pub fn find<'a>(map: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
         .map(|(_, value)| value)
 }
 
-/// [`find`], to change the member; allocates nothing.
-pub fn find_mut<'a>(map: &'a mut Map<String, Value>, name: &str) -> Option<&'a mut Value> {
-    if map.len() > FEW && map.contains_key(name) {
-        return map.get_mut(name);
-    }
-    map.iter_mut()
-        .find(|(key, _)| key.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value)
-}
-
-/// The member of that name, made as null where it is missing.
-pub fn slot<'a>(map: &'a mut Map<String, Value>, name: &str) -> &'a mut Value {
-    if map.len() > FEW && map.contains_key(name) {
-        return map.entry(name).or_insert(Value::Null);
-    }
-    let other = map
-        .keys()
-        .find(|key| key.eq_ignore_ascii_case(name))
-        .filter(|key| *key != name)
-        .cloned();
-    match other {
-        Some(key) => map.entry(key).or_insert(Value::Null),
-        None => map.entry(name).or_insert(Value::Null),
-    }
-}
-
 const FEW: usize = 48;
-
-/// The value as an object, made one where it is not.
-pub fn object(value: &mut Value) -> Option<&mut Map<String, Value>> {
-    if !value.is_object() {
-        *value = Value::Object(Map::new());
-    }
-    value.as_object_mut()
-}
-
-/// The value as an array, made one where it is not.
-pub fn array(value: &mut Value) -> Option<&mut Vec<Value>> {
-    if !value.is_array() {
-        let old = std::mem::take(value);
-        *value = Value::Array(if is_absent(&old) {
-            Vec::new()
-        } else {
-            vec![old]
-        });
-    }
-    value.as_array_mut()
-}
 
 /// Several filters that must all hold.
 #[must_use]

@@ -6,4 +6,5 @@ mod filters;
 mod laws;
 mod patches;
 mod rules;
+mod spelling;
 mod support;

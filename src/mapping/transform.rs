@@ -10,6 +10,7 @@ pub mod table;
 use serde_json::Value;
 
 use crate::scim::filter::CompareOp;
+use crate::scim::json::{Node, Sort};
 use crate::scim::value::fold;
 
 use super::kind::{Class, Fault, Pushed, Test, Untranslatable};
@@ -56,6 +57,12 @@ pub trait Transform: std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether every value of that sort stays as it is, either way: then nobody need read it.
+    fn keeps(&self, sort: Sort) -> bool {
+        let _ = sort;
+        false
+    }
+
     /// What is put where the client has nothing.
     fn absent(&self) -> Option<&Value> {
         None
@@ -87,6 +94,32 @@ impl Chain {
             }
         }
         Ok(Some(value))
+    }
+
+    /// [`Chain::put`] of a value that is perhaps still text, and stays so where it can.
+    ///
+    /// # Errors
+    /// Some transform does not take the value.
+    pub fn put_node<'a>(&self, node: Node<'a>) -> Result<Node<'a>, Fault> {
+        if self.keeps(node.sort()) {
+            return Ok(node);
+        }
+        Ok((&self.put(node.to_value())?).into())
+    }
+
+    /// [`Chain::get`] of a value that is perhaps still text, and stays so where it can.
+    ///
+    /// # Errors
+    /// Some transform does not give the value.
+    pub fn get_node<'a>(&self, node: Node<'a>) -> Result<Option<Node<'a>>, Fault> {
+        if self.keeps(node.sort()) {
+            return Ok(Some(node));
+        }
+        Ok(self.get(node.to_value())?.map(|value| (&value).into()))
+    }
+
+    fn keeps(&self, sort: Sort) -> bool {
+        self.0.iter().all(|step| step.keeps(sort))
     }
 
     /// A question about the client's side; `target` asks the directory.

@@ -54,6 +54,16 @@ impl AttrName {
     pub fn is(&self, text: &str) -> bool {
         self.0.eq_ignore_ascii_case(text)
     }
+
+    /// Whether `text` can be an attribute name.
+    #[must_use]
+    pub fn fits(text: &str) -> bool {
+        let mut bytes = text.bytes();
+        let head = bytes
+            .next()
+            .is_some_and(|b| b.is_ascii_alphabetic() || b"$_".contains(&b));
+        head && bytes.all(is_name_byte) && text.len() <= MAX_NAME
+    }
 }
 
 impl AttrName {
@@ -69,11 +79,7 @@ impl FromStr for AttrName {
     /// `ALPHA *( ALPHA / DIGIT / "-" / "_" )` and `$ref`; leading `_` or `$` is let through
     /// because directories use it.
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let mut bytes = text.bytes();
-        let head = bytes
-            .next()
-            .is_some_and(|b| b.is_ascii_alphabetic() || b"$_".contains(&b));
-        if head && bytes.all(is_name_byte) && text.len() <= MAX_NAME {
+        if Self::fits(text) {
             Ok(Self(text.into()))
         } else {
             Err(InvalidName::new(text, "an attribute name"))

@@ -97,16 +97,19 @@ impl Document {
         }
     }
 
+    /// The document as strict JSON.
+    #[must_use]
+    pub fn into_checked(self) -> Checked {
+        match self {
+            Self::Checked(checked) => checked,
+            Self::Tree(resource) => Checked::of(&resource),
+        }
+    }
+
     /// The document as JSON text.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
-        match self {
-            Self::Checked(checked) => checked.into_bytes(),
-            Self::Tree(resource) => {
-                // A map of JSON values always prints.
-                serde_json::to_vec(&resource).unwrap_or_default().into()
-            }
-        }
+        self.into_checked().into_bytes()
     }
 }
 

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use crate::scim::AttrPath;
+use crate::scim::json::Members;
 use crate::scim::patch::Change;
-use crate::scim::{AttrPath, Resource};
 
 use super::{Delta, Fault, Kind, Pushed, Refusal, Test, Touch, Untranslatable, Write};
 use crate::mapping::place::Place;
@@ -38,16 +39,16 @@ impl Kind for Constant {
         &self.touch
     }
 
-    fn put(&self, _: &mut Resource, out: &mut Resource, _: Write) -> Result<(), Fault> {
+    fn put<'a>(&self, _: &mut Members<'a>, out: &mut Members<'a>, _: Write) -> Result<(), Fault> {
         if let Some(target) = self.target() {
-            target.set(out, self.value.clone(), &[]);
+            target.set(out, (&self.value).into(), &[]);
         }
         Ok(())
     }
 
-    fn get(&self, _: &mut Resource, out: &mut Resource) -> Result<(), Fault> {
+    fn get<'a>(&self, _: &mut Members<'a>, out: &mut Members<'a>) -> Result<(), Fault> {
         if let Some(scim) = self.touch.scim.first() {
-            scim.set(out, self.value.clone(), &self.touch.constants);
+            scim.set(out, (&self.value).into(), &self.touch.constants);
         }
         Ok(())
     }

@@ -1,9 +1,8 @@
 //! Several SCIM attributes joined into one target: one way, from the client to the directory.
 
-use serde_json::Value;
-
+use crate::scim::AttrPath;
+use crate::scim::json::{Members, Node};
 use crate::scim::patch::Change;
-use crate::scim::{AttrPath, Resource};
 
 use super::{Delta, Fault, Kind, Pushed, Refusal, Test, Touch, Untranslatable, Write};
 use crate::mapping::place::Place;
@@ -33,7 +32,12 @@ impl Kind for Join {
         &self.touch
     }
 
-    fn put(&self, from: &mut Resource, out: &mut Resource, write: Write) -> Result<(), Fault> {
+    fn put<'a>(
+        &self,
+        from: &mut Members<'a>,
+        out: &mut Members<'a>,
+        write: Write,
+    ) -> Result<(), Fault> {
         let mut joined = String::new();
         for part in &self.touch.scim {
             let Some(value) = part.peek(from) else {
@@ -42,21 +46,21 @@ impl Kind for Join {
             if !joined.is_empty() {
                 joined.push_str(&self.with);
             }
-            match value {
-                Value::String(text) => joined.push_str(text),
-                Value::Number(number) => joined.push_str(number.as_str()),
-                _ => return Err(Fault("must be text".to_owned())),
+            match (value.as_str(), value.as_number()) {
+                (Some(text), _) => joined.push_str(&text),
+                (None, Some(number)) => joined.push_str(number),
+                (None, None) => return Err(Fault("must be text".to_owned())),
             }
         }
         if !joined.is_empty() {
-            self.target.set(out, Value::String(joined), &[]);
+            self.target.set(out, Node::string(&joined), &[]);
         } else if write == Write::Replace {
             self.target.clear(out);
         }
         Ok(())
     }
 
-    fn get(&self, _: &mut Resource, _: &mut Resource) -> Result<(), Fault> {
+    fn get<'a>(&self, _: &mut Members<'a>, _: &mut Members<'a>) -> Result<(), Fault> {
         Ok(())
     }
 

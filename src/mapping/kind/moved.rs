@@ -3,9 +3,10 @@
 
 use serde_json::Value;
 
+use crate::scim::json::{Members, Node};
 use crate::scim::patch::{Change, PatchOp};
 use crate::scim::value::same;
-use crate::scim::{AttrPath, PatchPath, Resource};
+use crate::scim::{AttrPath, PatchPath};
 
 use super::{Delta, Fault, Kind, Pushed, Raw, Refusal, Test, Touch, Untranslatable, Write};
 use crate::mapping::place::Place;
@@ -48,8 +49,8 @@ impl Moved {
         }
     }
 
-    fn present(&self, old: Option<&Value>) -> Option<Value> {
-        self.chain.get(old?.clone()).ok().flatten()
+    fn present(&self, old: Option<&mut Node<'_>>) -> Option<Value> {
+        self.chain.get(old?.to_value()).ok().flatten()
     }
 }
 
@@ -58,9 +59,14 @@ impl Kind for Moved {
         &self.touch
     }
 
-    fn put(&self, from: &mut Resource, out: &mut Resource, write: Write) -> Result<(), Fault> {
+    fn put<'a>(
+        &self,
+        from: &mut Members<'a>,
+        out: &mut Members<'a>,
+        write: Write,
+    ) -> Result<(), Fault> {
         let value = if self.keep_scim {
-            self.scim.peek(from).cloned()
+            self.scim.peek(from).map(|value| value.clone())
         } else {
             self.scim.take(from)
         };
@@ -72,32 +78,32 @@ impl Kind for Moved {
         };
         match value {
             Some(value) => {
-                if !present.is_some_and(|present| same(&present, &value)) {
-                    let value = self.chain.put(value)?;
+                if !present.is_some_and(|present| same(&present, &value.to_value())) {
+                    let value = self.chain.put_node(value)?;
                     self.target.set(out, value, &[]);
                 }
             }
             None => match (write, self.chain.absent()) {
-                (Write::Create, Some(value)) => self.target.set(out, value.clone(), &[]),
+                (Write::Create, Some(value)) => self.target.set(out, value.into(), &[]),
                 (Write::Create, None) => {}
                 (Write::Replace, _) if !self.clears => {}
                 // What could not be seen is not cleared either.
                 (Write::Replace, _) if !self.chain.is_empty() && present.is_none() => {}
-                (Write::Replace, Some(value)) => self.target.set(out, value.clone(), &[]),
+                (Write::Replace, Some(value)) => self.target.set(out, value.into(), &[]),
                 (Write::Replace, None) => self.target.clear(out),
             },
         }
         Ok(())
     }
 
-    fn get(&self, from: &mut Resource, out: &mut Resource) -> Result<(), Fault> {
+    fn get<'a>(&self, from: &mut Members<'a>, out: &mut Members<'a>) -> Result<(), Fault> {
         let value = if self.keep_target {
-            self.target.peek(from).cloned()
+            self.target.peek(from).map(|value| value.clone())
         } else {
             self.target.take(from)
         };
         if let Some(value) = value
-            && let Some(value) = self.chain.get(value)?
+            && let Some(value) = self.chain.get_node(value)?
         {
             self.scim.set(out, value, &self.touch.constants);
         }

@@ -1,15 +1,17 @@
 //! A whole multi-valued attribute and an array of plain values: `members.value` and `member`.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::scim::json::{Members, Node, Sort};
 use crate::scim::patch::{Change, PatchOp};
 use crate::scim::value::same;
-use crate::scim::{AttrName, AttrPath, Resource};
+use crate::scim::{AttrName, AttrPath};
 
 use super::{Delta, Fault, Kind, Pushed, Refusal, Test, Touch, Untranslatable, Write};
-use crate::mapping::place::{Place, Terms, array, find_mut, is_absent, slot};
+use crate::mapping::place::{Place, Terms};
 use crate::mapping::transform::Chain;
 
 /// `{scim: phoneNumbers.value, target: telephoneNumber}`; with an element filter and `many: true`
@@ -58,45 +60,46 @@ impl Values {
         }
     }
 
-    fn is_ours(&self, element: &Value) -> bool {
-        self.terms.as_ref().is_none_or(|t| t.match_value(element))
-            && !self.except.iter().any(|t| t.match_value(element))
+    fn is_ours(&self, element: &mut Node<'_>) -> bool {
+        self.terms.as_ref().is_none_or(|t| t.match_node(element))
+            && !self.except.iter().any(|t| t.match_node(element))
     }
 
-    /// The plain value of an element; a scalar is its own.
-    fn plain(&self, element: &mut Value) -> Option<Value> {
-        let value = match (&self.sub, element) {
-            (Some(sub), Value::Object(members)) => std::mem::take(find_mut(members, sub.as_str())?),
-            (_, value) => std::mem::take(value),
-        };
-        (!is_absent(&value)).then_some(value)
-    }
-
-    fn put_all(&self, elements: Vec<Value>) -> Result<Vec<Value>, Fault> {
-        let mut plain = Vec::with_capacity(elements.len());
-        for mut element in elements {
-            if let Some(value) = self.plain(&mut element) {
-                plain.push(self.chain.put(value)?);
+    /// The plain value of an element, for the directory; a scalar is its own.
+    fn plain<'a>(&self, element: &mut Node<'a>) -> Result<Option<Node<'a>>, Fault> {
+        let place = match &self.sub {
+            Some(sub) if element.sort() == Sort::Object => {
+                element.object().and_then(|m| m.find_mut(sub.as_str()))
             }
+            _ => Some(element),
+        };
+        let value = place.map(std::mem::take).filter(|value| !value.is_absent());
+        value.map(|value| self.chain.put_node(value)).transpose()
+    }
+
+    fn put_all(&self, elements: &Value) -> Result<Vec<Value>, Fault> {
+        let mut plain = Vec::new();
+        for mut element in owned(elements.into()) {
+            plain.extend(self.plain(&mut element)?);
         }
         unique(&mut plain);
-        Ok(plain)
+        Ok(plain.iter().map(Node::to_value).collect())
     }
 
-    fn element(&self, value: Value) -> Value {
+    fn element<'a>(&self, value: Node<'a>) -> Node<'a> {
         let Some(sub) = &self.sub else {
             return value;
         };
-        let mut element = Map::new();
-        element.insert(sub.as_str().to_owned(), value);
+        let mut element = Members::with_capacity(ELEMENT);
+        element.push(Cow::Owned(sub.as_str().to_owned()), value);
         let terms = self.terms.iter().flat_map(|terms| &terms.0);
         for (name, constant) in terms.chain(&self.touch.constants) {
-            let place = slot(&mut element, name.as_str());
+            let place = element.slot(name.as_str());
             if place.is_null() {
-                place.clone_from(constant);
+                *place = constant.into();
             }
         }
-        Value::Object(element)
+        element.into()
     }
 }
 
@@ -105,24 +108,23 @@ impl Kind for Values {
         &self.touch
     }
 
-    fn put(&self, from: &mut Resource, out: &mut Resource, write: Write) -> Result<(), Fault> {
+    fn put<'a>(
+        &self,
+        from: &mut Members<'a>,
+        out: &mut Members<'a>,
+        write: Write,
+    ) -> Result<(), Fault> {
         let mut plain = Vec::new();
         if let Some(place) = locate(&self.whole, from) {
-            match place {
-                Value::Array(items) => {
-                    for item in items.iter_mut() {
-                        if self.is_ours(item)
-                            && let Some(value) = self.plain(item)
-                        {
-                            plain.push(self.chain.put(value)?);
+            match place.sort() {
+                Sort::Array => {
+                    for item in place.array().into_iter().flatten() {
+                        if self.is_ours(item) {
+                            plain.extend(self.plain(item)?);
                         }
                     }
                 }
-                Value::Object(_) if self.is_ours(place) => {
-                    if let Some(value) = self.plain(place) {
-                        plain.push(self.chain.put(value)?);
-                    }
-                }
+                Sort::Object if self.is_ours(place) => plain.extend(self.plain(place)?),
                 _ => {}
             }
         }
@@ -131,39 +133,36 @@ impl Kind for Values {
             && let Some(old) = self.target.peek(out)
         {
             // What could not be seen is not erased.
-            let hidden = items(old)
-                .iter()
-                .filter(|value| !matches!(self.chain.get((*value).clone()), Ok(Some(_))))
-                .cloned();
-            let hidden: Vec<_> = hidden.collect();
-            plain.extend(hidden);
+            let hidden =
+                |value: &Node<'_>| !matches!(self.chain.get(value.to_value()), Ok(Some(_)));
+            plain.extend(owned(old.clone()).into_iter().filter(hidden));
         }
         unique(&mut plain);
         if !plain.is_empty() {
-            self.target.set(out, Value::Array(plain), &[]);
+            self.target.set(out, Node::Array(plain), &[]);
         } else if write == Write::Replace && self.clears {
             self.target.clear(out);
         }
         Ok(())
     }
 
-    fn get(&self, from: &mut Resource, out: &mut Resource) -> Result<(), Fault> {
+    fn get<'a>(&self, from: &mut Members<'a>, out: &mut Members<'a>) -> Result<(), Fault> {
         let Some(value) = self.target.take(from) else {
             return Ok(());
         };
         let mut fault = None;
         let mut elements = Vec::new();
         for value in owned(value) {
-            match self.chain.get(value) {
+            match self.chain.get_node(value) {
                 Ok(Some(value)) => elements.push(self.element(value)),
                 Ok(None) => {}
                 Err(error) => fault = Some(error),
             }
         }
         if !elements.is_empty() {
-            match locate(&self.whole, out).and_then(array) {
+            match locate(&self.whole, out).and_then(Node::make_array) {
                 Some(there) => there.append(&mut elements),
-                None => self.whole.set(out, Value::Array(elements), &[]),
+                None => self.whole.set(out, Node::Array(elements), &[]),
             }
         }
         fault.map_or(Ok(()), Err)
@@ -187,11 +186,12 @@ impl Kind for Values {
             }])
         };
         match delta {
-            Delta::Add(elements) => {
-                change(PatchOp::Add, Some(Value::Array(self.put_all(elements)?)))
-            }
+            Delta::Add(elements) => change(
+                PatchOp::Add,
+                Some(Value::Array(self.put_all(&Value::Array(elements))?)),
+            ),
             Delta::Set(_, value) => {
-                let plain = self.put_all(owned(value))?;
+                let plain = self.put_all(&value)?;
                 if plain.is_empty() {
                     change(PatchOp::Remove, None)
                 } else {
@@ -209,37 +209,35 @@ impl Kind for Values {
     }
 }
 
-fn locate<'a>(place: &Place, resource: &'a mut Resource) -> Option<&'a mut Value> {
+fn locate<'m, 'a>(place: &Place, members: &'m mut Members<'a>) -> Option<&'m mut Node<'a>> {
     let home = match &place.uri {
-        Some(uri) => find_mut(resource.as_map_mut(), uri.as_str())?.as_object_mut()?,
-        None => resource.as_map_mut(),
+        Some(uri) => members.find_mut(uri.as_str())?.object()?,
+        None => members,
     };
-    find_mut(home, place.name.as_str()).filter(|value| !value.is_null())
+    let value = home.find_mut(place.name.as_str());
+    value.filter(|value| !value.is_null())
 }
 
-fn items(value: &Value) -> &[Value] {
-    match value {
-        Value::Array(items) => items,
-        other => std::slice::from_ref(other),
-    }
-}
-
-fn owned(value: Value) -> Vec<Value> {
-    match value {
-        Value::Array(items) => items,
-        other => vec![other],
+/// The elements of an array; one value is its own.
+fn owned(mut value: Node<'_>) -> Vec<Node<'_>> {
+    match value.array() {
+        Some(items) => std::mem::take(items),
+        None => vec![value],
     }
 }
 
 /// Keeps each value once, at its first place; in linear time for the arrays that grow large.
-fn unique(values: &mut Vec<Value>) {
+fn unique(values: &mut Vec<Node<'_>>) {
     let mut seen: HashSet<(bool, String)> = HashSet::new();
-    let mut kept: Vec<Value> = Vec::with_capacity(values.len());
+    let mut kept: Vec<Node<'_>> = Vec::with_capacity(values.len());
     for value in values.drain(..) {
-        let new = match &value {
-            Value::String(text) => seen.insert((true, text.clone())),
-            Value::Number(number) => seen.insert((false, number.to_string())),
-            other => !kept.iter().any(|k| same(k, other)),
+        let new = match (value.as_str(), value.as_number()) {
+            (Some(text), _) => seen.insert((true, text.into_owned())),
+            (None, Some(number)) => seen.insert((false, number.to_owned())),
+            (None, None) => {
+                let value = value.to_value();
+                !kept.iter().any(|k| same(&k.to_value(), &value))
+            }
         };
         if new {
             kept.push(value);
@@ -247,3 +245,6 @@ fn unique(values: &mut Vec<Value>) {
     }
     *values = kept;
 }
+
+/// Room for an element of the usual size.
+const ELEMENT: usize = 3;

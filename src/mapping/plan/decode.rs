@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use super::{MappingError, Plan, View, stream};
 use crate::mapping::compile::Type;
-use crate::mapping::place::{find, is_absent};
 use crate::mapping::witness::Witness;
+use crate::scim::json::{Checked, Members, Node, Sort};
 use crate::scim::operation::{Answer, Document, Listing, Projection};
-use crate::scim::{AttrPath, Client, Reply, Resource, Upstream};
+use crate::scim::{AttrPath, Client, Reply, Upstream};
 
 impl Plan {
     pub(super) fn decode_reply<W: Witness + Send + 'static>(
@@ -34,22 +32,20 @@ impl Plan {
     }
 
     /// One resource as an answer shows it.
-    pub(in crate::mapping) fn show(
+    pub(in crate::mapping) fn show<'a>(
         &self,
         ty: &Type,
-        from: Resource,
+        from: Members<'a>,
         view: &View,
         etag: Option<&str>,
         witness: &mut impl Witness,
-    ) -> Result<Resource, MappingError> {
-        let mut resource = self.to_client(ty, from, etag, witness)?;
+    ) -> Result<Members<'a>, MappingError> {
+        let mut shown = self.to_client(ty, from, etag, witness)?;
         if !view.scope.is_whole() {
-            hide(resource.as_map_mut(), true, &|path| {
-                view.scope.may_read(path)
-            });
+            hide(&mut shown, true, &|path| view.scope.may_read(path));
         }
-        project(resource.as_map_mut(), &view.projection);
-        Ok(resource)
+        project(&mut shown, &view.projection);
+        Ok(shown)
     }
 
     fn one(
@@ -60,15 +56,17 @@ impl Plan {
         witness: &mut impl Witness,
     ) -> Result<Document, MappingError> {
         let ty = self.known(&view.resource)?;
-        let from = document.into_tree();
+        let text = document.into_checked();
+        let mut from = text.members();
         if etag.is_none()
-            && let Some(Value::Object(meta)) = from.attr("meta")
-            && let Some(Value::String(version)) = find(meta, "version")
+            && let Some(meta) = from.find_mut("meta").and_then(Node::object)
+            && let Some(version) = meta.find("version").and_then(Node::as_str)
         {
-            *etag = Some(version.clone());
+            *etag = Some(version.into_owned());
         }
         let shown = self.show(ty, from, view, etag.as_deref(), witness)?;
-        Ok(Document::Tree(shown))
+        let size = text.as_bytes().len() + GROWTH;
+        Ok(Document::Checked(Checked::print(&shown, size)))
     }
 
     fn list<W: Witness + Send + 'static>(
@@ -86,7 +84,9 @@ impl Plan {
             } => {
                 let mut mapped = Vec::with_capacity(resources.len());
                 for resource in resources {
-                    mapped.push(self.show(ty, resource, view, None, &mut witness)?);
+                    let text = Checked::of(&resource);
+                    let shown = self.show(ty, text.members(), view, None, &mut witness)?;
+                    mapped.push(shown.to_resource());
                 }
                 match view.cut {
                     None => Listing::Page {
@@ -127,18 +127,22 @@ impl Plan {
 }
 
 /// Leaves what was asked for, and what is always returned.
-fn project(map: &mut Map<String, Value>, projection: &Projection) {
+fn project(members: &mut Members<'_>, projection: &Projection) {
     match projection {
         Projection::All => {}
-        Projection::Only(paths) => hide(map, false, &|path| paths.iter().any(|p| p.covers(path))),
-        Projection::Except(paths) => hide(map, true, &|path| !paths.iter().any(|p| p.covers(path))),
+        Projection::Only(paths) => {
+            hide(members, false, &|path| paths.iter().any(|p| p.covers(path)))
+        }
+        Projection::Except(paths) => {
+            hide(members, true, &|path| !paths.iter().any(|p| p.covers(path)))
+        }
     }
 }
 
 /// Removes every attribute and sub-attribute that `keep` says no to. It is asked about whole
 /// attributes first, then about their parts; where not `deep`, a whole yes covers the parts.
-fn hide(map: &mut Map<String, Value>, deep: bool, keep: &dyn Fn(&AttrPath) -> bool) {
-    map.retain(|key, value| {
+fn hide(members: &mut Members<'_>, deep: bool, keep: &dyn Fn(&AttrPath) -> bool) {
+    members.retain(|key, value| {
         if ["id", "schemas"]
             .iter()
             .any(|name| key.eq_ignore_ascii_case(name))
@@ -147,7 +151,7 @@ fn hide(map: &mut Map<String, Value>, deep: bool, keep: &dyn Fn(&AttrPath) -> bo
         }
         if key.contains(':')
             && let Ok(uri) = key.parse()
-            && let Value::Object(inner) = value
+            && let Some(inner) = value.object()
         {
             let uri = Some(uri);
             inner.retain(|name, value| hide_one(uri.clone(), name, value, deep, keep));
@@ -160,7 +164,7 @@ fn hide(map: &mut Map<String, Value>, deep: bool, keep: &dyn Fn(&AttrPath) -> bo
 fn hide_one(
     uri: Option<crate::scim::SchemaUri>,
     name: &str,
-    value: &mut Value,
+    value: &mut Node<'_>,
     deep: bool,
     keep: &dyn Fn(&AttrPath) -> bool,
 ) -> bool {
@@ -174,32 +178,22 @@ fn hide_one(
     if whole && !deep {
         return true;
     }
-    let parts = |element: &mut Map<String, Value>, path: &mut AttrPath| {
+    let mut parts = |element: &mut Members<'_>| {
         element.retain(|sub, _| {
             path.sub = sub.parse().ok();
-            path.sub.is_some() && keep(path)
+            path.sub.is_some() && keep(&path)
         });
+        !element.is_empty()
     };
-    match value {
-        Value::Object(element) => {
-            parts(element, &mut path);
-            !element.is_empty()
-        }
-        Value::Array(items) => {
-            for item in items.iter_mut() {
-                if let Value::Object(element) = item {
-                    parts(element, &mut path);
-                }
-            }
-            items.retain(|item| {
-                if item.is_object() {
-                    !is_absent(item)
-                } else {
-                    whole
-                }
-            });
+    match value.sort() {
+        Sort::Object => value.object().is_some_and(parts),
+        Sort::Array => value.array().is_some_and(|items| {
+            items.retain_mut(|item| item.object().map_or(whole, &mut parts));
             !items.is_empty()
-        }
+        }),
         _ => whole,
     }
 }
+
+/// What an answer is likely to have more than the directory's: `schemas` and longer names.
+const GROWTH: usize = 512;

@@ -1,54 +1,57 @@
 //! One resource through the lines, both ways.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 use super::{Plan, changes, creates, reads, refused};
 use crate::mapping::compile::{Line, Type, is_secret};
 use crate::mapping::covers::{Loose, Part};
 use crate::mapping::kind::Write;
-use crate::mapping::place::{find, find_mut, is_absent, slot};
 use crate::mapping::plan::MappingError;
 use crate::mapping::ruleset::{Direction, Unmapped};
 use crate::mapping::witness::{Event, Witness};
 use crate::scim::accent::{self, Accents};
-use crate::scim::{Resource, ResourceId, ScimError, ScimType};
+use crate::scim::json::{Checked, Members, Node, Sort};
+use crate::scim::operation::Document;
+use crate::scim::{ResourceId, ScimError, ScimType};
 
 impl Plan {
-    /// Brings a client's document into the RFC's form.
-    pub(super) fn accents(
+    /// A client's document in the RFC's form.
+    pub(super) fn normal(
         &self,
         ty: &Type,
-        document: &mut Resource,
+        document: Document,
         witness: &mut impl Witness,
-    ) -> Result<(), MappingError> {
+    ) -> Result<Checked, MappingError> {
+        let text = document.into_checked();
+        if accent::is_plain(&mut text.members(), &ty.held) {
+            return Ok(text);
+        }
         let mut accents = if self.accents {
             Accents::accepted()
         } else {
             Accents::refused()
         };
-        accent::document(document, &ty.held, &mut accents).map_err(from_scim)?;
+        let mut resource = text.parse();
+        accent::document(&mut resource, &ty.held, &mut accents).map_err(from_scim)?;
         for accent in accents.seen() {
             witness.saw(Event::Accent(*accent));
         }
-        Ok(())
+        Ok(Checked::of(&resource))
     }
 
     /// The directory's resource in the client's words: everything that can be read, without
     /// regard to what was asked for.
-    pub(super) fn to_client(
+    pub(super) fn to_client<'a>(
         &self,
         ty: &Type,
-        from: Resource,
+        mut from: Members<'a>,
         etag: Option<&str>,
         witness: &mut impl Witness,
-    ) -> Result<Resource, MappingError> {
-        let mut from = from;
-        let size = ty.lines.len() + from.as_map().len() + 4;
-        let mut out = Resource::from(Map::with_capacity(size));
+    ) -> Result<Members<'a>, MappingError> {
+        let mut out = Members::with_capacity(ty.lines.len() + from.len() + 4);
         let id = id(ty, &from)?;
-        let map = out.as_map_mut();
-        map.insert("schemas".to_owned(), Value::Null);
-        map.insert("id".to_owned(), Value::String(id.as_str().to_owned()));
+        out.push(Cow::Borrowed("schemas"), Node::NULL);
+        out.push(Cow::Borrowed("id"), Node::string(id.as_str()));
         let meta = self.meta(ty, &mut from, id.as_str(), etag);
         for line in ty.lines.iter().filter(|line| reads(line)) {
             if line.kind.get(&mut from, &mut out).is_err() {
@@ -56,10 +59,9 @@ impl Plan {
             }
         }
         let passes = ty.unmapped == Unmapped::Pass;
-        ty.target.sweep(from.into_map(), &mut |loose| {
-            let hidden = is_secret(&loose.name) || ty.mapped.shadows(&loose);
+        ty.target.sweep(from, &mut |mut loose| {
+            let hidden = is_secret(&loose.name) || ty.mapped.shadows(&mut loose);
             if passes && !hidden {
-                let mut loose = loose;
                 strip_secrets(&mut loose.value);
                 loose.merge(&mut out);
             } else if loose.part == Part::Whole && loose.uri.is_none() {
@@ -76,21 +78,20 @@ impl Plan {
         });
         self.references(ty, &mut out);
         let schemas = schemas(ty, &out);
-        let map = out.as_map_mut();
-        if let Some(place) = map.get_mut("schemas") {
-            *place = Value::Array(schemas);
+        if let Some(place) = out.find_mut("schemas") {
+            *place = Node::Array(schemas);
         }
-        map.insert("meta".to_owned(), meta);
+        out.push(Cow::Borrowed("meta"), meta);
         Ok(out)
     }
 
     /// A client's document in the directory's words, into `out`: empty for a new resource, else
     /// the present one. Takes what it uses out of `from`.
-    pub(super) fn to_directory(
+    pub(super) fn to_directory<'a>(
         &self,
         ty: &Type,
-        mut from: Resource,
-        out: &mut Resource,
+        mut from: Members<'a>,
+        out: &mut Members<'a>,
         write: Write,
         witness: &mut impl Witness,
     ) -> Result<(), MappingError> {
@@ -98,10 +99,10 @@ impl Plan {
             Write::Create => creates(line),
             Write::Replace => changes(line),
         };
+        drop_references(&mut from);
         for line in ty.lines.iter().filter(|line| line.required && writes(line)) {
-            required(line, &from, write)?;
+            required(line, &mut from, write)?;
         }
-        drop_references(from.as_map_mut());
         for line in ty.put_order.iter().filter_map(|index| ty.lines.get(*index)) {
             if writes(line) {
                 let fault = line.kind.put(&mut from, out, write).err();
@@ -112,14 +113,14 @@ impl Plan {
             }
         }
         if write == Write::Replace && ty.unmapped == Unmapped::Pass {
-            ty.target.strip(out.as_map_mut());
+            ty.target.strip(out);
         }
         let mut rejected = None;
-        ty.scim.sweep(from.into_map(), &mut |loose| {
+        ty.scim.sweep(from, &mut |mut loose| {
             // A name that means something else in the directory must not get there.
             let passes = ty.unmapped == Unmapped::Pass
                 && !matches!(loose.part, Part::Rest(_))
-                && !ty.target.shadows(&loose);
+                && !ty.target.shadows(&mut loose);
             if passes {
                 loose.merge(out);
             } else if ty.unmapped == Unmapped::Reject {
@@ -135,27 +136,28 @@ impl Plan {
         Ok(())
     }
 
-    fn meta(&self, ty: &Type, from: &mut Resource, id: &str, etag: Option<&str>) -> Value {
-        let old = match find_mut(from.as_map_mut(), "meta").map(std::mem::take) {
-            Some(Value::Object(old)) => old,
-            _ => Map::new(),
-        };
-        let mut meta = Map::with_capacity(5);
-        let name = ty.held.name.as_str().to_owned();
-        meta.insert("resourceType".to_owned(), Value::String(name));
-        let mut version = etag.map(|etag| Value::String(etag.to_owned()));
-        for (key, value) in old {
+    fn meta<'a>(
+        &self,
+        ty: &Type,
+        from: &mut Members<'a>,
+        id: &str,
+        etag: Option<&str>,
+    ) -> Node<'a> {
+        let mut old = from.find_mut("meta").map(std::mem::take);
+        let old = old.as_mut().and_then(Node::object).map(std::mem::take);
+        let mut meta = Members::with_capacity(5);
+        let name = Node::string(ty.held.name.as_str());
+        meta.push(Cow::Borrowed("resourceType"), name);
+        let mut version = etag.map(Node::string);
+        for (key, value) in old.unwrap_or_default().into_members() {
             let is = |name: &str| key.eq_ignore_ascii_case(name);
-            match &value {
-                Value::String(_) if is("version") => version = version.or(Some(value)),
-                // Their own spelling, where it is the usual one, saves a new one.
-                Value::String(text) if !text.is_empty() && is("created") => {
-                    meta.insert(spelled(key, "created"), value);
-                }
-                Value::String(text) if !text.is_empty() && is("lastModified") => {
-                    meta.insert(spelled(key, "lastModified"), value);
-                }
-                _ => {}
+            let says = value.as_str().is_some_and(|text| !text.is_empty());
+            if value.sort() == Sort::String && is("version") {
+                version = version.or(Some(value));
+            } else if says && is("created") {
+                meta.push(Cow::Borrowed("created"), value);
+            } else if says && is("lastModified") {
+                meta.push(Cow::Borrowed("lastModified"), value);
             }
         }
         for (part, stamp) in [
@@ -163,37 +165,35 @@ impl Plan {
             ("lastModified", &ty.entry.last_modified),
         ] {
             if let Some(stamp) = stamp
-                && let Some(value) = find_mut(from.as_map_mut(), stamp.as_str())
+                && let Some(value) = from.find_mut(stamp.as_str())
                 && value.as_str().is_some_and(|text| !text.is_empty())
             {
-                meta.insert(part.to_owned(), std::mem::take(value));
+                *meta.slot(part) = std::mem::take(value);
             }
         }
         let location = self.location(&ty.held.endpoint, id);
-        meta.insert("location".to_owned(), Value::String(location));
+        meta.push(Cow::Borrowed("location"), Node::string(&location));
         if let Some(version) = version {
-            meta.insert("version".to_owned(), version);
+            meta.push(Cow::Borrowed("version"), version);
         }
-        Value::Object(meta)
+        meta.into()
     }
 
     /// Every `$ref` of a known attribute points into this tenant, or goes.
-    fn references(&self, ty: &Type, out: &mut Resource) {
-        for (key, value) in out.as_map_mut() {
-            match value {
-                Value::Array(_) => self.refer(ty, None, key, value),
-                Value::Object(inner) if key.contains(':') => {
-                    for (name, value) in inner {
+    fn references(&self, ty: &Type, out: &mut Members<'_>) {
+        for (key, value) in out.iter_mut() {
+            match key.contains(':').then(|| value.object()).flatten() {
+                Some(inner) => {
+                    for (name, value) in inner.iter_mut() {
                         self.refer(ty, Some(key), name, value);
                     }
                 }
-                Value::Object(_) => self.refer(ty, None, key, value),
-                _ => {}
+                None => self.refer(ty, None, key, value),
             }
         }
     }
 
-    fn refer(&self, ty: &Type, uri: Option<&str>, name: &str, value: &mut Value) {
+    fn refer(&self, ty: &Type, uri: Option<&str>, name: &str, value: &mut Node<'_>) {
         let known = ty.references.iter().find(|reference| {
             reference.path.name.is(name)
                 && match (&reference.path.uri, uri) {
@@ -202,35 +202,38 @@ impl Plan {
                     _ => false,
                 }
         });
+        // What no schema tells may have no `$ref` at all.
+        if known.is_none() && !value.may_name('$') {
+            return;
+        }
         let to = known.and_then(|reference| reference.to);
-        let items = match value {
-            Value::Array(items) => items.as_mut_slice(),
-            other => std::slice::from_mut(other),
+        let items = match value.sort() {
+            Sort::Array => value.array().map_or(&mut [][..], Vec::as_mut_slice),
+            _ => std::slice::from_mut(value),
         };
         for item in items {
-            let Value::Object(element) = item else {
+            let Some(element) = item.object() else {
                 continue;
             };
-            // What no schema tells may have no `$ref` at all.
-            if known.is_none() && find(element, "$ref").is_none() {
+            if known.is_none() && element.find("$ref").is_none() {
                 continue;
             }
-            let target = match find(element, "type") {
-                Some(Value::String(name)) => {
-                    self.types.iter().find(|t| t.held.name.as_str() == name)
-                }
-                _ => to.and_then(|to| self.types.iter().find(|t| t.held.name.as_str() == to)),
+            let called = element.find("type").and_then(Node::as_str);
+            let target = match called.as_deref().or(to) {
+                Some(name) => self.types.iter().find(|t| t.held.name.as_str() == name),
+                None => None,
             };
-            let location = match (target, find(element, "value")) {
-                (Some(target), Some(Value::String(id))) if id.parse::<ResourceId>().is_ok() => {
-                    Some(self.location(&target.held.endpoint, id))
+            let id = element.find("value").and_then(Node::as_str);
+            let location = match (target, id) {
+                (Some(target), Some(id)) if id.parse::<ResourceId>().is_ok() => {
+                    Some(self.location(&target.held.endpoint, &id))
                 }
                 _ => None,
             };
             match location {
-                Some(location) => *slot(element, "$ref") = Value::String(location),
+                Some(location) => *element.slot("$ref") = Node::string(&location),
                 None => {
-                    crate::scim::resource::remove(element, "$ref");
+                    element.remove("$ref");
                 }
             }
         }
@@ -238,7 +241,7 @@ impl Plan {
 }
 
 /// The id of a directory's resource: a string, a number, or the end of a URI.
-pub(super) fn id(ty: &Type, from: &Resource) -> Result<ResourceId, MappingError> {
+pub(super) fn id(ty: &Type, from: &Members<'_>) -> Result<ResourceId, MappingError> {
     let name = ty.entry.id.as_str();
     let malformed = |what: &str| {
         MappingError::Malformed(format!("the id attribute `{name}` of a resource {what}"))
@@ -247,18 +250,20 @@ pub(super) fn id(ty: &Type, from: &Resource) -> Result<ResourceId, MappingError>
         text.parse::<ResourceId>()
             .map_err(|_| malformed("cannot be an id"))
     };
-    match from.attr(name) {
-        Some(Value::String(text)) => {
+    let Some(value) = from.find(name) else {
+        return Err(malformed("is missing"));
+    };
+    match (value.as_str(), value.as_number()) {
+        (Some(text), _) => {
             let text = text.trim_end_matches('/');
             parse(text.rsplit('/').next().unwrap_or(text))
         }
-        Some(Value::Number(number)) => parse(number.as_str()),
-        Some(_) => Err(malformed("is neither text nor a number")),
-        None => Err(malformed("is missing")),
+        (None, Some(number)) => parse(number),
+        (None, None) => Err(malformed("is neither text nor a number")),
     }
 }
 
-pub(super) fn dropped(loose: &Loose, witness: &mut impl Witness) {
+pub(super) fn dropped(loose: &Loose<'_>, witness: &mut impl Witness) {
     let path = loose.path();
     witness.saw(Event::Dropped {
         attribute: &path,
@@ -276,7 +281,7 @@ pub(super) fn from_scim(error: ScimError) -> MappingError {
     refused(kind, error.detail)
 }
 
-fn required(line: &Line, from: &Resource, write: Write) -> Result<(), MappingError> {
+fn required(line: &Line, from: &mut Members<'_>, write: Write) -> Result<(), MappingError> {
     // A password that is not sent stays as it is.
     if write == Write::Replace && line.direction == Direction::Write {
         return Ok(());
@@ -286,7 +291,7 @@ fn required(line: &Line, from: &Resource, write: Write) -> Result<(), MappingErr
     };
     let text = match place.peek(from) {
         None => format!("`{}` is required", line.scim_text),
-        Some(Value::String(text)) if text.trim().is_empty() => {
+        Some(value) if value.as_str().is_some_and(|text| text.trim().is_empty()) => {
             format!("`{}` must not be empty", line.scim_text)
         }
         Some(_) => return Ok(()),
@@ -294,31 +299,27 @@ fn required(line: &Line, from: &Resource, write: Write) -> Result<(), MappingErr
     Err(refused(ScimType::InvalidValue, text))
 }
 
-fn spelled(key: String, name: &str) -> String {
-    if key == name { key } else { name.to_owned() }
-}
-
 /// The schemas of a resource as the client sees it: the base and what it has of extensions.
-fn schemas(ty: &Type, out: &Resource) -> Vec<Value> {
-    let mut schemas = vec![Value::String(ty.held.base.id.as_str().to_owned())];
-    for (key, value) in out.as_map() {
-        if key.contains(':') && !is_absent(value) {
-            schemas.push(Value::String(key.clone()));
+fn schemas<'a>(ty: &Type, out: &Members<'_>) -> Vec<Node<'a>> {
+    let mut schemas = vec![Node::string(ty.held.base.id.as_str())];
+    for (key, value) in out.iter() {
+        if key.contains(':') && !value.is_absent() {
+            schemas.push(Node::string(key));
         }
     }
     schemas
 }
 
 /// The schemas that the directory's document carries.
-fn send_schemas(ty: &Type, out: &mut Resource) {
-    let mut wanted: Vec<Value> = Vec::new();
+fn send_schemas(ty: &Type, out: &mut Members<'_>) {
+    let mut wanted: Vec<Cow<'_, str>> = Vec::new();
     match &ty.sent_base {
-        None => wanted.extend(ty.sent.iter().map(|uri| Value::String(uri.to_string()))),
+        None => wanted.extend(ty.sent.iter().map(|uri| Cow::Borrowed(uri.as_str()))),
         Some(base) => {
-            wanted.push(Value::String(base.to_string()));
-            for (key, value) in out.as_map() {
-                if key.contains(':') && value.is_object() && !is_absent(value) {
-                    wanted.push(Value::String(key.clone()));
+            wanted.push(Cow::Borrowed(base.as_str()));
+            for (key, value) in out.iter() {
+                if key.contains(':') && value.sort() == Sort::Object && !value.is_absent() {
+                    wanted.push(Cow::Owned(key.to_owned()));
                 }
             }
         }
@@ -326,56 +327,60 @@ fn send_schemas(ty: &Type, out: &mut Resource) {
     if wanted.is_empty() {
         return;
     }
-    match slot(out.as_map_mut(), "schemas") {
-        // What the directory has there already may be more than we know.
-        Value::Array(present) => {
-            let uri = |value: &Value| value.as_str().map(str::to_ascii_lowercase);
-            present.retain(|value| {
-                let text = value.as_str().unwrap_or_default();
-                let ours = ty.full.extensions.iter().any(|e| e.id.is(text));
-                !ours || wanted.iter().any(|w| uri(w) == uri(value))
-            });
-            for value in wanted {
-                if !present.iter().any(|p| uri(p) == uri(&value)) {
-                    present.push(value);
-                }
-            }
+    let place = out.slot("schemas");
+    let Some(present) = place.array() else {
+        *place = Node::Array(wanted.iter().map(|uri| Node::string(uri)).collect());
+        return;
+    };
+    // What the directory has there already may be more than we know.
+    present.retain(|value| {
+        let text = value.as_str().unwrap_or_default();
+        let ours = ty.full.extensions.iter().any(|e| e.id.is(&text));
+        !ours || wanted.iter().any(|w| w.eq_ignore_ascii_case(&text))
+    });
+    for uri in wanted {
+        let is = |value: &Node<'_>| value.as_str().is_some_and(|p| p.eq_ignore_ascii_case(&uri));
+        if !present.iter().any(is) {
+            present.push(Node::string(&uri));
         }
-        place => *place = Value::Array(wanted),
     }
 }
 
 /// `$ref` is ours to make, on either side (decisions, 36).
-fn drop_references(map: &mut Map<String, Value>) {
-    let element = |value: &mut Value| {
-        if let Value::Object(element) = value
-            && find(element, "$ref").is_some()
-        {
-            crate::scim::resource::remove(element, "$ref");
+fn drop_references(members: &mut Members<'_>) {
+    for (key, value) in members.iter_mut() {
+        if !value.may_name('$') {
+            continue;
         }
-    };
-    for (key, value) in map.iter_mut() {
-        match value {
-            Value::Array(items) => items.iter_mut().for_each(element),
-            Value::Object(inner) if key.contains(':') => {
-                for value in inner.values_mut() {
-                    match value {
-                        Value::Array(items) => items.iter_mut().for_each(element),
-                        other => element(other),
-                    }
-                }
-            }
-            other => element(other),
+        match key.contains(':').then(|| value.object()).flatten() {
+            Some(inner) => inner
+                .iter_mut()
+                .for_each(|(_, value)| drop_reference(value)),
+            None => drop_reference(value),
         }
     }
 }
 
+fn drop_reference(value: &mut Node<'_>) {
+    let items = match value.sort() {
+        Sort::Array => value.array().map_or(&mut [][..], Vec::as_mut_slice),
+        _ => std::slice::from_mut(value),
+    };
+    for element in items.iter_mut().filter_map(Node::object) {
+        element.remove("$ref");
+    }
+}
+
 /// Takes secrets out of what passes through, at any depth that attributes can have.
-fn strip_secrets(value: &mut Value) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(strip_secrets),
-        Value::Object(parts) if parts.keys().any(|key| is_secret(key)) => {
-            parts.retain(|key, _| !is_secret(key));
+fn strip_secrets(value: &mut Node<'_>) {
+    match value.sort() {
+        Sort::Array => value.array().into_iter().flatten().for_each(strip_secrets),
+        Sort::Object => {
+            let mut found = false;
+            value.names(|name| found |= is_secret(name));
+            if found && let Some(parts) = value.object() {
+                parts.retain(|key, _| !is_secret(key));
+            }
         }
         _ => {}
     }

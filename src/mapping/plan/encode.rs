@@ -1,5 +1,7 @@
 //! Operations in the directory's words.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::document::from_scim;
@@ -12,6 +14,7 @@ use crate::mapping::ruleset::Direction;
 use crate::mapping::transform::Transform;
 use crate::mapping::transform::number::AsNumber;
 use crate::mapping::witness::{Event, Witness};
+use crate::scim::json::{Checked, Members, Node};
 use crate::scim::operation::{Abilities, Document, Precondition, Projection, Verb};
 use crate::scim::patch::{self, Change, Patch, PatchOp};
 use crate::scim::query::Query;
@@ -81,7 +84,7 @@ impl Plan {
                     (None, Some(before)) => {
                         return Ok((Encoded::Unchanged(before.resource.clone()), view));
                     }
-                    (Some(new), _) => Verb::Replace(id, Document::Tree(new)),
+                    (Some(new), _) => Verb::Replace(id, new),
                     (None, None) => Verb::Read(id),
                 }
             }
@@ -107,15 +110,15 @@ impl Plan {
         document: Document,
         witness: &mut impl Witness,
     ) -> Result<Document, MappingError> {
-        let mut from = document.into_tree();
-        self.accents(ty, &mut from, witness)?;
-        let mut out = Resource::from(Map::with_capacity(ty.lines.len() + 2));
+        let text = self.normal(ty, document, witness)?;
+        let mut out = Members::with_capacity(ty.lines.len() + SPARE);
         if ty.sent_base.is_some() || !ty.sent.is_empty() {
             // It stands first, as people expect it.
-            out.as_map_mut().insert("schemas".to_owned(), Value::Null);
+            out.push(Cow::Borrowed("schemas"), Node::NULL);
         }
-        self.to_directory(ty, from, &mut out, Write::Create, witness)?;
-        Ok(Document::Tree(out))
+        self.to_directory(ty, text.members(), &mut out, Write::Create, witness)?;
+        let size = text.as_bytes().len() + GROWTH;
+        Ok(Document::Checked(Checked::print(&out, size)))
     }
 
     /// The new state; `None` where it is the present one.
@@ -126,30 +129,34 @@ impl Plan {
         document: Document,
         before: Option<&Before>,
         witness: &mut impl Witness,
-    ) -> Result<Option<Resource>, MappingError> {
-        let mut from = document.into_tree();
-        self.accents(ty, &mut from, witness)?;
+    ) -> Result<Option<Document>, MappingError> {
+        let text = self.normal(ty, document, witness)?;
+        let from = text.members();
         match before {
             Some(before) => {
-                let mut out = present(before);
+                let present = present(before);
+                let mut out = present.members();
                 self.to_directory(ty, from, &mut out, Write::Replace, witness)?;
-                Ok((!same_resource(&out, &before.resource)).then_some(out))
+                let out = out.to_resource();
+                let changed = !same_resource(&out, &before.resource);
+                Ok(changed.then_some(Document::Tree(out)))
             }
             None => {
-                let mut out = Resource::new();
-                out.as_map_mut().insert("schemas".to_owned(), Value::Null);
+                let mut out = Members::with_capacity(ty.lines.len() + SPARE);
+                out.push(Cow::Borrowed("schemas"), Node::NULL);
                 let own = Value::String(id.as_str().to_owned());
                 let own = if ty.entry.number {
                     AsNumber.put(own.clone()).unwrap_or(own)
                 } else {
                     own
                 };
-                out.insert(&ty.entry.id, own);
+                *out.slot(ty.entry.id.as_str()) = (&own).into();
                 self.to_directory(ty, from, &mut out, Write::Replace, witness)?;
-                if out.attr("schemas").is_some_and(Value::is_null) {
-                    out.as_map_mut().shift_remove("schemas");
+                if out.find("schemas").is_some_and(Node::is_null) {
+                    out.remove("schemas");
                 }
-                Ok(Some(out))
+                let size = text.as_bytes().len() + GROWTH;
+                Ok(Some(Document::Checked(Checked::print(&out, size))))
             }
         }
     }
@@ -216,9 +223,12 @@ impl Plan {
         before: &Before,
         witness: &mut impl Witness,
     ) -> Result<Resource, MappingError> {
-        let mut seen = self.to_client(ty, before.resource.clone(), None, &mut ())?;
+        let text = Checked::of(&before.resource);
+        let seen = self.to_client(ty, text.members(), None, &mut ())?;
+        let mut seen = seen.to_resource();
         patch::apply(&mut seen, patch, &ty.held).map_err(|error| from_scim(error.into()))?;
-        let mut out = present(before);
+        let (seen, present) = (Checked::of(&seen), present(before));
+        let mut out = present.members();
         // What is only written is not in the client's view: its removal is done here.
         for change in &patch.changes {
             let removes = change.op == PatchOp::Remove
@@ -233,8 +243,8 @@ impl Plan {
                 }
             }
         }
-        self.to_directory(ty, seen, &mut out, Write::Replace, witness)?;
-        Ok(out)
+        self.to_directory(ty, seen.members(), &mut out, Write::Replace, witness)?;
+        Ok(out.to_resource())
     }
 
     /// A query; `None` where it provably matches nothing.
@@ -308,10 +318,10 @@ fn precondition(
 }
 
 /// The present resource as the ground of a new state: `meta` is the directory's own.
-fn present(before: &Before) -> Resource {
+fn present(before: &Before) -> Checked {
     let mut out = before.resource.clone();
     crate::scim::resource::remove(out.as_map_mut(), "meta");
-    out
+    Checked::of(&out)
 }
 
 /// Whether two states are the same but for what is computed.
@@ -433,3 +443,8 @@ fn differ(
     }
     Some(())
 }
+
+/// Room beside what the lines make.
+const SPARE: usize = 8;
+/// What a request is likely to have more than the client's.
+const GROWTH: usize = 256;

@@ -12,10 +12,11 @@ use futures_core::Stream;
 
 use super::{MappingError, Plan, View};
 use crate::mapping::witness::Witness;
+use crate::scim::Resource;
 use crate::scim::frame::Framer;
+use crate::scim::json::{self, Checked, Members};
 use crate::scim::message::LIST_RESPONSE;
 use crate::scim::operation::{BoxStream, Interrupted};
-use crate::scim::{Resource, json};
 
 /// A list in the client's words while the directory's still comes in.
 pub(super) struct Mapped<W> {
@@ -99,7 +100,7 @@ impl<W: Witness> Mapped<W> {
     }
 
     /// Maps one resource and writes it.
-    fn write(&mut self, resource: Resource) -> Result<(), Interrupted> {
+    fn write(&mut self, resource: Members<'_>) -> Result<(), Interrupted> {
         self.seen += 1;
         if !self.wanted() {
             return Ok(());
@@ -117,9 +118,8 @@ impl<W: Witness> Mapped<W> {
             self.out.extend_from_slice(b",");
         }
         self.sent += 1;
-        let writer = Writer(&mut self.out);
-        serde_json::to_writer(writer, &shown)
-            .map_err(|_| Interrupted::Malformed("a resource cannot be written".to_owned()))
+        shown.print(&mut self.out);
+        Ok(())
     }
 
     /// Whether the element just seen is in the page.
@@ -137,7 +137,7 @@ impl<W: Witness> Mapped<W> {
             let number = self.seen + 1;
             Interrupted::Malformed(format!("resource {number} of the list: {error}"))
         })?;
-        self.write(checked.parse())
+        self.write(checked.members())
     }
 
     /// The end of the list: totals.
@@ -179,7 +179,7 @@ impl<W: Witness> Mapped<W> {
                 },
             };
             match next {
-                Some(Ok(Item::Tree(resource))) => self.write(resource)?,
+                Some(Ok(Item::Tree(resource))) => self.write(Checked::of(&resource).members())?,
                 Some(Ok(Item::Text(text))) => self.element(text)?,
                 Some(Ok(Item::Chunk(chunk))) => self.frame(&chunk)?,
                 Some(Err(error)) => return Poll::Ready(Err(error)),
@@ -256,19 +256,6 @@ impl<W: Witness + Send + 'static> Stream for Mapped<W> {
 
 // Nothing in it is ever pinned in place.
 impl<W> Unpin for Mapped<W> {}
-
-struct Writer<'a>(&'a mut BytesMut);
-
-impl std::io::Write for Writer<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 fn interrupted(error: MappingError) -> Interrupted {
     Interrupted::Malformed(match error {

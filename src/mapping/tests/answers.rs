@@ -223,7 +223,7 @@ fn ids_are_texts_numbers_or_the_end_of_a_uri_and_never_missing() {
         json!({"no": ""}),
         json!({"no": ".."}),
     ] {
-        let result = plan.show(ty, resource(odd), &view(Projection::All), None, &mut ());
+        let result = show_as(&plan, ty, odd, &mut ());
         assert!(matches!(result, Err(MappingError::Malformed(_))));
     }
 }
@@ -247,19 +247,8 @@ fn values_that_make_no_sense_are_left_out_and_counted() {
     let ty = plan.ty(&user()).unwrap();
     let mut lines = Lines::default();
     let record = json!({"id": "1", "login": "a", "on": "perhaps", "k": "z", "t": 5});
-    let shown = plan
-        .show(
-            ty,
-            resource(record),
-            &view(Projection::All),
-            None,
-            &mut lines,
-        )
-        .unwrap();
-    assert_eq!(
-        bare(Value::from(shown)),
-        json!({"userName": "a", "title": "5"})
-    );
+    let shown = show_as(&plan, ty, record, &mut lines).unwrap();
+    assert_eq!(bare(shown), json!({"userName": "a", "title": "5"}));
     assert_eq!(lines.0, [7, 8]);
 }
 
@@ -301,10 +290,7 @@ fn references_point_into_the_tenant_or_nowhere() {
     let group = json!({"id": "g", "members": [
         {"value": "1", "type": "User", "$ref": "https://d.internal/Users/1"},
         {"value": "2", "$ref": "https://d.internal/Users/2"}]});
-    let shown = Value::from(
-        plan.show(ty, resource(group), &view(Projection::All), None, &mut ())
-            .unwrap(),
-    );
+    let shown = show_as(&plan, ty, group, &mut ()).unwrap();
     assert_eq!(
         shown["members"],
         json!([{"value": "1", "type": "User", "$ref": "https://e.com/a/Users/1"}, {"value": "2"}])
@@ -316,10 +302,7 @@ fn members_of_the_demo_are_users_with_references() {
     let plan = legacy();
     let ty = plan.ty(&"Group".parse().unwrap()).unwrap();
     let team = json!({"no": 6, "team_name": "T", "member_ids": ["1", 2]});
-    let shown = Value::from(
-        plan.show(ty, resource(team), &view(Projection::All), None, &mut ())
-            .unwrap(),
-    );
+    let shown = show_as(&plan, ty, team, &mut ()).unwrap();
     let url = |id: &str| format!("https://scim.example.com/legacy/scim/v2/Users/{id}");
     assert_eq!(
         shown["members"],

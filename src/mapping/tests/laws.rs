@@ -35,7 +35,7 @@ const EVERY_KIND: &str = "{scim: name.givenName, target: given}
     {scim: 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value', target: boss}
     {target: full, join: [name.givenName, name.familyName]}";
 
-fn every_kind(policy: &str) -> Arc<Plan> {
+pub(super) fn every_kind(policy: &str) -> Arc<Plan> {
     users(EVERY_KIND, policy)
 }
 
@@ -56,7 +56,7 @@ fn maybe<T: Clone + std::fmt::Debug>(
 
 prop_compose! {
     /// A user as a client would send it, within what the rule can hold.
-    fn user_document()(
+    pub(super) fn user_document()(
         name in ("[a-z]{1,4}", maybe(text()), maybe(text()), maybe(text())),
         affixed in (maybe("[a-c]{1,3}"), maybe("[a-c]{1,3}")),
         tabled in (maybe(prop::sample::select(vec!["Employee", "Intern", "Guest"])), maybe(any::<bool>())),
@@ -108,7 +108,7 @@ prop_compose! {
 
 prop_compose! {
     /// A record of the directory, its odd values included.
-    fn record()(
+    pub(super) fn record()(
         document in user_document(),
         kind in maybe(prop::sample::select(vec![json!("e"), json!("i"), json!("trainee"), json!(3), json!("odd")])),
         status in maybe(prop::sample::select(vec!["staff", "leaver", "sabbatical"])),
@@ -165,7 +165,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-fn any_document() -> impl Strategy<Value = Value> {
+pub(super) fn any_document() -> impl Strategy<Value = Value> {
     let name = prop::sample::select(vec![
         "userName",
         "name",

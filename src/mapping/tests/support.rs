@@ -9,8 +9,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::auth::Scope;
-use crate::mapping::{Before, Encoded, Guard, MappingError, Plan, Ruleset, View};
+use crate::mapping::compile::Type;
+use crate::mapping::{Before, Encoded, Guard, MappingError, Plan, Ruleset, View, Witness};
 use crate::scim::accent::Accents;
+use crate::scim::json::Checked;
 use crate::scim::operation::{Abilities, Document, Projection, Verb};
 use crate::scim::patch::Patch;
 use crate::scim::query::Query;
@@ -190,11 +192,20 @@ pub(super) fn patched(
 /// A resource of the directory as a client sees it.
 pub(super) fn seen(plan: &Plan, upstream: Value) -> Value {
     let ty = plan.ty(&user()).unwrap();
+    show_as(plan, ty, upstream, &mut ()).unwrap()
+}
+
+/// The same for any type, with a witness.
+pub(super) fn show_as(
+    plan: &Plan,
+    ty: &Type,
+    upstream: Value,
+    witness: &mut impl Witness,
+) -> Result<Value, MappingError> {
+    let text = Checked::of(&resource(upstream));
     let view = view(Projection::All);
-    Value::from(
-        plan.show(ty, resource(upstream), &view, None, &mut ())
-            .unwrap(),
-    )
+    let shown = plan.show(ty, text.members(), &view, None, witness)?;
+    Ok(Value::from(shown.to_resource()))
 }
 
 pub(super) fn view(projection: Projection) -> View {

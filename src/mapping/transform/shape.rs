@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::scim::json::Sort;
 use crate::scim::schema::Kind;
 
 use super::{Next, Transform};
@@ -75,6 +76,15 @@ impl Transform for Shape {
 
     fn ordered(&self) -> bool {
         true
+    }
+
+    fn keeps(&self, sort: Sort) -> bool {
+        match self.0 {
+            Kind::Boolean => sort == Sort::Bool,
+            Kind::Integer | Kind::Decimal => sort == Sort::Number,
+            Kind::String | Kind::DateTime | Kind::Binary | Kind::Reference => sort == Sort::String,
+            Kind::Complex => true,
+        }
     }
 }
 

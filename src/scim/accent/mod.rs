@@ -4,6 +4,7 @@
 mod change;
 mod document;
 mod key;
+mod plain;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -11,6 +12,7 @@ mod value;
 pub(super) use change::{changes, members};
 pub use document::document;
 pub(super) use key::settle_attr;
+pub use plain::is_plain;
 
 /// The kinds of accent, one per deviation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,7 +5,9 @@
 //! RFC 7643 §2.1 compares attribute names without case), so a text is checked once, here, and
 //! everything further in takes a [`Checked`] or a tree that was made from one.
 
+mod cursor;
 mod names;
+mod node;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -15,6 +17,7 @@ use serde_json::{Map, Value};
 
 use super::resource::Resource;
 
+pub use node::{Members, Node, Sort};
 pub(super) use scan::plain_run;
 
 /// JSON text of one object that has passed [`check`].
@@ -68,6 +71,31 @@ impl Checked {
         // refused further in for what it lacks, and nothing is half read.
         let map: Map<String, Value> = serde_json::from_slice(&self.0).unwrap_or_default();
         map.into()
+    }
+
+    /// The text of a tree. Trees are made of checked text.
+    #[must_use]
+    pub fn of(resource: &Resource) -> Self {
+        // A map of JSON values always prints.
+        Self(serde_json::to_vec(resource).unwrap_or_default().into())
+    }
+
+    /// The text of an object that was put together of checked parts.
+    #[must_use]
+    pub fn print(members: &Members<'_>, size: usize) -> Self {
+        let mut text = Vec::with_capacity(size);
+        members.print(&mut text);
+        Self(text.into())
+    }
+
+    /// The members of the object, their values still as text.
+    #[must_use]
+    pub fn members(&self) -> Members<'_> {
+        Members::of(
+            std::str::from_utf8(&self.0)
+                .unwrap_or_default()
+                .trim_ascii(),
+        )
     }
 
     /// The text as it came.

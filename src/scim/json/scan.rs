@@ -315,7 +315,7 @@ fn has_special(word: u64) -> bool {
 }
 
 /// What a string whose escapes are known to be right means.
-fn unescape(raw: &[u8]) -> Vec<u8> {
+pub(super) fn unescape(raw: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len());
     let mut rest = raw;
     while let Some((byte, tail)) = rest.split_first() {

@@ -17,8 +17,8 @@ pub(super) fn attributes() -> &'static [Attribute] {
 }
 
 /// The default sub-attribute of that name.
-pub(super) fn default_sub(name: &AttrName) -> Option<&'static Attribute> {
-    DEFAULT_SUBS.iter().find(|a| a.name == *name)
+pub(super) fn default_sub(name: &str) -> Option<&'static Attribute> {
+    DEFAULT_SUBS.iter().find(|a| a.name.is(name))
 }
 
 /// An attribute of one of our own tables.

@@ -161,6 +161,13 @@ impl TypeSchema {
         }
     }
 
+    /// The definition of the attribute of that name which stands without a URI.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Attribute> {
+        let mut attributes = common::attributes().iter().chain(&self.base.attributes);
+        attributes.find(|attribute| attribute.name.is(name))
+    }
+
     /// The extension of that URI.
     #[must_use]
     pub fn extension(&self, uri: &SchemaUri) -> Option<&Arc<Schema>> {
@@ -186,7 +193,13 @@ impl Attribute {
     /// RFC 7643 §2.4 in any case.
     #[must_use]
     pub fn sub(&self, name: &AttrName) -> Option<&Self> {
-        let defined = self.sub_attributes.iter().find(|a| a.name == *name);
+        self.sub_named(name.as_str())
+    }
+
+    /// The same by a text that may be no name.
+    #[must_use]
+    pub fn sub_named(&self, name: &str) -> Option<&Self> {
+        let defined = self.sub_attributes.iter().find(|a| a.name.is(name));
         if self.kind == Kind::Complex && self.multi_valued {
             defined.or_else(|| common::default_sub(name))
         } else {
