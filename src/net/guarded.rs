@@ -30,8 +30,8 @@ pub struct Guarded<S> {
     cleared: usize,
     /// How long a head may take from its first byte.
     head_time: Duration,
-    /// Runs while a head has begun and is not complete.
-    head_timer: Option<Pin<Box<Sleep>>>,
+    /// Runs while a head has begun and is not complete: which one, and its clock.
+    head_timer: Option<(u64, Pin<Box<Sleep>>)>,
     end: End,
     refusals: Refusals,
     lingering: Option<Lingering>,
@@ -99,8 +99,12 @@ impl<S> Guarded<S> {
     fn time_the_head(&mut self) {
         if self.held.len() == self.cleared || !self.scanner.in_head() {
             self.head_timer = None;
-        } else if self.head_timer.is_none() {
-            self.head_timer = Some(Box::pin(sleep(self.head_time)));
+            return;
+        }
+        // What completes one head may begin the next, whose time is its own.
+        let head = self.scanner.heads();
+        if self.head_timer.as_ref().is_none_or(|(of, _)| *of != head) {
+            self.head_timer = Some((head, Box::pin(sleep(self.head_time))));
         }
     }
 
@@ -174,7 +178,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
             let start = buf.filled().len();
             if Pin::new(&mut this.inner).poll_read(cx, buf)?.is_pending() {
                 let timer = this.head_timer.as_mut();
-                if timer.is_some_and(|timer| timer.as_mut().poll(cx).is_ready()) {
+                if timer.is_some_and(|(_, timer)| timer.as_mut().poll(cx).is_ready()) {
                     this.scanner.refuse(Refusal::TooSlow);
                     this.refuse(Refusal::TooSlow);
                     continue;
@@ -343,6 +347,30 @@ mod tests {
         assert_eq!(read(&mut ours).await.as_bytes(), STAND_IN);
         assert_eq!(refusals.of(0), Some(Refusal::TooSlow));
         drip.abort();
+    }
+
+    /// A client that pipelines for longer than one head may take is not slow: its reads end in the
+    /// middle of a head again and again.
+    #[tokio::test]
+    async fn each_head_has_a_time_of_its_own() {
+        let (mut ours, mut theirs) = guarded(LONG);
+        let (start, end) = GET.split_at(10);
+        let until = |ours: &Guarded<DuplexStream>| ours.head_timer.as_ref().unwrap().1.deadline();
+        theirs.write_all(start.as_bytes()).await.unwrap();
+        let nothing = tokio::time::timeout(Duration::ZERO, ours.read(&mut [0; 9])).await;
+        assert!(nothing.is_err());
+        let first = until(&ours);
+        theirs
+            .write_all(format!("{end}{start}").as_bytes())
+            .await
+            .unwrap();
+        assert_eq!(read(&mut ours).await, GET);
+        let second = until(&ours);
+        assert!(second > first);
+        theirs.write_all(&end.as_bytes()[..5]).await.unwrap();
+        let nothing = tokio::time::timeout(Duration::ZERO, ours.read(&mut [0; 9])).await;
+        assert!(nothing.is_err());
+        assert_eq!(until(&ours), second, "a drip gains no time");
     }
 
     #[tokio::test]
