@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::scim::{AttrName, Resource, SchemaUri};
+use crate::scim::{AttrName, AttrPath, Resource, SchemaUri};
 
-use super::place::{Place, Terms, array, is_absent, object, slot};
+use super::compile::is_secret;
+use super::place::{Place, Terms, array, find_mut, is_absent, object, slot};
 
 /// Every place that lines (or the protocol itself) account for on one side.
 #[derive(Debug, Clone, Default)]
@@ -121,16 +122,64 @@ impl Covers {
         }
     }
 
-    /// Removes everything that is not accounted for.
-    pub(super) fn strip(&self, map: &mut Map<String, Value>) {
+    /// Removes everything that is accounted for neither here nor by `hidden`, the covers of the
+    /// other side: what that side cannot see stays, secrets included.
+    pub(super) fn strip(&self, hidden: &Self, map: &mut Map<String, Value>) {
         map.retain(|key, value| match value {
             Value::Object(inner) if key.contains(':') => {
-                let covers = self.extension(key).map_or(&[][..], |(_, covers)| covers);
-                inner.retain(|name, value| strip_one(covers, name, value));
+                let (own, hidden) = (self.inside(key), hidden.inside(key));
+                inner.retain(|name, value| strip_one(own, hidden, name, value));
                 !inner.is_empty()
             }
-            value => strip_one(&self.base, key, value),
+            value => strip_one(&self.base, &hidden.base, key, value),
         });
+    }
+
+    /// Whether this side accounts for some parts of a leftover of the other side, and not for
+    /// others: then only [`Covers::split`] tells what of it is free.
+    #[must_use]
+    pub(super) fn divides(&self, loose: &Loose) -> bool {
+        loose.part == Part::Whole
+            && (loose.value.is_object() || loose.value.is_array())
+            && self
+                .cover(loose.uri.as_deref(), &loose.name)
+                .is_some_and(|cover| !cover.whole)
+    }
+
+    /// Hands over a leftover of the other side in parts, each of which can be asked about with
+    /// [`Covers::shadows`].
+    pub(super) fn split(&self, loose: Loose, each: &mut impl FnMut(Loose)) {
+        let covers = match &loose.uri {
+            None => &self.base,
+            Some(uri) => self.inside(uri),
+        };
+        sweep_one(covers, loose.uri.as_deref(), loose.name, loose.value, each);
+    }
+
+    /// Whether an attribute, or the part of it that is named, is accounted for altogether.
+    #[must_use]
+    pub(super) fn covers(&self, path: &AttrPath) -> bool {
+        let cover = self.cover(path.uri.as_ref().map(SchemaUri::as_str), path.name.as_str());
+        cover.is_some_and(|cover| {
+            let sub = path.sub.as_ref();
+            cover.whole || sub.is_some_and(|sub| cover.subs.contains(sub))
+        })
+    }
+
+    /// Whether anything of an attribute is accounted for.
+    #[must_use]
+    pub(super) fn names(&self, path: &AttrPath) -> bool {
+        self.cover(path.uri.as_ref().map(SchemaUri::as_str), path.name.as_str())
+            .is_some()
+    }
+
+    fn cover(&self, uri: Option<&str>, name: &str) -> Option<&Cover> {
+        let covers = uri.map_or(self.base.as_slice(), |uri| self.inside(uri));
+        covers.iter().find(|cover| cover.name.is(name))
+    }
+
+    fn inside(&self, uri: &str) -> &[Cover] {
+        self.extension(uri).map_or(&[][..], |(_, covers)| covers)
     }
 
     /// Whether a leftover of the other side would stand where something accounted for stands.
@@ -186,6 +235,17 @@ impl Loose {
             path.push_str(sub);
         }
         path
+    }
+
+    /// Removes what stands where the attribute would be put.
+    pub(super) fn clear(&self, out: &mut Resource) {
+        let home = match &self.uri {
+            Some(uri) => find_mut(out.as_map_mut(), uri).and_then(Value::as_object_mut),
+            None => Some(out.as_map_mut()),
+        };
+        if let Some(home) = home {
+            crate::scim::resource::remove(home, &self.name);
+        }
     }
 
     /// Puts it into a document of the other side, where nothing stands there yet. Nothing can
@@ -289,22 +349,35 @@ fn sweep_one(
 }
 
 /// Whether anything of it stays.
-fn strip_one(covers: &[Cover], name: &str, value: &mut Value) -> bool {
-    let Some(cover) = covers.iter().find(|c| c.name.is(name)) else {
-        return false;
-    };
-    if cover.whole {
+fn strip_one(own: &[Cover], hidden: &[Cover], name: &str, value: &mut Value) -> bool {
+    let of = |covers: &'_ [Cover]| covers.iter().position(|c| c.name.is(name));
+    let own = of(own).and_then(|index| own.get(index));
+    let hidden = of(hidden).and_then(|index| hidden.get(index));
+    let mut covers = own.into_iter().chain(hidden);
+    if is_secret(name) || covers.clone().any(|cover| cover.whole) {
         return true;
     }
+    let elements = |cover: &Cover| !cover.elements.is_empty();
     match value {
-        Value::Object(element) if cover.elements.is_empty() => {
-            element.retain(|sub, _| cover.subs.iter().any(|s| s.is(sub)));
+        Value::Object(element) if !covers.clone().any(elements) => {
+            element.retain(|sub, _| {
+                covers
+                    .clone()
+                    .any(|cover| cover.subs.iter().any(|s| s.is(sub)))
+            });
             !element.is_empty()
         }
         Value::Array(items) => {
-            items.retain(|item| cover.elements.iter().any(|(t, _)| t.match_value(item)));
+            items.retain(|item| {
+                let meant = |(terms, _): &(Terms, _)| terms.match_value(item);
+                covers.clone().any(|cover| cover.elements.iter().any(meant))
+                    || hidden.is_some_and(|cover| !cover.subs.is_empty())
+            });
             !items.is_empty()
         }
-        _ => false,
+        Value::Object(_) => {
+            covers.any(|cover| cover.elements.iter().any(|(t, _)| t.match_value(value)))
+        }
+        _ => hidden.is_some(),
     }
 }

@@ -56,7 +56,7 @@ impl Plan {
             }
         }
         let passes = ty.unmapped == Unmapped::Pass;
-        ty.target.sweep(from.into_map(), &mut |loose| {
+        let mut left_over = |loose: Loose| {
             let hidden = is_secret(&loose.name) || ty.mapped.shadows(&loose);
             if passes && !hidden {
                 let mut loose = loose;
@@ -72,6 +72,13 @@ impl Plan {
                     attribute: &loose.path(),
                     inbound: false,
                 });
+            }
+        };
+        ty.target.sweep(from.into_map(), &mut |loose| {
+            if passes && ty.mapped.divides(&loose) {
+                ty.mapped.split(loose, &mut left_over);
+            } else {
+                left_over(loose);
             }
         });
         self.references(ty, &mut out);
@@ -112,20 +119,31 @@ impl Plan {
             }
         }
         if write == Write::Replace && ty.unmapped == Unmapped::Pass {
-            ty.target.strip(out.as_map_mut());
+            ty.target.strip(&ty.mapped, out.as_map_mut());
         }
         let mut rejected = None;
-        ty.scim.sweep(from.into_map(), &mut |loose| {
+        let mut left_over = |loose: Loose| {
             // A name that means something else in the directory must not get there.
             let passes = ty.unmapped == Unmapped::Pass
                 && !matches!(loose.part, Part::Rest(_))
                 && !ty.target.shadows(&loose);
             if passes {
+                if loose.part == Part::Whole && is_secret(&loose.name) {
+                    // What is only written may stand there, unseen.
+                    loose.clear(out);
+                }
                 loose.merge(out);
             } else if ty.unmapped == Unmapped::Reject {
                 rejected.get_or_insert_with(|| loose.path());
             } else {
                 dropped(&loose, witness);
+            }
+        };
+        ty.scim.sweep(from.into_map(), &mut |loose| {
+            if ty.unmapped == Unmapped::Pass && ty.target.divides(&loose) {
+                ty.target.split(loose, &mut left_over);
+            } else {
+                left_over(loose);
             }
         });
         if let Some(path) = rejected {
