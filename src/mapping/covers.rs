@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use crate::scim::json::{Members, Node, Sort};
-use crate::scim::{AttrName, SchemaUri};
+use crate::scim::{AttrName, AttrPath, SchemaUri};
 
+use super::compile::is_secret;
 use super::place::{Place, Terms};
 
 /// Every place that lines (or the protocol itself) account for on one side.
@@ -121,18 +122,66 @@ impl Covers {
         }
     }
 
-    /// Removes everything that is not accounted for.
-    pub(super) fn strip(&self, members: &mut Members<'_>) {
+    /// Removes everything that is accounted for neither here nor by `hidden`, the covers of the
+    /// other side: what that side cannot see stays, secrets included.
+    pub(super) fn strip(&self, hidden: &Self, members: &mut Members<'_>) {
         members.retain(
             |key, value| match key.contains(':').then(|| value.object()).flatten() {
                 Some(inner) => {
-                    let covers = self.extension(key).map_or(&[][..], |(_, covers)| covers);
-                    inner.retain(|name, value| strip_one(covers, name, value));
+                    let (own, hidden) = (self.inside(key), hidden.inside(key));
+                    inner.retain(|name, value| strip_one(own, hidden, name, value));
                     !inner.is_empty()
                 }
-                None => strip_one(&self.base, key, value),
+                None => strip_one(&self.base, &hidden.base, key, value),
             },
         );
+    }
+
+    /// Whether this side accounts for some parts of a leftover of the other side, and not for
+    /// others: then only [`Covers::split`] tells what of it is free.
+    #[must_use]
+    pub(super) fn divides(&self, loose: &Loose<'_>) -> bool {
+        loose.part == Part::Whole
+            && matches!(loose.value.sort(), Sort::Object | Sort::Array)
+            && self
+                .cover(loose.uri.as_deref(), &loose.name)
+                .is_some_and(|cover| !cover.whole)
+    }
+
+    /// Hands over a leftover of the other side in parts, each of which can be asked about with
+    /// [`Covers::shadows`].
+    pub(super) fn split<'a>(&self, loose: Loose<'a>, each: &mut impl FnMut(Loose<'a>)) {
+        let covers = match &loose.uri {
+            None => &self.base,
+            Some(uri) => self.inside(uri),
+        };
+        sweep_one(covers, loose.uri.as_ref(), loose.name, loose.value, each);
+    }
+
+    /// Whether an attribute, or the part of it that is named, is accounted for altogether.
+    #[must_use]
+    pub(super) fn covers(&self, path: &AttrPath) -> bool {
+        let cover = self.cover(path.uri.as_ref().map(SchemaUri::as_str), path.name.as_str());
+        cover.is_some_and(|cover| {
+            let sub = path.sub.as_ref();
+            cover.whole || sub.is_some_and(|sub| cover.subs.contains(sub))
+        })
+    }
+
+    /// Whether anything of an attribute is accounted for.
+    #[must_use]
+    pub(super) fn names(&self, path: &AttrPath) -> bool {
+        self.cover(path.uri.as_ref().map(SchemaUri::as_str), path.name.as_str())
+            .is_some()
+    }
+
+    fn cover(&self, uri: Option<&str>, name: &str) -> Option<&Cover> {
+        let covers = uri.map_or(self.base.as_slice(), |uri| self.inside(uri));
+        covers.iter().find(|cover| cover.name.is(name))
+    }
+
+    fn inside(&self, uri: &str) -> &[Cover] {
+        self.extension(uri).map_or(&[][..], |(_, covers)| covers)
     }
 
     /// Whether a leftover of the other side would stand where something accounted for stands.
@@ -188,6 +237,20 @@ impl<'a> Loose<'a> {
             path.push_str(sub);
         }
         path
+    }
+
+    /// Removes what stands where the attribute would be put.
+    pub(super) fn clear(&self, out: &mut Members<'_>) {
+        let home = match &self.uri {
+            Some(uri) => out.find_mut(uri).and_then(Node::object),
+            None => {
+                out.remove(&self.name);
+                return;
+            }
+        };
+        if let Some(home) = home {
+            home.remove(&self.name);
+        }
     }
 
     /// Puts it into a document of the other side, where nothing stands there yet. Nothing can
@@ -283,22 +346,33 @@ fn sweep_one<'a>(
 }
 
 /// Whether anything of it stays.
-fn strip_one(covers: &[Cover], name: &str, value: &mut Node<'_>) -> bool {
-    let Some(cover) = covers.iter().find(|c| c.name.is(name)) else {
-        return false;
-    };
-    if cover.whole {
+fn strip_one(own: &[Cover], hidden: &[Cover], name: &str, value: &mut Node<'_>) -> bool {
+    let own = own.iter().find(|cover| cover.name.is(name));
+    let hidden = hidden.iter().find(|cover| cover.name.is(name));
+    let covers = own.into_iter().chain(hidden);
+    if is_secret(name) || covers.clone().any(|cover| cover.whole) {
         return true;
     }
+    let elements = |cover: &Cover| !cover.elements.is_empty();
+    let meant = |item: &mut Node<'_>| {
+        let mut all = covers.clone().flat_map(|cover| &cover.elements);
+        all.any(|(terms, _)| terms.match_node(item))
+    };
     match value.sort() {
-        Sort::Object if cover.elements.is_empty() => value.object().is_some_and(|element| {
-            element.retain(|sub, _| cover.subs.iter().any(|s| s.is(sub)));
+        Sort::Object if !covers.clone().any(elements) => value.object().is_some_and(|element| {
+            element.retain(|sub, _| {
+                covers
+                    .clone()
+                    .any(|cover| cover.subs.iter().any(|s| s.is(sub)))
+            });
             !element.is_empty()
         }),
         Sort::Array => value.array().is_some_and(|items| {
-            items.retain_mut(|item| cover.elements.iter().any(|(t, _)| t.match_node(item)));
+            let parts = hidden.is_some_and(|cover| !cover.subs.is_empty());
+            items.retain_mut(|item| meant(item) || parts);
             !items.is_empty()
         }),
-        _ => false,
+        Sort::Object => meant(value),
+        _ => hidden.is_some(),
     }
 }

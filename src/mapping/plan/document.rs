@@ -59,7 +59,7 @@ impl Plan {
             }
         }
         let passes = ty.unmapped == Unmapped::Pass;
-        ty.target.sweep(from, &mut |mut loose| {
+        let mut left_over = |mut loose: Loose<'a>| {
             let hidden = is_secret(&loose.name) || ty.mapped.shadows(&mut loose);
             if passes && !hidden {
                 strip_secrets(&mut loose.value);
@@ -74,6 +74,13 @@ impl Plan {
                     attribute: &loose.path(),
                     inbound: false,
                 });
+            }
+        };
+        ty.target.sweep(from, &mut |loose| {
+            if passes && ty.mapped.divides(&loose) {
+                ty.mapped.split(loose, &mut left_over);
+            } else {
+                left_over(loose);
             }
         });
         self.references(ty, &mut out);
@@ -113,20 +120,31 @@ impl Plan {
             }
         }
         if write == Write::Replace && ty.unmapped == Unmapped::Pass {
-            ty.target.strip(out);
+            ty.target.strip(&ty.mapped, out);
         }
         let mut rejected = None;
-        ty.scim.sweep(from, &mut |mut loose| {
+        let mut left_over = |mut loose: Loose<'a>| {
             // A name that means something else in the directory must not get there.
             let passes = ty.unmapped == Unmapped::Pass
                 && !matches!(loose.part, Part::Rest(_))
                 && !ty.target.shadows(&mut loose);
             if passes {
+                if loose.part == Part::Whole && is_secret(&loose.name) {
+                    // What is only written may stand there, unseen.
+                    loose.clear(out);
+                }
                 loose.merge(out);
             } else if ty.unmapped == Unmapped::Reject {
                 rejected.get_or_insert_with(|| loose.path());
             } else {
                 dropped(&loose, witness);
+            }
+        };
+        ty.scim.sweep(from, &mut |loose| {
+            if ty.unmapped == Unmapped::Pass && ty.target.divides(&loose) {
+                ty.target.split(loose, &mut left_over);
+            } else {
+                left_over(loose);
             }
         });
         if let Some(path) = rejected {

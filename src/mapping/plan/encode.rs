@@ -382,14 +382,15 @@ fn difference(ty: &Type, old: &Resource, new: &Resource) -> Option<Vec<Change>> 
         if skipped(key) || find(new.as_map(), key).is_some() || is_absent(value) {
             continue;
         }
-        if key.contains(':') {
-            changes.push(Change {
-                op: PatchOp::Remove,
-                path: PatchPath::Extension(key.parse().ok()?),
-                value: None,
-            });
-        } else {
-            differ(None, key, Some(value), None, &mut changes)?;
+        match value {
+            // Not every directory takes the URN alone for a path.
+            Value::Object(inner) if key.contains(':') => {
+                let uri: SchemaUri = key.parse().ok()?;
+                for (name, value) in inner {
+                    differ(Some(&uri), name, Some(value), None, &mut changes)?;
+                }
+            }
+            _ => differ(None, key, Some(value), None, &mut changes)?,
         }
     }
     Some(changes)

@@ -163,7 +163,13 @@ impl<'a> Asked<'a> {
             return Ok(Pushed::Always);
         }
         if self.is_own("meta") {
-            return Ok(Pushed::Ask(Filter::Present(self.ty.meta(self.path))));
+            let made = ["resourceType", "location"];
+            return Ok(match &self.path.sub {
+                // Both are made here, whatever the directory has.
+                None => Pushed::Always,
+                Some(sub) if made.iter().any(|name| sub.is(name)) => Pushed::Always,
+                Some(_) => Pushed::Ask(Filter::Present(self.ty.meta(self.path))),
+            });
         }
         if self.lines.is_empty() {
             return self.unmapped(&Filter::Present(self.path.clone()));
@@ -181,7 +187,7 @@ impl<'a> Asked<'a> {
                 parts.push(pushed);
             }
         }
-        if !known {
+        if !known && !self.passes() {
             return no(self.path, "no line maps it");
         }
         if self.passes() {
@@ -201,11 +207,17 @@ impl<'a> Asked<'a> {
         Ok(Pushed::any(parts))
     }
 
-    /// Whether elements that no line means come through as well.
+    /// Whether elements or parts that no line means come through as well.
     fn passes(&self) -> bool {
+        let free = |place: &Place| {
+            if self.is_many() {
+                place.element.is_some()
+            } else {
+                place.sub.is_some() && place.sub != self.path.sub
+            }
+        };
         self.ty.unmapped == Unmapped::Pass
-            && self.is_many()
-            && self.lines.iter().all(|(_, place)| place.element.is_some())
+            && self.lines.iter().all(|(_, place)| free(place))
             && !shadowed(self.ty, &self.path.parent())
     }
 
@@ -307,6 +319,9 @@ impl<'a> Asked<'a> {
 
     /// `emails[type eq "work" and value co "@x"]`.
     fn element(&self, inner: &Filter) -> Answer {
+        if names_secret(inner) {
+            return no(self.path, "it is a secret, and secrets are not compared");
+        }
         if self.lines.is_empty() {
             let element = Filter::Element(self.path.clone(), Box::new(inner.clone()));
             return self.unmapped(&element);
@@ -520,6 +535,20 @@ fn groups<'a>(lines: &[(&'a Line, &'a Place)]) -> Vec<Vec<(&'a Line, &'a Place)>
         }
     }
     groups
+}
+
+/// Whether a filter on elements asks about a secret.
+fn names_secret(filter: &Filter) -> bool {
+    let of_path = |path: &AttrPath| {
+        is_secret(path.name.as_str()) || path.sub.as_ref().is_some_and(|s| is_secret(s.as_str()))
+    };
+    match filter {
+        Filter::And(parts) | Filter::Or(parts) => parts.iter().any(names_secret),
+        Filter::Not(inner) => names_secret(inner),
+        Filter::Present(path) => of_path(path),
+        Filter::Compare(comparison) => of_path(&comparison.path),
+        Filter::Element(path, inner) => of_path(path) || names_secret(inner),
+    }
 }
 
 /// Whether a filter is true only where something is there.

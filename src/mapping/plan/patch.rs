@@ -34,6 +34,8 @@ enum Fate {
     Mapped,
     /// It goes through as it is.
     Passed,
+    /// What of it goes through is told by the present resource.
+    PassedInPart,
     /// Nothing becomes of it.
     Dropped,
     /// It is none of the client's business, and is passed over without a word.
@@ -81,6 +83,10 @@ impl Plan {
                             Some(more) => all.iter_mut().for_each(|all| all.extend(more.clone())),
                             None => all = None,
                         }
+                        left.changes.push(change);
+                    }
+                    Fate::PassedInPart => {
+                        all = None;
                         left.changes.push(change);
                     }
                     Fate::Dropped => dropped.push(change.path.to_string()),
@@ -230,15 +236,13 @@ fn concerns(
 fn unmapped(ty: &Type, path: &PatchPath, attr: Option<&AttrPath>) -> Result<Fate, MappingError> {
     match ty.unmapped {
         Unmapped::Pass => {
-            let hidden = attr.is_some_and(|attr| {
-                let part_of_mapped = ty.lines.iter().any(|line| {
-                    line.scim.as_ref().is_some_and(|place| {
-                        place.is_beside(attr.uri.as_ref(), &attr.name) && place.element.is_some()
-                    })
-                });
-                shadowed(ty, attr) && !part_of_mapped
-            });
-            Ok(if hidden { Fate::Dropped } else { Fate::Passed })
+            // The directory may mean something else by the name, or by a part of it.
+            let whole = attr.is_some_and(|attr| ty.target.covers(attr));
+            Ok(match attr {
+                Some(attr) if whole && !ty.mapped.names(attr) => Fate::Dropped,
+                Some(attr) if whole || shadowed(ty, attr) => Fate::PassedInPart,
+                _ => Fate::Passed,
+            })
         }
         Unmapped::Drop => Ok(Fate::Dropped),
         Unmapped::Reject => Err(not_known(&path.to_string())),

@@ -1,7 +1,7 @@
 //! `attributes`, `excludedAttributes` and `sortBy` in the directory's words.
 
 use super::{Plan, reads, refused};
-use crate::mapping::compile::{Line, Type};
+use crate::mapping::compile::{Line, Type, is_secret};
 use crate::mapping::place::Place;
 use crate::mapping::plan::MappingError;
 use crate::mapping::ruleset::Unmapped;
@@ -44,6 +44,12 @@ impl Plan {
             let text = format!("`sortBy={path}` cannot be asked of the directory: {why}");
             Err(refused(ScimType::InvalidPath, text))
         };
+        let secret = is_secret(path.name.as_str())
+            || path.sub.as_ref().is_some_and(|sub| is_secret(sub.as_str()));
+        if secret {
+            // The order alone would tell it, letter by letter.
+            return refuse("it is a secret");
+        }
         if path.uri.is_none() && path.name.is("id") {
             return Ok(AttrPath::of(ty.entry.id.clone()));
         }
@@ -102,12 +108,14 @@ fn only(ty: &Type, path: &AttrPath, wanted: &mut Vec<AttrPath>) {
     if path.uri.is_none() && computed.iter().any(|name| path.name.is(name)) {
         return;
     }
-    let mut mapped = false;
+    // What of it comes from elsewhere altogether, and whether some of its elements do.
+    let (mut mapped, mut divided) = (false, false);
     for (line, place) in readable(ty) {
         // Terms and constants of an element tell that it is there.
         let element = place.element.is_some() || !line.kind.touches().constants.is_empty();
         let beside = place.is_beside(path.uri.as_ref(), &path.name);
-        mapped |= beside || path.covers(&place.parent());
+        divided |= beside && place.element.is_some();
+        mapped |= beside && place.element.is_none() && place.path().covers(path);
         if touches(path, place) || (element && beside) {
             for target in &line.kind.touches().target {
                 let mut asked = target.path();
@@ -121,8 +129,9 @@ fn only(ty: &Type, path: &AttrPath, wanted: &mut Vec<AttrPath>) {
             }
         }
     }
-    if ty.unmapped == Unmapped::Pass && !(mapped && path.sub.is_some()) && !shadowed(ty, path) {
-        add(wanted, path.clone());
+    if ty.unmapped == Unmapped::Pass && !mapped && !shadowed(ty, path) {
+        // Which elements are to be seen is told by the whole of them.
+        add(wanted, if divided { path.parent() } else { path.clone() });
     }
 }
 

@@ -295,6 +295,70 @@ fn under_pass_a_put_over_the_present_resource_clears_what_the_client_left_out() 
 }
 
 #[test]
+fn under_pass_the_parts_that_no_line_maps_come_and_go_beside_those_that_are_mapped() {
+    let plan = users(
+        "{scim: name.familyName, target: surname}
+         {scim: 'emails[type eq \"work\"].value', target: mail}
+         {scim: nickName, target: 'contacts[kind eq \"nick\"].text'}",
+        "pass",
+    );
+    let document = json!({
+        "userName": "a",
+        "name": {"familyName": "F", "middleName": "M"},
+        "emails": [{"value": "w", "type": "work"}, {"type": "home", "value": "h"}],
+        "nickName": "n",
+        "contacts": [{"kind": "pager", "text": "p"}],
+    });
+    let put = created(&plan, document.clone()).unwrap();
+    assert_eq!(
+        bare(put.clone()),
+        json!({
+            "login": "a",
+            "surname": "F",
+            "mail": "w",
+            "name": {"middleName": "M"},
+            "emails": [{"type": "home", "value": "h"}],
+            "contacts": [{"text": "n", "kind": "nick"}, {"kind": "pager", "text": "p"}],
+        })
+    );
+    let mut record = put;
+    record["id"] = json!("1");
+    assert_eq!(bare(seen(&plan, record.clone())), document);
+    // What was read is put back without a loss, and what is left out is cleared.
+    assert_eq!(replaced(&plan, record.clone(), document).unwrap(), record);
+    let put = replaced(&plan, record, json!({"userName": "a"})).unwrap();
+    assert_eq!(bare(put), json!({"login": "a"}));
+}
+
+#[test]
+fn under_pass_a_put_keeps_what_the_client_cannot_see() {
+    // `title` means something else to the directory, and passwords are never shown.
+    let plan = users(
+        "{scim: title, target: job}
+         {scim: name.familyName, target: surname}",
+        "pass",
+    );
+    let hidden = json!({"title": "Dr", "name": {"familyName": "old"}, "userPassword": "hash"});
+    let mut before = hidden.clone();
+    before["id"] = json!("1");
+    before["login"] = json!("a");
+    before["note"] = json!("seen");
+    let put = replaced(&plan, before.clone(), json!({"userName": "b"})).unwrap();
+    let mut wanted = hidden;
+    wanted["login"] = json!("b");
+    assert_eq!(bare(put), wanted);
+    // A new one takes its place, in any case of the name.
+    let put = replaced(
+        &plan,
+        before,
+        json!({"userName": "b", "USERPASSWORD": "new"}),
+    )
+    .unwrap();
+    assert_eq!(put.get("userPassword"), None);
+    assert_eq!(put["USERPASSWORD"], "new");
+}
+
+#[test]
 fn a_default_stands_for_nothing() {
     let plan = users("{scim: title, target: t, default: \"-\"}", "drop");
     let put = created(&plan, json!({"userName": "a"})).unwrap();

@@ -251,3 +251,66 @@ fn sorting_goes_through_lines_that_keep_the_order() {
     assert_eq!(sorted("nickName"), None);
     assert_eq!(sorted("title"), None);
 }
+
+#[test]
+fn secrets_are_neither_sorted_by_nor_asked_about_inside_elements() {
+    let plan = users("", "pass");
+    for path in ["password", "userPassword", "name.unicodePwd"] {
+        let schema = plan.endpoint("Users").unwrap();
+        let query = Query {
+            sort_by: Some(parse::attr_path(path, schema).unwrap()),
+            ..Query::default()
+        };
+        let refused = encode(&plan, operation(Verb::List(query)), FULL, None);
+        assert!(refused.is_err(), "{path}");
+    }
+    check(
+        &plan,
+        &[
+            ("emails[password pr]", "no: secret"),
+            (
+                r#"emails[value eq "a" or not (Password sw "s")]"#,
+                "no: secret",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn what_is_made_here_is_there_for_every_resource() {
+    check(
+        &legacy(),
+        &[
+            ("meta pr", "all"),
+            ("meta.resourceType pr", "all"),
+            ("not (meta.location pr)", "nothing"),
+            ("meta.created pr", "made pr"),
+        ],
+    );
+}
+
+#[test]
+fn parts_that_no_line_maps_are_asked_of_the_directory_under_pass() {
+    let plan = users("{scim: name.familyName, target: surname}", "pass");
+    check(
+        &plan,
+        &[
+            (r#"name.middleName eq "m""#, r#"name.middleName eq "m""#),
+            (r#"name.familyName eq "f""#, r#"surname eq "f""#),
+            ("name pr", "surname pr or name pr"),
+        ],
+    );
+    let asked = |text: &str| {
+        let schema = plan.endpoint("Users").unwrap();
+        let paths = vec![parse::attr_path(text, schema).unwrap()];
+        let read = operation(Verb::Read("1".parse().unwrap()));
+        let read = read.projected(Projection::Only(paths));
+        match ask(encode(&plan, read, FULL, None).unwrap().0).projection {
+            Projection::Only(paths) => paths.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(asked("name.middleName"), ["id", "meta", "name.middleName"]);
+    assert_eq!(asked("name.familyName"), ["id", "meta", "surname"]);
+    assert_eq!(asked("name"), ["id", "meta", "surname", "name"]);
+}

@@ -285,3 +285,40 @@ fn a_clients_own_condition_is_held() {
     let none = encode(&plan, conditioned("\"7\""), versionless, None).unwrap_err();
     assert_eq!(none, MappingError::NoVersions);
 }
+
+#[test]
+fn a_removal_of_all_looks_first_where_one_line_must() {
+    let plan = users(
+        "{scim: 'emails[type eq \"work\"].value', target: mail}
+         {scim: 'emails[type eq \"home\"].value', target: 'contacts[kind eq \"h\"].addr'}",
+        "drop",
+    );
+    let before = json!({
+        "id": "1", "login": "a", "mail": "w", "contacts": [{"kind": "h", "addr": "h"}, {"kind": "x"}],
+    });
+    let asked = json!([{"op": "remove", "path": "emails"}]);
+    let encoded = patched(&plan, FULL, before, asked).unwrap();
+    assert_eq!(
+        sent(encoded),
+        json!([{"op": "replace", "path": "contacts", "value": [{"kind": "x"}]},
+               {"op": "remove", "path": "mail"}])
+    );
+}
+
+#[test]
+fn under_pass_a_change_of_what_the_directory_means_in_part_looks_first() {
+    let plan = users(
+        "{scim: nickName, target: 'contacts[kind eq \"nick\"].text'}",
+        "pass",
+    );
+    let before = json!({
+        "id": "1", "login": "a", "contacts": [{"kind": "nick", "text": "n"}, {"kind": "x"}],
+    });
+    let asked = json!([{"op": "replace", "path": "contacts", "value": [{"kind": "y"}]}]);
+    let encoded = patched(&plan, FULL, before, asked).unwrap();
+    assert_eq!(
+        sent(encoded),
+        json!([{"op": "replace", "path": "contacts",
+                "value": [{"kind": "nick", "text": "n"}, {"kind": "y"}]}])
+    );
+}

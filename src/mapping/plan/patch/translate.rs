@@ -183,12 +183,7 @@ impl Translation<'_> {
                 Ok(Step::NeedsBefore)
             }
             Some(_) if change.op == PatchOp::Add => Ok(Step::Done),
-            _ => {
-                for (line, _) in lines {
-                    self.clear(line)?;
-                }
-                Ok(Step::Done)
-            }
+            _ => self.clear_all(lines),
         }
     }
 
@@ -270,12 +265,7 @@ impl Translation<'_> {
                     }
                     Ok(Step::Done)
                 }
-                None if change.op == PatchOp::Remove => {
-                    for (line, _) in &mine {
-                        self.clear(line)?;
-                    }
-                    Ok(Step::Done)
-                }
+                None if change.op == PatchOp::Remove => self.clear_all(&mine),
                 _ => Ok(Step::NeedsBefore),
             },
         }
@@ -289,10 +279,7 @@ impl Translation<'_> {
     ) -> Result<Step, MappingError> {
         if self.ty.unmapped == Unmapped::Pass || change.op == PatchOp::Remove {
             return if change.value.is_none() && self.ty.unmapped != Unmapped::Pass {
-                for (line, _) in lines {
-                    self.clear(line)?;
-                }
-                Ok(Step::Done)
+                self.clear_all(lines)
             } else {
                 Ok(Step::NeedsBefore)
             };
@@ -409,6 +396,15 @@ impl Translation<'_> {
             Some(_) if op == PatchOp::Add => Ok(Step::Done),
             _ => self.clear(line),
         }
+    }
+
+    fn clear_all(&mut self, lines: &[(&Line, &Place)]) -> Result<Step, MappingError> {
+        for (line, _) in lines {
+            if let Step::NeedsBefore = self.clear(line)? {
+                return Ok(Step::NeedsBefore);
+            }
+        }
+        Ok(Step::Done)
     }
 
     fn clear(&mut self, line: &Line) -> Result<Step, MappingError> {
