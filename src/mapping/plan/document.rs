@@ -11,21 +11,16 @@ use crate::mapping::ruleset::{Direction, Unmapped};
 use crate::mapping::witness::{Event, Witness};
 use crate::scim::accent::{self, Accents};
 use crate::scim::json::{Checked, Members, Node, Sort};
-use crate::scim::operation::Document;
 use crate::scim::{ResourceId, ScimError, ScimType};
 
 impl Plan {
-    /// A client's document in the RFC's form.
+    /// A client's document that has accents, in the RFC's form.
     pub(super) fn normal(
         &self,
         ty: &Type,
-        document: Document,
+        text: &Checked,
         witness: &mut impl Witness,
     ) -> Result<Checked, MappingError> {
-        let text = document.into_checked();
-        if accent::is_plain(&mut text.members(), &ty.held) {
-            return Ok(text);
-        }
         let mut accents = if self.accents {
             Accents::accepted()
         } else {

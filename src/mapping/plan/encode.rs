@@ -1,5 +1,7 @@
 //! Operations in the directory's words.
 
+use std::cell::OnceCell;
+
 use serde_json::{Map, Value};
 
 use super::document::from_scim;
@@ -12,6 +14,7 @@ use crate::mapping::ruleset::Direction;
 use crate::mapping::transform::Transform;
 use crate::mapping::transform::number::AsNumber;
 use crate::mapping::witness::{Event, Witness};
+use crate::scim::accent;
 use crate::scim::json::{Checked, Members, Node};
 use crate::scim::operation::{Abilities, Document, Precondition, Projection, Verb};
 use crate::scim::patch::{self, Change, Patch, PatchOp};
@@ -108,15 +111,33 @@ impl Plan {
         document: Document,
         witness: &mut impl Witness,
     ) -> Result<Document, MappingError> {
-        let text = self.normal(ty, document, witness)?;
+        let (text, normal) = (document.into_checked(), OnceCell::new());
+        let from = self.form(ty, &text, &normal, witness)?;
         let mut out = Members::with_capacity(ty.lines.len() + SPARE);
         if ty.sent_base.is_some() || !ty.sent.is_empty() {
             // It stands first, as people expect it.
             out.push("schemas", Node::NULL);
         }
-        self.to_directory(ty, text.members(), &mut out, Write::Create, witness)?;
+        self.to_directory(ty, from, &mut out, Write::Create, witness)?;
         let size = text.as_bytes().len() + GROWTH;
         Ok(Document::Checked(Checked::print(&out, size)))
+    }
+
+    /// What a client's document says, in the RFC's form. Where that takes another text than the
+    /// client's own, `normal` keeps it.
+    fn form<'a>(
+        &self,
+        ty: &Type,
+        text: &'a Checked,
+        normal: &'a OnceCell<Checked>,
+        witness: &mut impl Witness,
+    ) -> Result<Members<'a>, MappingError> {
+        let mut members = text.members();
+        if accent::is_plain(&mut members, &ty.held) {
+            return Ok(members);
+        }
+        let made = self.normal(ty, text, witness)?;
+        Ok(normal.get_or_init(|| made).members())
     }
 
     /// The new state; `None` where it is the present one.
@@ -128,8 +149,8 @@ impl Plan {
         before: Option<&Before>,
         witness: &mut impl Witness,
     ) -> Result<Option<Document>, MappingError> {
-        let text = self.normal(ty, document, witness)?;
-        let from = text.members();
+        let (text, normal) = (document.into_checked(), OnceCell::new());
+        let from = self.form(ty, &text, &normal, witness)?;
         match before {
             Some(before) => {
                 let present = present(before);
