@@ -10,9 +10,10 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header::X_CONTENT_TYPE
 use serde_json::Value;
 
 use crate::net::Body;
+use crate::scim::json::{Checked, Node};
 use crate::scim::message::{self, MEDIA_TYPE};
 use crate::scim::operation::{Answer, Document};
-use crate::scim::{Client, Reply, Resource, ResourceId, ScimError, resource};
+use crate::scim::{Client, Reply, ResourceId, ScimError};
 use crate::telemetry::Metrics;
 
 use super::error::GatewayError;
@@ -94,7 +95,7 @@ pub(super) fn mark(response: &mut Response<Body>, request_id: &str) {
 
 /// A resource as it is shown, with what its headers say.
 pub(super) struct Shown {
-    resource: Resource,
+    text: Checked,
     pub(super) location: Option<String>,
     pub(super) version: Option<String>,
 }
@@ -102,37 +103,39 @@ pub(super) struct Shown {
 impl Shown {
     /// `Location` equals `meta.location`, and `ETag` equals `meta.version`.
     pub(super) fn of(document: Document, etag: Option<String>, collection: &str) -> Self {
-        let mut resource = document.into_tree();
-        let said = |name: &str| {
-            let meta = resource.attr("meta")?.as_object()?;
-            resource::get(meta, name)?.as_str().map(str::to_owned)
-        };
-        let version = etag.or_else(|| said("version"));
-        let location = said("location").or_else(|| {
-            let id = resource.attr("id")?.as_str()?;
-            Some(location(collection, &id.parse().ok()?))
-        });
-        if let Some(version) = &version {
-            let meta = resource::get_mut(resource.as_map_mut(), "meta");
-            if let Some(meta) = meta.and_then(Value::as_object_mut) {
-                resource::insert(meta, "version", version.as_str().into());
+        let text = document.into_checked();
+        let mut members = text.members();
+        let meta = members.find_mut("meta").and_then(Node::object);
+        let said = |name: &str| Some(meta.as_ref()?.find(name)?.as_str()?.into_owned());
+        let (location_said, version_said) = (said("location"), said("version"));
+        let version = etag.or_else(|| version_said.clone());
+        let other = match (meta, &version) {
+            (Some(meta), Some(version)) if Some(version) != version_said.as_ref() => {
+                *meta.slot("version") = version.clone().into();
+                let size = text.as_bytes().len() + version.len() + ROOM;
+                Some(Checked::print(&members, size))
             }
-        }
-        Self {
-            resource,
-            location,
+            _ => None,
+        };
+        let text = other.unwrap_or(text);
+        let mut shown = Self {
+            text,
+            location: location_said,
             version,
+        };
+        if shown.location.is_none() {
+            shown.location = shown.id().map(|id| location(collection, &id));
         }
+        shown
     }
 
     /// The id of the resource.
     pub(super) fn id(&self) -> Option<ResourceId> {
-        self.resource.attr("id")?.as_str()?.parse().ok()
+        self.text.members().find("id")?.as_str()?.parse().ok()
     }
 
     fn into_response(self, status: StatusCode) -> Response<Body> {
-        let text: Bytes = Document::Tree(self.resource).into_bytes();
-        let mut response = with_body(status, text.into());
+        let mut response = with_body(status, self.text.into_bytes().into());
         for (name, text) in [(LOCATION, self.location), (ETAG, self.version)] {
             if let Some(value) = text.and_then(|text| HeaderValue::from_str(&text).ok()) {
                 response.headers_mut().insert(name, value);
@@ -183,6 +186,9 @@ fn bare(status: StatusCode, etag: Option<&str>) -> Response<Body> {
     response
 }
 
+/// Room for a name and the punctuation around it.
+const ROOM: usize = 16;
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -223,6 +229,6 @@ mod tests {
         assert_eq!(got.location, None);
         let got_plain = shown(json!({"id": "a bé"}), None);
         assert_eq!(got_plain.location.unwrap(), wanted.replace("%2F", ""));
-        assert_eq!(got_plain.resource.as_map().len(), 1);
+        assert_eq!(got_plain.text.members().len(), 1);
     }
 }

@@ -258,7 +258,7 @@ impl<'a> Loose<'a> {
     /// [`Covers::shadows`]), and two loose names of one document never differ in case only. So no
     /// search is needed, and a document of very many names costs no more than its size.
     pub(super) fn merge(self, out: &mut Members<'a>) {
-        let home = match &self.uri {
+        let home = match self.uri {
             Some(uri) => match out.slot(uri).make_object() {
                 Some(home) => home,
                 None => return,
@@ -268,12 +268,12 @@ impl<'a> Loose<'a> {
         match self.part {
             Part::Whole => home.push(self.name, self.value),
             Part::Sub(sub) => {
-                if let Some(home) = home.slot(&self.name).make_object() {
+                if let Some(home) = home.slot(self.name).make_object() {
                     home.push(sub, self.value);
                 }
             }
             Part::Element => {
-                if let Some(items) = home.slot(&self.name).make_array() {
+                if let Some(items) = home.slot(self.name).make_array() {
                     items.push(self.value);
                 }
             }

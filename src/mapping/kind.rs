@@ -30,7 +30,7 @@ pub trait Kind: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// The value cannot be taken.
     fn put<'a>(
-        &self,
+        &'a self,
         from: &mut Members<'a>,
         out: &mut Members<'a>,
         write: Write,
@@ -40,7 +40,7 @@ pub trait Kind: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// The directory's value does not exist in the client's words.
-    fn get<'a>(&self, from: &mut Members<'a>, out: &mut Members<'a>) -> Result<(), Fault>;
+    fn get<'a>(&'a self, from: &mut Members<'a>, out: &mut Members<'a>) -> Result<(), Fault>;
 
     /// A question about the line's own SCIM attribute, as one about its target.
     ///

@@ -138,7 +138,12 @@ impl Place {
 
     /// Puts a value here: containers and the element are made where they are missing, with
     /// `constants` beside the value in the element.
-    pub fn set<'a>(&self, out: &mut Members<'a>, value: Node<'a>, constants: &[(AttrName, Value)]) {
+    pub fn set<'a>(
+        &'a self,
+        out: &mut Members<'a>,
+        value: Node<'a>,
+        constants: &'a [(AttrName, Value)],
+    ) {
         let home = match &self.uri {
             Some(uri) => match out.slot(uri.as_str()).make_object() {
                 Some(home) => home,
@@ -313,11 +318,11 @@ impl Terms {
     }
 
     fn set<'a>(
-        &self,
+        &'a self,
         place: &mut Node<'a>,
-        sub: Option<&AttrName>,
+        sub: Option<&'a AttrName>,
         value: Node<'a>,
-        constants: &[(AttrName, Value)],
+        constants: &'a [(AttrName, Value)],
     ) {
         let Some(items) = place.make_array() else {
             return;

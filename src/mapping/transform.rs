@@ -104,7 +104,7 @@ impl Chain {
         if self.keeps(node.sort()) {
             return Ok(node);
         }
-        Ok((&self.put(node.to_value())?).into())
+        Ok(self.put(node.to_value())?.into())
     }
 
     /// [`Chain::get`] of a value that is perhaps still text, and stays so where it can.
@@ -115,7 +115,7 @@ impl Chain {
         if self.keeps(node.sort()) {
             return Ok(Some(node));
         }
-        Ok(self.get(node.to_value())?.map(|value| (&value).into()))
+        Ok(self.get(node.to_value())?.map(Node::from))
     }
 
     fn keeps(&self, sort: Sort) -> bool {

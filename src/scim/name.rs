@@ -168,19 +168,23 @@ impl ResourceId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether `text` can be an id.
+    #[must_use]
+    pub fn fits(text: &str) -> bool {
+        let odd = |c: char| c.is_control() || c == '/' || c == '\\';
+        !text.is_empty()
+            && text.len() <= MAX_ID
+            && !matches!(text, "." | "..")
+            && !text.chars().any(odd)
+    }
 }
 
 impl FromStr for ResourceId {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let fits = !text.is_empty() && text.len() <= MAX_ID;
-        if fits
-            && !matches!(text, "." | "..")
-            && !text
-                .chars()
-                .any(|c| c.is_control() || c == '/' || c == '\\')
-        {
+        if Self::fits(text) {
             Ok(Self(text.into()))
         } else {
             Err(InvalidName::new(text, "a resource id"))

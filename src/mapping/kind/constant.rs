@@ -39,14 +39,19 @@ impl Kind for Constant {
         &self.touch
     }
 
-    fn put<'a>(&self, _: &mut Members<'a>, out: &mut Members<'a>, _: Write) -> Result<(), Fault> {
+    fn put<'a>(
+        &'a self,
+        _: &mut Members<'a>,
+        out: &mut Members<'a>,
+        _: Write,
+    ) -> Result<(), Fault> {
         if let Some(target) = self.target() {
             target.set(out, (&self.value).into(), &[]);
         }
         Ok(())
     }
 
-    fn get<'a>(&self, _: &mut Members<'a>, out: &mut Members<'a>) -> Result<(), Fault> {
+    fn get<'a>(&'a self, _: &mut Members<'a>, out: &mut Members<'a>) -> Result<(), Fault> {
         if let Some(scim) = self.touch.scim.first() {
             scim.set(out, (&self.value).into(), &self.touch.constants);
         }

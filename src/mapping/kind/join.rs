@@ -1,7 +1,7 @@
 //! Several SCIM attributes joined into one target: one way, from the client to the directory.
 
 use crate::scim::AttrPath;
-use crate::scim::json::{Members, Node};
+use crate::scim::json::Members;
 use crate::scim::patch::Change;
 
 use super::{Delta, Fault, Kind, Pushed, Refusal, Test, Touch, Untranslatable, Write};
@@ -33,7 +33,7 @@ impl Kind for Join {
     }
 
     fn put<'a>(
-        &self,
+        &'a self,
         from: &mut Members<'a>,
         out: &mut Members<'a>,
         write: Write,
@@ -53,14 +53,14 @@ impl Kind for Join {
             }
         }
         if !joined.is_empty() {
-            self.target.set(out, Node::string(&joined), &[]);
+            self.target.set(out, joined.into(), &[]);
         } else if write == Write::Replace {
             self.target.clear(out);
         }
         Ok(())
     }
 
-    fn get<'a>(&self, _: &mut Members<'a>, _: &mut Members<'a>) -> Result<(), Fault> {
+    fn get<'a>(&'a self, _: &mut Members<'a>, _: &mut Members<'a>) -> Result<(), Fault> {
         Ok(())
     }
 

@@ -60,7 +60,7 @@ impl Kind for Moved {
     }
 
     fn put<'a>(
-        &self,
+        &'a self,
         from: &mut Members<'a>,
         out: &mut Members<'a>,
         write: Write,
@@ -96,7 +96,7 @@ impl Kind for Moved {
         Ok(())
     }
 
-    fn get<'a>(&self, from: &mut Members<'a>, out: &mut Members<'a>) -> Result<(), Fault> {
+    fn get<'a>(&'a self, from: &mut Members<'a>, out: &mut Members<'a>) -> Result<(), Fault> {
         let value = if self.keep_target {
             self.target.peek(from).map(|value| value.clone())
         } else {

@@ -1,6 +1,5 @@
 //! A whole multi-valued attribute and an array of plain values: `members.value` and `member`.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde_json::Value;
@@ -86,12 +85,12 @@ impl Values {
         Ok(plain.iter().map(Node::to_value).collect())
     }
 
-    fn element<'a>(&self, value: Node<'a>) -> Node<'a> {
+    fn element<'a>(&'a self, value: Node<'a>) -> Node<'a> {
         let Some(sub) = &self.sub else {
             return value;
         };
         let mut element = Members::with_capacity(ELEMENT);
-        element.push(Cow::Owned(sub.as_str().to_owned()), value);
+        element.push(sub.as_str(), value);
         let terms = self.terms.iter().flat_map(|terms| &terms.0);
         for (name, constant) in terms.chain(&self.touch.constants) {
             let place = element.slot(name.as_str());
@@ -109,7 +108,7 @@ impl Kind for Values {
     }
 
     fn put<'a>(
-        &self,
+        &'a self,
         from: &mut Members<'a>,
         out: &mut Members<'a>,
         write: Write,
@@ -146,7 +145,7 @@ impl Kind for Values {
         Ok(())
     }
 
-    fn get<'a>(&self, from: &mut Members<'a>, out: &mut Members<'a>) -> Result<(), Fault> {
+    fn get<'a>(&'a self, from: &mut Members<'a>, out: &mut Members<'a>) -> Result<(), Fault> {
         let Some(value) = self.target.take(from) else {
             return Ok(());
         };

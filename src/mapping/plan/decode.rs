@@ -33,11 +33,11 @@ impl Plan {
 
     /// One resource as an answer shows it.
     pub(in crate::mapping) fn show<'a>(
-        &self,
-        ty: &Type,
+        &'a self,
+        ty: &'a Type,
         from: Members<'a>,
         view: &View,
-        etag: Option<&str>,
+        etag: Option<&'a str>,
         witness: &mut impl Witness,
     ) -> Result<Members<'a>, MappingError> {
         let mut shown = self.to_client(ty, from, etag, witness)?;

@@ -42,16 +42,16 @@ impl Plan {
     /// The directory's resource in the client's words: everything that can be read, without
     /// regard to what was asked for.
     pub(super) fn to_client<'a>(
-        &self,
-        ty: &Type,
+        &'a self,
+        ty: &'a Type,
         mut from: Members<'a>,
-        etag: Option<&str>,
+        etag: Option<&'a str>,
         witness: &mut impl Witness,
     ) -> Result<Members<'a>, MappingError> {
         let mut out = Members::with_capacity(ty.lines.len() + from.len() + 4);
         let id = id(ty, &from)?;
-        out.push(Cow::Borrowed("schemas"), Node::NULL);
-        out.push(Cow::Borrowed("id"), Node::string(id.as_str()));
+        out.push("schemas", Node::NULL);
+        out.push("id", id.as_str().to_owned().into());
         let meta = self.meta(ty, &mut from, id.as_str(), etag);
         for line in ty.lines.iter().filter(|line| reads(line)) {
             if line.kind.get(&mut from, &mut out).is_err() {
@@ -88,15 +88,15 @@ impl Plan {
         if let Some(place) = out.find_mut("schemas") {
             *place = Node::Array(schemas);
         }
-        out.push(Cow::Borrowed("meta"), meta);
+        out.push("meta", meta);
         Ok(out)
     }
 
     /// A client's document in the directory's words, into `out`: empty for a new resource, else
     /// the present one. Takes what it uses out of `from`.
     pub(super) fn to_directory<'a>(
-        &self,
-        ty: &Type,
+        &'a self,
+        ty: &'a Type,
         mut from: Members<'a>,
         out: &mut Members<'a>,
         write: Write,
@@ -155,27 +155,26 @@ impl Plan {
     }
 
     fn meta<'a>(
-        &self,
-        ty: &Type,
+        &'a self,
+        ty: &'a Type,
         from: &mut Members<'a>,
         id: &str,
-        etag: Option<&str>,
+        etag: Option<&'a str>,
     ) -> Node<'a> {
         let mut old = from.find_mut("meta").map(std::mem::take);
         let old = old.as_mut().and_then(Node::object).map(std::mem::take);
         let mut meta = Members::with_capacity(5);
-        let name = Node::string(ty.held.name.as_str());
-        meta.push(Cow::Borrowed("resourceType"), name);
-        let mut version = etag.map(Node::string);
+        meta.push("resourceType", ty.held.name.as_str().into());
+        let mut version = etag.map(Node::from);
         for (key, value) in old.unwrap_or_default().into_members() {
             let is = |name: &str| key.eq_ignore_ascii_case(name);
             let says = value.as_str().is_some_and(|text| !text.is_empty());
             if value.sort() == Sort::String && is("version") {
                 version = version.or(Some(value));
             } else if says && is("created") {
-                meta.push(Cow::Borrowed("created"), value);
+                meta.push("created", value);
             } else if says && is("lastModified") {
-                meta.push(Cow::Borrowed("lastModified"), value);
+                meta.push("lastModified", value);
             }
         }
         for (part, stamp) in [
@@ -190,9 +189,9 @@ impl Plan {
             }
         }
         let location = self.location(&ty.held.endpoint, id);
-        meta.push(Cow::Borrowed("location"), Node::string(&location));
+        meta.push("location", location.into());
         if let Some(version) = version {
-            meta.push(Cow::Borrowed("version"), version);
+            meta.push("version", version);
         }
         meta.into()
     }
@@ -243,13 +242,13 @@ impl Plan {
             };
             let id = element.find("value").and_then(Node::as_str);
             let location = match (target, id) {
-                (Some(target), Some(id)) if id.parse::<ResourceId>().is_ok() => {
+                (Some(target), Some(id)) if ResourceId::fits(&id) => {
                     Some(self.location(&target.held.endpoint, &id))
                 }
                 _ => None,
             };
             match location {
-                Some(location) => *element.slot("$ref") = Node::string(&location),
+                Some(location) => *element.slot("$ref") = location.into(),
                 None => {
                     element.remove("$ref");
                 }
@@ -318,26 +317,26 @@ fn required(line: &Line, from: &mut Members<'_>, write: Write) -> Result<(), Map
 }
 
 /// The schemas of a resource as the client sees it: the base and what it has of extensions.
-fn schemas<'a>(ty: &Type, out: &Members<'_>) -> Vec<Node<'a>> {
-    let mut schemas = vec![Node::string(ty.held.base.id.as_str())];
+fn schemas<'a>(ty: &'a Type, out: &Members<'a>) -> Vec<Node<'a>> {
+    let mut schemas = vec![ty.held.base.id.as_str().into()];
     for (key, value) in out.iter() {
         if key.contains(':') && !value.is_absent() {
-            schemas.push(Node::string(key));
+            schemas.push(key.clone().into());
         }
     }
     schemas
 }
 
 /// The schemas that the directory's document carries.
-fn send_schemas(ty: &Type, out: &mut Members<'_>) {
-    let mut wanted: Vec<Cow<'_, str>> = Vec::new();
+fn send_schemas<'a>(ty: &'a Type, out: &mut Members<'a>) {
+    let mut wanted: Vec<Cow<'a, str>> = Vec::new();
     match &ty.sent_base {
         None => wanted.extend(ty.sent.iter().map(|uri| Cow::Borrowed(uri.as_str()))),
         Some(base) => {
             wanted.push(Cow::Borrowed(base.as_str()));
             for (key, value) in out.iter() {
                 if key.contains(':') && value.sort() == Sort::Object && !value.is_absent() {
-                    wanted.push(Cow::Owned(key.to_owned()));
+                    wanted.push(key.clone());
                 }
             }
         }
@@ -347,7 +346,7 @@ fn send_schemas(ty: &Type, out: &mut Members<'_>) {
     }
     let place = out.slot("schemas");
     let Some(present) = place.array() else {
-        *place = Node::Array(wanted.iter().map(|uri| Node::string(uri)).collect());
+        *place = Node::Array(wanted.into_iter().map(Node::from).collect());
         return;
     };
     // What the directory has there already may be more than we know.
@@ -359,7 +358,7 @@ fn send_schemas(ty: &Type, out: &mut Members<'_>) {
     for uri in wanted {
         let is = |value: &Node<'_>| value.as_str().is_some_and(|p| p.eq_ignore_ascii_case(&uri));
         if !present.iter().any(is) {
-            present.push(Node::string(&uri));
+            present.push(uri.into());
         }
     }
 }

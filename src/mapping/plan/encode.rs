@@ -1,7 +1,5 @@
 //! Operations in the directory's words.
 
-use std::borrow::Cow;
-
 use serde_json::{Map, Value};
 
 use super::document::from_scim;
@@ -114,7 +112,7 @@ impl Plan {
         let mut out = Members::with_capacity(ty.lines.len() + SPARE);
         if ty.sent_base.is_some() || !ty.sent.is_empty() {
             // It stands first, as people expect it.
-            out.push(Cow::Borrowed("schemas"), Node::NULL);
+            out.push("schemas", Node::NULL);
         }
         self.to_directory(ty, text.members(), &mut out, Write::Create, witness)?;
         let size = text.as_bytes().len() + GROWTH;
@@ -143,14 +141,14 @@ impl Plan {
             }
             None => {
                 let mut out = Members::with_capacity(ty.lines.len() + SPARE);
-                out.push(Cow::Borrowed("schemas"), Node::NULL);
+                out.push("schemas", Node::NULL);
                 let own = Value::String(id.as_str().to_owned());
                 let own = if ty.entry.number {
                     AsNumber.put(own.clone()).unwrap_or(own)
                 } else {
                     own
                 };
-                *out.slot(ty.entry.id.as_str()) = (&own).into();
+                *out.slot(ty.entry.id.as_str()) = own.into();
                 self.to_directory(ty, from, &mut out, Write::Replace, witness)?;
                 if out.find("schemas").is_some_and(Node::is_null) {
                     out.remove("schemas");

@@ -138,6 +138,7 @@ fn what_is_required_must_be_there() {
         json!({"title": "x"}),
         json!({"userName": ""}),
         json!({"userName": null}),
+        json!({"userName": {"$ref": "../Users/2"}}),
     ] {
         let error = created(&plan, document).unwrap_err();
         let MappingError::Refused(ScimType::InvalidValue, text) = error else {

@@ -18,13 +18,15 @@ use crate::scim::resource::Resource;
 pub enum Node<'a> {
     /// Not taken apart: the text of one value, without space around it.
     Text(Text<'a>),
+    /// A string, as what it means.
+    String(Cow<'a, str>),
     /// An object, taken apart.
     Object(Members<'a>),
     /// An array, taken apart.
     Array(Vec<Self>),
 }
 
-/// The text of one value. Owned text is always a scalar.
+/// The text of one value: part of a checked document, or a scalar of our own.
 #[derive(Clone)]
 pub struct Text<'a>(Cow<'a, str>);
 
@@ -53,17 +55,6 @@ impl<'a> Node<'a> {
     /// No value.
     pub const NULL: Self = Self::Text(Text(Cow::Borrowed("null")));
 
-    /// A string.
-    #[must_use]
-    pub fn string(text: &str) -> Self {
-        let mut quoted = Vec::with_capacity(text.len() + 2);
-        print_string(text, &mut quoted);
-        // What is printed of a string is UTF-8.
-        Self::Text(Text(Cow::Owned(
-            String::from_utf8(quoted).unwrap_or_default(),
-        )))
-    }
-
     /// The value of checked text.
     pub(super) fn of(text: &'a str) -> Self {
         Self::Text(Text(Cow::Borrowed(text)))
@@ -75,6 +66,7 @@ impl<'a> Node<'a> {
         match self {
             Self::Object(_) => Sort::Object,
             Self::Array(_) => Sort::Array,
+            Self::String(_) => Sort::String,
             Self::Text(text) => match text.0.as_bytes().first() {
                 Some(b'{') => Sort::Object,
                 Some(b'[') => Sort::Array,
@@ -98,6 +90,7 @@ impl<'a> Node<'a> {
         match self {
             Self::Object(members) => members.is_empty(),
             Self::Array(items) => items.is_empty(),
+            Self::String(_) => false,
             Self::Text(text) => match self.sort() {
                 Sort::Null => true,
                 Sort::Object | Sort::Array => {
@@ -115,6 +108,7 @@ impl<'a> Node<'a> {
     #[must_use]
     pub fn as_str(&self) -> Option<Cow<'_, str>> {
         match self {
+            Self::String(text) => Some(Cow::Borrowed(text)),
             Self::Text(text) if self.sort() == Sort::String => Some(decoded(&text.0)),
             _ => None,
         }
@@ -172,9 +166,11 @@ impl<'a> Node<'a> {
     /// one.
     #[must_use]
     pub fn may_name(&self, mark: char) -> bool {
-        match self {
-            Self::Text(text) => text.0.contains(mark) || text.0.contains('\\'),
-            _ => true,
+        match (self, self.sort()) {
+            (Self::Text(text), Sort::Object | Sort::Array) => {
+                text.0.contains(mark) || text.0.contains('\\')
+            }
+            (_, sort) => matches!(sort, Sort::Object | Sort::Array),
         }
     }
 
@@ -198,6 +194,7 @@ impl<'a> Node<'a> {
         match self {
             // Checked text can always be read.
             Self::Text(text) => serde_json::from_str(&text.0).unwrap_or_default(),
+            Self::String(text) => Value::String(text.clone().into_owned()),
             Self::Array(items) => items.iter().map(Self::to_value).collect(),
             Self::Object(members) => Value::Object(members.to_map()),
         }
@@ -207,6 +204,7 @@ impl<'a> Node<'a> {
     pub fn print(&self, out: &mut impl BufMut) {
         match self {
             Self::Text(text) => out.put_slice(text.0.as_bytes()),
+            Self::String(text) => print_string(text, out),
             Self::Object(members) => members.print(out),
             Self::Array(items) => {
                 out.put_u8(b'[');
@@ -249,7 +247,8 @@ impl<'a> Members<'a> {
     /// The members of a checked object.
     pub(super) fn of(text: &'a str) -> Self {
         let mut cursor = Cursor::inside(text);
-        let mut members = Vec::with_capacity(USUAL);
+        // A guess that spares most of the growing; the text bounds it.
+        let mut members = Vec::with_capacity((text.len() / MEMBER).clamp(2, 32));
         while let Some((name, value)) = cursor.member() {
             members.push((name, Node::of(value)));
         }
@@ -287,14 +286,15 @@ impl<'a> Members<'a> {
 
     /// The member of that name, made as null at the end where it is missing. The last one is
     /// looked at first: whoever comes again and again for one member finds it at once.
-    pub fn slot(&mut self, name: &str) -> &mut Node<'a> {
-        let is = |(key, _): &(Cow<'a, str>, Node<'a>)| key.eq_ignore_ascii_case(name);
+    pub fn slot(&mut self, name: impl Into<Cow<'a, str>>) -> &mut Node<'a> {
+        let name = name.into();
+        let is = |(key, _): &(Cow<'a, str>, Node<'a>)| key.eq_ignore_ascii_case(&name);
         let index = match self.0.last() {
             Some(member) if is(member) => self.0.len() - 1,
             _ => self.0.iter().position(is).unwrap_or(self.0.len()),
         };
         if index == self.0.len() {
-            self.0.push((Cow::Owned(name.to_owned()), Node::NULL));
+            self.0.push((name, Node::NULL));
         }
         #[expect(
             clippy::indexing_slicing,
@@ -304,8 +304,8 @@ impl<'a> Members<'a> {
     }
 
     /// Puts a member at the end. That there is none of that name is the caller's to know.
-    pub fn push(&mut self, name: Cow<'a, str>, value: Node<'a>) {
-        self.0.push((name, value));
+    pub fn push(&mut self, name: impl Into<Cow<'a, str>>, value: Node<'a>) {
+        self.0.push((name.into(), value));
     }
 
     /// Takes a member out; the order of the rest is kept.
@@ -316,8 +316,8 @@ impl<'a> Members<'a> {
     }
 
     /// Every member.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Node<'a>)> {
-        self.0.iter().map(|(name, value)| (&**name, value))
+    pub fn iter(&self) -> impl Iterator<Item = (&Cow<'a, str>, &Node<'a>)> {
+        self.0.iter().map(|(name, value)| (name, value))
     }
 
     /// Every member, to change the values.
@@ -357,7 +357,7 @@ impl<'a> Members<'a> {
 
     fn to_map(&self) -> Map<String, Value> {
         self.iter()
-            .map(|(name, value)| (name.to_owned(), value.to_value()))
+            .map(|(name, value)| (name.clone().into_owned(), value.to_value()))
             .collect()
     }
 }
@@ -374,23 +374,59 @@ impl<'a> From<Members<'a>> for Node<'a> {
     }
 }
 
-impl From<&Value> for Node<'_> {
-    fn from(value: &Value) -> Self {
+impl<'a> From<&'a Value> for Node<'a> {
+    fn from(value: &'a Value) -> Self {
         match value {
-            Value::String(text) => Self::string(text),
+            Value::Null => Self::NULL,
+            Value::Bool(value) => Self::Text(Text(Cow::Borrowed(word(*value)))),
+            Value::Number(number) => Self::Text(Text(Cow::Borrowed(number.as_str()))),
+            Value::String(text) => Self::String(Cow::Borrowed(text)),
             Value::Array(items) => Self::Array(items.iter().map(Self::from).collect()),
             Value::Object(map) => {
-                let members = map
-                    .iter()
-                    .map(|(name, value)| (Cow::Owned(name.clone()), Self::from(value)));
+                let members = map.iter().map(|(name, value)| (name.into(), value.into()));
                 Self::Object(Members(members.collect()))
             }
-            Value::Null => Self::NULL,
-            Value::Bool(true) => Self::Text(Text(Cow::Borrowed("true"))),
-            Value::Bool(false) => Self::Text(Text(Cow::Borrowed("false"))),
-            Value::Number(number) => Self::Text(Text(Cow::Owned(number.as_str().to_owned()))),
         }
     }
+}
+
+impl From<Value> for Node<'_> {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Self::NULL,
+            Value::Bool(value) => Self::Text(Text(Cow::Borrowed(word(value)))),
+            Value::Number(number) => Self::Text(Text(Cow::Owned(number.as_str().to_owned()))),
+            Value::String(text) => Self::String(Cow::Owned(text)),
+            Value::Array(items) => Self::Array(items.into_iter().map(Self::from).collect()),
+            Value::Object(map) => {
+                let members = map.into_iter();
+                let members = members.map(|(name, value)| (name.into(), value.into()));
+                Self::Object(Members(members.collect()))
+            }
+        }
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Node<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Self::String(text)
+    }
+}
+
+impl<'a> From<&'a str> for Node<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::String(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Node<'_> {
+    fn from(text: String) -> Self {
+        Self::String(Cow::Owned(text))
+    }
+}
+
+fn word(value: bool) -> &'static str {
+    if value { "true" } else { "false" }
 }
 
 /// Writes a string with quotes, escaped where it must be.
@@ -405,5 +441,5 @@ fn print_string(text: &str, out: &mut impl BufMut) {
     }
 }
 
-/// Room for a resource of the usual size.
-const USUAL: usize = 8;
+/// The usual length of a member as text.
+const MEMBER: usize = 40;

@@ -58,18 +58,16 @@ pub(super) fn scan(text: &[u8], top: Top) -> Result<(), Fault> {
 /// control character. Looks at eight at a time.
 pub(in crate::scim) fn plain_run(text: &[u8]) -> usize {
     let mut run = 0;
-    let (words, _) = text.as_chunks::<8>();
+    let (words, rest) = text.as_chunks::<8>();
     for word in words {
-        if has_special(u64::from_le_bytes(*word)) {
-            break;
+        let marks = specials(u64::from_le_bytes(*word));
+        if marks != 0 {
+            return run + (marks.trailing_zeros() / 8) as usize;
         }
         run += 8;
     }
-    let rest = text.get(run..).unwrap_or_default();
-    run + rest
-        .iter()
-        .take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f))
-        .count()
+    let plain = |byte: &&u8| !matches!(byte, b'"' | b'\\' | 0..=0x1f);
+    run + rest.iter().take_while(plain).count()
 }
 
 struct Scanner<'a> {
@@ -304,14 +302,14 @@ fn fault(at: usize, problem: &'static str) -> Fault {
     }
 }
 
-/// Whether a word of eight bytes holds a quote, a backslash or a control character. A borrow
-/// between bytes can only add a false alarm above a true one, which the slow look settles.
-fn has_special(word: u64) -> bool {
+/// Marks the quotes, backslashes and control characters of eight bytes in their highest bits. A
+/// borrow between bytes can only add a false mark above a true one: the lowest is always true.
+fn specials(word: u64) -> u64 {
     let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
     let quote = zero(word ^ (ONES * 0x22));
     let backslash = zero(word ^ (ONES * 0x5c));
     let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-    (quote | backslash | control) != 0
+    quote | backslash | control
 }
 
 /// What a string whose escapes are known to be right means.

@@ -263,7 +263,58 @@ fn near_json() -> impl Strategy<Value = String> {
     prop::collection::vec(token, 0..24).prop_map(|tokens| tokens.concat())
 }
 
+/// Takes everything apart.
+fn open(node: &mut Node<'_>) {
+    node.array().into_iter().flatten().for_each(open);
+    for (_, value) in node.object().into_iter().flat_map(Members::iter_mut) {
+        open(value);
+    }
+}
+
+/// However much of it is taken apart, a document is what serde_json reads, and so is its print.
+fn same_in_parts(text: &Checked) -> Result<(), TestCaseError> {
+    let whole = Value::from(text.parse());
+    let mut node = Node::from(text.members());
+    prop_assert!(node.to_value() == whole);
+    open(&mut node);
+    prop_assert!(node.to_value() == whole);
+    for node in [node, Node::from(&whole), Node::from(whole.clone())] {
+        let mut printed = Vec::new();
+        node.print(&mut printed);
+        prop_assert_eq!(parse(&printed).unwrap(), whole.clone());
+    }
+    Ok(())
+}
+
+#[test]
+fn members_are_found_in_any_case_and_keep_their_order() {
+    let text = check(r#" { "A" : 1 , "b\u0042":[ ], "c" : { } , "d":"\"" } "#.into()).unwrap();
+    let mut members = text.members();
+    let absent: Vec<_> = members.iter().map(|(_, value)| value.is_absent()).collect();
+    assert_eq!(absent, [false, true, true, false]);
+    assert_eq!(members.find("D").unwrap().as_str().unwrap(), "\"");
+    assert_eq!(members.find("a").unwrap().as_number(), Some("1"));
+    *members.slot("a") = "x".into();
+    *members.slot("bb").make_array().unwrap() = vec![Node::NULL];
+    *members.slot("e").make_object().unwrap().slot("f") = String::from("\u{1}").into();
+    assert!(members.remove("C").is_some() && members.remove("C").is_none());
+    let printed = Checked::print(&members, 0).into_bytes();
+    assert_eq!(
+        printed,
+        r#"{"A":"x","bB":[null],"d":"\"","e":{"f":"\u0001"}}"#.as_bytes()
+    );
+}
+
 proptest! {
+    #[test]
+    fn taken_apart_a_document_is_the_same(value in any_value(), near in near_json()) {
+        let pretty = serde_json::to_vec_pretty(&json!({ "v": value })).unwrap();
+        same_in_parts(&check(pretty.into()).unwrap())?;
+        if let Ok(text) = check(near.into()) {
+            same_in_parts(&text)?;
+        }
+    }
+
     #[test]
     fn what_is_printed_is_taken_and_read_alike(value in any_value()) {
         let text = serde_json::to_vec(&value).unwrap();
