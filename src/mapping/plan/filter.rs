@@ -255,7 +255,7 @@ impl<'a> Asked<'a> {
             return positive(&|op| self.id(op, value));
         }
         if self.is_own("schemas") {
-            return positive(&|op| self.schemas(op, value));
+            return self.schemas(op, value);
         }
         match &self.path.sub {
             Some(sub) if sub.is("resourceType") => {
@@ -294,24 +294,27 @@ impl<'a> Asked<'a> {
     }
 
     fn schemas(&self, op: CompareOp, value: &Value) -> Answer {
+        let ne = op == CompareOp::Ne;
         let Some(text) = value.as_str() else {
-            return Ok(Pushed::Never);
+            return Ok(ne.into());
         };
-        if op != CompareOp::Eq {
+        if op != CompareOp::Eq && !ne {
             return no(self.path, "only `eq` and `ne` can be asked");
         }
-        if self.ty.held.base.id.is(text) {
+        // As of any attribute of several values, one that differs is enough.
+        let base = self.ty.held.base.id.is(text);
+        if base != ne {
             return Ok(Pushed::Always);
         }
         let mut parts = Vec::new();
         for line in self.ty.lines.iter().filter(|line| reads(line)) {
             let there = line.scim.as_ref().and_then(|place| place.uri.as_ref());
-            if there.is_some_and(|uri| uri.is(text)) {
+            if there.is_some_and(|uri| ne || uri.is(text)) {
                 parts.push(named(self.path, line.kind.filter(&Test::Present))?);
             }
         }
         let extension = self.ty.full.extensions.iter().any(|e| e.id.is(text));
-        if self.ty.unmapped == Unmapped::Pass && (extension || parts.is_empty()) {
+        if self.ty.unmapped == Unmapped::Pass && (ne || extension || parts.is_empty()) {
             return no(self.path, "what is in extensions is not known here");
         }
         Ok(Pushed::any(parts))

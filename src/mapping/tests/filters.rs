@@ -285,6 +285,12 @@ fn what_is_made_here_is_there_for_every_resource() {
             ("meta.resourceType pr", "all"),
             ("not (meta.location pr)", "nothing"),
             ("meta.created pr", "made pr"),
+            // Every User has the base schema, so there is one that differs.
+            (r#"schemas ne "urn:x:y""#, "all"),
+            (
+                r#"schemas ne "urn:ietf:params:scim:schemas:core:2.0:User""#,
+                "dept pr or emp_no pr or boss pr",
+            ),
         ],
     );
 }
