@@ -37,7 +37,7 @@ impl Normal<'_> {
         match &value {
             Value::Null => self.empty(),
             Value::Array(list) if list.is_empty() => self.empty(),
-            Value::String(text) if text.is_empty() => self.blank(),
+            // An empty text may mean something there.
             _ => Some(value),
         }
     }

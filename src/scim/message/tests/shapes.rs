@@ -396,7 +396,7 @@ fn empty_wrapped_and_single_values() {
         ),
         (
             json!({"op": "replace", "path": "unknown", "value": ""}),
-            json!([{"op": "remove", "path": "unknown"}]),
+            json!([{"op": "replace", "path": "unknown", "value": ""}]),
         ),
         (
             json!({"op": "replace", "path": "unknown", "value": {"a": [null]}}),
