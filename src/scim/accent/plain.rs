@@ -4,7 +4,7 @@ use crate::scim::json::{Members, Node, Sort};
 use crate::scim::name::AttrName;
 use crate::scim::schema::{Attribute, Kind, Mutability, Schema, TypeSchema};
 
-/// Whether [`super::document`] would leave this as it is, but for `$ref`, and without anything to
+/// Whether `accent::document` would leave this as it is, but for `$ref`, and without anything to
 /// note. A no may be wrong, a yes never is.
 #[must_use]
 pub fn is_plain(document: &mut Members<'_>, schema: &TypeSchema) -> bool {
