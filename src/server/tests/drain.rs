@@ -30,9 +30,9 @@ async fn a_request_under_way_finishes_and_the_idle_are_closed() {
                     assert_eq!(rest(&mut tcp).await, "", "nothing is accepted any more");
                 }
                 door.go.add_permits(2);
-                let (status, head, _) = whole_answer(&mut busy).await;
-                assert_eq!(status, 200);
-                assert!(head.contains("connection: close"), "{head}");
+                // Whether the answer still says `Connection: close` depends on which of the two its
+                // worker heard of first; that nothing follows it does not.
+                assert_eq!(whole_answer(&mut busy).await.0, 200);
                 assert_eq!(rest(&mut busy).await, "");
             };
             tokio::join!(draining, then).0
