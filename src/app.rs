@@ -263,7 +263,7 @@ fn small_limits() -> server::Limits {
 
 fn control_address(config: &Config) -> plain::Listen {
     match &config.listen.control {
-        file::Control::Loopback(address) => plain::Listen::Tcp(*address),
+        file::Control::Tcp(address) => plain::Listen::Tcp(*address),
         file::Control::Unix(path) => plain::Listen::Unix(path.clone()),
     }
 }

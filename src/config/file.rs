@@ -9,13 +9,24 @@
 //! rules: rules                      # the folder of the sync rules
 //! access: access.yaml
 //! workers: 2                        # threads; default: one per core, at most 16
+//! trusted_proxies: []             # networks that must speak the PROXY protocol, and are believed
+//! ready: {directories: ignore}    # or any, all: a directory that is down takes us out of service
+//! reload: {poll: 15s}             # beside the system's events, for mounts that have none
 //! limits: {body: 1MiB, answer: 64MiB, element: 8MiB, connections: 10000, in_flight: 1024,
 //!          bulk_operations: 1000, bulk_body: 1MiB, page: 1000}
-//! timeouts: {handshake: 10s, head: 10s, body: 30s, idle: 75s, request: 30s, bulk: 2m, drain: 25s}
+//! timeouts: {handshake: 10s, head: 10s, body: 30s, idle: 75s, request: 30s, bulk: 2m,
+//!            grace: 5s, drain: 25s}
 //! log: {level: info, format: auto}
 //! ```
 //!
-//! Only `tls` has no default. Paths are relative to the folder of the file itself.
+//! Only `tls` has no default. Two keys are off unless given:
+//!
+//! ```yaml
+//! control: {certificate: ctl.crt, key: ctl.key, client_ca: operators.crt, operator_token: true}
+//! traces: {endpoint: "http://127.0.0.1:4318/v1/traces", ratio: 0.1, headers_file: otlp-headers}
+//! ```
+//!
+//! Paths are relative to the folder of the file itself.
 
 mod reader;
 
@@ -23,13 +34,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use self::reader::Reader;
 use super::read::read;
 use crate::telemetry::logging::Form;
 use crate::yaml::{self, Diagnostics, Source};
 
 /// All that is fixed while the process runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Where to listen.
     pub listen: Listen,
@@ -43,6 +56,19 @@ pub struct Config {
     pub access: PathBuf,
     /// The number of worker threads.
     pub workers: usize,
+    /// Who stands before the public listener: connections from these networks must begin with a
+    /// PROXY protocol header and are believed; from others one is refused. Default none.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How the control listener is secured. Default not at all, which only does for loopback and
+    /// Unix sockets.
+    pub operators: Option<Operators>,
+    /// What a directory that is down does to readiness.
+    pub ready: Ready,
+    /// How often files are looked at where no event of the system says that they changed.
+    /// Default 15 s.
+    pub poll: Duration,
+    /// Where traces go. Default nowhere.
+    pub traces: Option<Traces>,
     /// How much of everything.
     pub limits: Limits,
     /// How long everything may take.
@@ -62,13 +88,51 @@ pub struct Listen {
     pub control: Control,
 }
 
-/// The place of the control listener: never one that others can reach.
+/// The place of the control listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Control {
-    /// A loopback address.
-    Loopback(SocketAddr),
+    /// An address: of loopback, unless [`Config::operators`] says how callers prove themselves.
+    Tcp(SocketAddr),
     /// A Unix socket.
     Unix(PathBuf),
+}
+
+/// How the control listener is secured: TLS, and a client certificate, an operator's token of the
+/// access file, or both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operators {
+    /// The certificate chain of the listener: a PEM file.
+    pub certificate: PathBuf,
+    /// Its private key: a PEM file.
+    pub key: PathBuf,
+    /// Callers need a certificate of one of these CAs: a PEM file.
+    pub client_ca: Option<PathBuf>,
+    /// Callers need a token of one of the `operators` of the access file.
+    pub operator_token: bool,
+}
+
+/// What a directory that is down does to readiness.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ready {
+    /// Nothing: every replica has the same directory, and taking all out of service helps nobody.
+    #[default]
+    Ignore,
+    /// Not ready when no directory answers.
+    Any,
+    /// Not ready when one of the directories does not answer.
+    All,
+}
+
+/// Where traces go: an OpenTelemetry collector, by OTLP over HTTP.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traces {
+    /// The URL that spans are posted to, such as `http://127.0.0.1:4318/v1/traces`.
+    pub endpoint: String,
+    /// Of the requests that bring no decision of their own (`traceparent`), how many are traced:
+    /// from 0 to 1. Default 1.
+    pub ratio: f64,
+    /// A file of `Name: value` lines: headers that the collector wants, such as a token.
+    pub headers_file: Option<PathBuf>,
 }
 
 /// How much of everything, in bytes or numbers.
@@ -107,8 +171,11 @@ pub struct Timeouts {
     pub request: Duration,
     /// The same of a bulk request. Default 2 m.
     pub bulk: Duration,
-    /// From the signal to stop until what is still open is cut. Default 25 s, which is less than
-    /// Kubernetes' 30.
+    /// From the signal to stop until the door closes: not ready any more, but whoever has not
+    /// heard of it is still served. Default 5 s.
+    pub grace: Duration,
+    /// From the signal to stop until what is still open is cut, the grace included. Default 25 s,
+    /// which is less than Kubernetes' 30.
     pub drain: Duration,
 }
 
@@ -149,7 +216,7 @@ impl Default for Listen {
         Self {
             public: SocketAddr::from(([0, 0, 0, 0], 8443)),
             probe: SocketAddr::from(([127, 0, 0, 1], 9464)),
-            control: Control::Loopback(SocketAddr::from(([127, 0, 0, 1], 9465))),
+            control: Control::Tcp(SocketAddr::from(([127, 0, 0, 1], 9465))),
         }
     }
 }
@@ -178,6 +245,7 @@ impl Default for Timeouts {
             idle: Duration::from_secs(75),
             request: Duration::from_secs(30),
             bulk: Duration::from_secs(120),
+            grace: Duration::from_secs(5),
             drain: Duration::from_secs(25),
         }
     }
@@ -250,15 +318,21 @@ mod tests {
     #[test]
     fn every_key_is_taken() {
         let config = parse(
-            "listen: {public: \"[::]:443\", probe: \"0.0.0.0:9464\", control: \"unix:run/c.sock\"}
+            "listen: {public: \"[::]:443\", probe: \"0.0.0.0:9464\", control: \"192.0.2.7:9465\"}
 tls: {certificate: a, key: b}
 rules: /rules
 access: /access.yaml
 workers: 3
 limits: {body: 2MiB, answer: 3 MiB, element: 65536, connections: 5, in_flight: 6,
          bulk_operations: 7, bulk_body: 8KiB, page: 9}
-timeouts: {handshake: 1s, head: 2s, body: 3s, idle: 4s, request: 5s, bulk: 6s, drain: 0s}
-log: {level: trace, format: json}",
+timeouts: {handshake: 1s, head: 2s, body: 3s, idle: 4s, request: 5s, bulk: 6s,
+           grace: 7s, drain: 8s}
+log: {level: trace, format: json}
+trusted_proxies: [10.0.0.0/8, \"fd00::/8\", 192.0.2.1]
+ready: {directories: all}
+reload: {poll: 30s}
+control: {certificate: c, key: d, client_ca: e, operator_token: true}
+traces: {endpoint: \"http://127.0.0.1:4318/v1/traces\", ratio: 0.25, headers_file: f}",
         )
         .unwrap();
         insta::assert_debug_snapshot!(config);
@@ -278,6 +352,10 @@ tls: {certificat: tls.crt, key: \"\"}
 workers: 0
 limits: {body: 1TiB, answer: big, connections: -1, page: 100000}
 timeouts: {head: 10, idle: 3d, request: 0s, drain: 2h}
+trusted_proxies: [10.0.0.0/33, 10.0.0.1/8]
+ready: {directories: some}
+reload: {poll: 1ms}
+traces: {endpoint: \"ftp://x\", ratio: 2}
 log: {level: inf, format: yaml}
 rule: rules
 "
@@ -321,6 +399,43 @@ limits: {answer: 1MiB}";
         ] {
             assert!(!control(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn others_reach_the_control_listener_only_when_they_must_prove_themselves() {
+        let control = |block: &str| {
+            let head = "tls: {certificate: a, key: b}\nlisten: {control: \"0.0.0.0:1\"}\n";
+            findings(&format!("{head}{block}"))
+        };
+        assert_eq!(
+            control("control: {certificate: c, key: d, client_ca: e}"),
+            ""
+        );
+        assert_eq!(
+            control("control: {certificate: c, key: d, operator_token: true}"),
+            ""
+        );
+        insta::assert_snapshot!(control("control: {certificate: c, key: d}"));
+        insta::assert_snapshot!(findings(
+            "tls: {certificate: a, key: b}\nlisten: {control: \"unix:c.sock\"}\n\
+             control: {certificate: c, key: d, client_ca: e}"
+        ));
+    }
+
+    #[test]
+    fn the_grace_is_a_part_of_the_drain() {
+        let times = |times: &str| {
+            parse(&format!(
+                "tls: {{certificate: a, key: b}}\ntimeouts: {{{times}}}"
+            ))
+            .map(|config| config.timeouts.grace)
+        };
+        assert_eq!(times("drain: 2s").unwrap(), Duration::from_secs(2));
+        assert_eq!(
+            times("grace: 2s, drain: 2s").unwrap(),
+            Duration::from_secs(2)
+        );
+        assert!(times("grace: 3s, drain: 2s").is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::report::Report;
 use crate::auth::{Authenticator, TenantName};
 use crate::directory::Directory;
 use crate::mapping::Plan;
@@ -38,8 +39,11 @@ pub struct Tenant {
     pub verify_without_etag: bool,
 }
 
-/// The snapshot that new requests take.
-pub struct Live(ArcSwap<Snapshot>);
+/// The snapshot that new requests take, and how its loading went.
+pub struct Live {
+    snapshot: ArcSwap<Snapshot>,
+    report: ArcSwap<Report>,
+}
 
 impl Snapshot {
     /// A snapshot of tenants; two of one path cannot be (the loader reports that).
@@ -80,17 +84,31 @@ impl Live {
     /// Starts with a snapshot.
     #[must_use]
     pub fn new(snapshot: Snapshot) -> Self {
-        Self(ArcSwap::from_pointee(snapshot))
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            report: ArcSwap::default(),
+        }
     }
 
     /// The snapshot of this moment, to be kept for the whole of a request.
     #[must_use]
     pub fn current(&self) -> Arc<Snapshot> {
-        self.0.load_full()
+        self.snapshot.load_full()
     }
 
-    /// Puts another one in its place.
-    pub fn replace(&self, next: Snapshot) {
-        self.0.store(Arc::new(next));
+    /// Puts another one in its place, and gives back the one that served until now.
+    pub fn replace(&self, next: Arc<Snapshot>) -> Arc<Snapshot> {
+        self.snapshot.swap(next)
+    }
+
+    /// How the last loading went.
+    #[must_use]
+    pub fn report(&self) -> Arc<Report> {
+        self.report.load_full()
+    }
+
+    /// Says how a loading went.
+    pub fn set_report(&self, report: Report) {
+        self.report.store(Arc::new(report));
     }
 }

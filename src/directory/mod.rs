@@ -27,6 +27,17 @@ pub trait Directory: Send + Sync + 'static {
         None
     }
 
+    /// Where it is, for logs and labels: scheme, host and port, such as `https://ldap1:636`.
+    fn name(&self) -> Arc<str>;
+
+    /// How its connections are.
+    fn vitals(&self) -> Vitals;
+
+    /// Asks whether it is there, unless it is known from the last few seconds; [`Self::health`]
+    /// says so afterwards. Short, never fails. For readiness and alerts, which must not depend on
+    /// somebody asking.
+    fn check<'a>(&'a self, ask: &'a Ask) -> Preparing<'a>;
+
     /// Carries the operation out. A write is sent at most once unless it is certain that nothing
     /// of it left; dropping the future of a read ends it, the future of a write is never dropped
     /// by the gateway.
@@ -60,6 +71,22 @@ pub enum Health {
     Up,
     /// It did not; the reason is safe to show to an operator.
     Down(String),
+}
+
+/// How the connections to a directory are. Counts go on when a reload opens a new pool to the same
+/// place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Vitals {
+    /// Connections that stand.
+    pub open: u64,
+    /// Of these, how many carry no request.
+    pub idle: u64,
+    /// Requests that wait for a connection.
+    pub waiting: u64,
+    /// How often connecting failed.
+    pub connect_failures: u64,
+    /// How often a request was sent again because it had not arrived.
+    pub retries: u64,
 }
 
 /// Where the resources of each type live in this directory: made from a rule, kept apart from the

@@ -1,13 +1,17 @@
 //! From the tree of `postern.yaml` to the configuration that is meant.
 
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::super::measure::{duration, print_duration, print_size, size};
-use super::{Config, Control, Limits, Listen, Log, Timeouts, default_workers};
+use super::{
+    Config, Control, Limits, Listen, Log, Operators, Ready, Timeouts, Traces, default_workers,
+};
 use crate::telemetry::logging::Form;
 use crate::yaml::{Diagnostic, Diagnostics, Node, Source, Span, Table, Value, suggest};
 
@@ -43,12 +47,22 @@ impl<'a> Reader<'a> {
         let rules = file.optional("rules");
         let access = file.optional("access");
         let workers = file.optional("workers");
+        let proxies = file.optional("trusted_proxies");
+        let operators = file.optional("control");
+        let ready = file.optional("ready");
+        let reload = file.optional("reload");
+        let traces = file.optional("traces");
         let limits = file.optional("limits");
         let timeouts = file.optional("timeouts");
         let log = file.optional("log");
         file.finish(&mut self.found);
 
-        let listen = listen.map_or_else(|| Some(Listen::default()), |node| self.listen(node));
+        let secured = operators.is_some();
+        let operators = operators.map(|node| self.operators(node));
+        let listen = match listen {
+            Some(node) => self.listen(node, secured),
+            None => Some(Listen::default()),
+        };
         let tls = tls.and_then(|node| self.tls(node));
         let rules = self.path_or(rules, "rules");
         let access = self.path_or(access, "access.yaml");
@@ -58,6 +72,13 @@ impl<'a> Reader<'a> {
         let timeouts =
             timeouts.map_or_else(|| Some(Timeouts::default()), |node| self.timeouts(node));
         let log = log.map_or_else(|| Some(Log::default()), |node| self.log(node));
+        let trusted_proxies = proxies.map_or_else(Vec::new, |node| self.networks(node));
+        let ready = ready.and_then(|node| self.ready(node)).unwrap_or_default();
+        let mut poll = Duration::from_secs(15);
+        if let Some(node) = reload {
+            self.reload(node, &mut poll);
+        }
+        let traces = traces.map(|node| self.traces(node));
         let (certificate, key) = tls?;
         Some(Config {
             listen: listen?,
@@ -66,13 +87,18 @@ impl<'a> Reader<'a> {
             rules,
             access,
             workers: threads,
+            trusted_proxies,
+            operators: operators.flatten(),
+            ready,
+            poll,
+            traces: traces.flatten(),
             limits: limits?,
             timeouts: timeouts?,
             log: log?,
         })
     }
 
-    fn listen(&mut self, node: &Node) -> Option<Listen> {
+    fn listen(&mut self, node: &Node, secured: bool) -> Option<Listen> {
         let mut table = Table::open(self.source, node, "the listeners", &mut self.found)?;
         let places = ["public", "probe", "control"].map(|key| table.optional(key));
         table.finish(&mut self.found);
@@ -84,7 +110,10 @@ impl<'a> Reader<'a> {
         if let Some(address) = probe.and_then(|node| self.address(node)) {
             listen.probe = address;
         }
-        if let Some(place) = control.and_then(|node| self.control(node)) {
+        if let Some(node) = control
+            && let Some(place) = self.control(node)
+        {
+            self.within_reach(&place, secured, node);
             listen.control = place;
         }
         self.apart(&listen, places, node.span);
@@ -94,7 +123,7 @@ impl<'a> Reader<'a> {
     /// Two listeners on one address: the second could not start.
     fn apart(&mut self, listen: &Listen, places: [Option<&Node>; 3], table: Span) {
         let control = match &listen.control {
-            Control::Loopback(address) => Some(*address),
+            Control::Tcp(address) => Some(*address),
             Control::Unix(_) => None,
         };
         let all = [Some(listen.public), Some(listen.probe), control];
@@ -137,18 +166,135 @@ impl<'a> Reader<'a> {
             }
             return Some(Control::Unix(self.folder.join(path)));
         }
-        let address = self.address(node)?;
-        if !address.ip().is_loopback() {
-            let help =
-                "who reaches it rules postern: `127.0.0.1:9465`, `[::1]:9465` or `unix:/path`";
-            self.error(
-                node.span,
-                "the control listener must not be reachable by others",
-                help,
-            );
+        Some(Control::Tcp(self.address(node)?))
+    }
+
+    /// Who reaches the control listener rules postern.
+    fn within_reach(&mut self, place: &Control, secured: bool, node: &Node) {
+        match place {
+            Control::Tcp(address) if !secured && !address.ip().is_loopback() => {
+                let help = "`127.0.0.1:9465`, `[::1]:9465` or `unix:/path`; or say in `control:` \
+                            how operators prove who they are";
+                let message = "the control listener must not be reachable by others";
+                self.error(node.span, message, help);
+            }
+            Control::Unix(_) if secured => {
+                let help = "a Unix socket is guarded by its file's permissions: leave `control:` \
+                            out, or listen on an address";
+                self.error(node.span, "`control:` is for an address", help);
+            }
+            Control::Tcp(_) | Control::Unix(_) => {}
+        }
+    }
+
+    fn operators(&mut self, node: &Node) -> Option<Operators> {
+        let mut table = Table::open(self.source, node, "`control`", &mut self.found)?;
+        let certificate = table.required("certificate", &mut self.found);
+        let key = table.required("key", &mut self.found);
+        let ca = table.optional("client_ca");
+        let token = table.optional("operator_token");
+        table.finish(&mut self.found);
+        let certificate = certificate.and_then(|node| self.path(node));
+        let key = key.and_then(|node| self.path(node));
+        let client_ca = ca.and_then(|node| self.path(node));
+        let token = token.and_then(|node| node.boolean(self.source, &mut self.found));
+        let operator_token = token.unwrap_or_default();
+        if client_ca.is_none() && !operator_token {
+            let help = "`client_ca: FILE` asks for a certificate, `operator_token: true` for a \
+                        token of `operators` in the access file";
+            self.error(node.span, "nothing says who may operate", help);
             return None;
         }
-        Some(Control::Loopback(address))
+        Some(Operators {
+            certificate: certificate?,
+            key: key?,
+            client_ca,
+            operator_token,
+        })
+    }
+
+    fn networks(&mut self, node: &Node) -> Vec<IpNet> {
+        let Some(items) = node.list(self.source, &mut self.found) else {
+            return Vec::new();
+        };
+        let networks = items.iter().filter_map(|node| self.network(node));
+        networks.collect()
+    }
+
+    /// A network, or a single address.
+    fn network(&mut self, node: &Node) -> Option<IpNet> {
+        let text = node.string(self.source, &mut self.found)?;
+        let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+        let network = text.parse::<IpNet>().ok().or_else(address);
+        match network {
+            Some(network) if network.trunc() == network => Some(network),
+            Some(network) => {
+                let help = format!("`{}`?", network.trunc());
+                let message = format!("`{network}` has an address within the network");
+                self.error(node.span, message, help);
+                None
+            }
+            None => {
+                let message = format!("`{}` is no network", short(text));
+                self.error(node.span, message, "such as `10.0.0.0/8` or `fd00::/8`");
+                None
+            }
+        }
+    }
+
+    fn ready(&mut self, node: &Node) -> Option<Ready> {
+        let mut table = Table::open(self.source, node, "`ready`", &mut self.found)?;
+        let directories = table.optional("directories");
+        table.finish(&mut self.found);
+        match self.word(directories?, &["ignore", "any", "all"])? {
+            0 => Some(Ready::Ignore),
+            1 => Some(Ready::Any),
+            _ => Some(Ready::All),
+        }
+    }
+
+    fn reload(&mut self, node: &Node, poll: &mut Duration) {
+        let Some(mut table) = Table::open(self.source, node, "`reload`", &mut self.found) else {
+            return;
+        };
+        let range = Duration::from_secs(1)..=Duration::from_secs(3600);
+        self.time(table.optional("poll"), poll, &range);
+        table.finish(&mut self.found);
+    }
+
+    fn traces(&mut self, node: &Node) -> Option<Traces> {
+        let mut table = Table::open(self.source, node, "`traces`", &mut self.found)?;
+        let endpoint = table.required("endpoint", &mut self.found);
+        let (ratio, headers) = (table.optional("ratio"), table.optional("headers_file"));
+        table.finish(&mut self.found);
+        let endpoint = endpoint.and_then(|node| self.http_url(node));
+        let mut share = 1.0;
+        if let Some(node) = ratio {
+            match scalar(node).and_then(|text| text.parse::<f64>().ok()) {
+                Some(ratio) if (0.0..=1.0).contains(&ratio) => share = ratio,
+                _ => self.error(node.span, "this is no ratio", "a number from 0 to 1"),
+            }
+        }
+        let headers_file = headers.and_then(|node| self.path(node));
+        Some(Traces {
+            endpoint: endpoint?,
+            ratio: share,
+            headers_file,
+        })
+    }
+
+    fn http_url(&mut self, node: &Node) -> Option<String> {
+        let text = node.string(self.source, &mut self.found)?;
+        let url = text.parse::<http::Uri>().ok();
+        let fits = url.is_some_and(|url| {
+            let plain = url.authority().is_some_and(|a| !a.as_str().contains('@'));
+            matches!(url.scheme_str(), Some("http" | "https")) && plain
+        });
+        if !fits {
+            let help = "such as `http://127.0.0.1:4318/v1/traces`, without a user name in it";
+            self.error(node.span, "this is no URL of http or https", help);
+        }
+        fits.then(|| text.to_owned())
     }
 
     fn tls(&mut self, node: &Node) -> Option<(PathBuf, PathBuf)> {
@@ -209,9 +355,18 @@ impl<'a> Reader<'a> {
         self.time(table.optional("idle"), &mut times.idle, &long);
         self.time(table.optional("request"), &mut times.request, &long);
         self.time(table.optional("bulk"), &mut times.bulk, &long);
-        let drain = Duration::ZERO..=minutes(60);
-        self.time(table.optional("drain"), &mut times.drain, &drain);
+        let (grace, drain) = (table.optional("grace"), table.optional("drain"));
+        let end = Duration::ZERO..=minutes(60);
+        self.time(grace, &mut times.grace, &end);
+        self.time(drain, &mut times.drain, &end);
         table.finish(&mut self.found);
+        match grace {
+            Some(node) if times.grace > times.drain => {
+                let help = "`drain` is the whole time from the signal to the end";
+                self.error(node.span, "`grace` is longer than `drain`", help);
+            }
+            _ => times.grace = times.grace.min(times.drain),
+        }
         Some(times)
     }
 

@@ -20,7 +20,7 @@ use crate::net::Body;
 use crate::scim::operation::{Abilities, Answer, Listing, VerbKind};
 use crate::scim::{Operation, Reply, Upstream};
 
-use super::{Answering, Ask, Directory, DirectoryError, Health, Layout, Place, Preparing};
+use super::{Answering, Ask, Directory, DirectoryError, Health, Layout, Place, Preparing, Vitals};
 
 pub use config::{Auth, HttpConfig, Identity, Timeouts};
 pub use pool::{OpenError, Pool};
@@ -49,6 +49,18 @@ impl Directory for Http {
 
     fn health(&self) -> Health {
         self.pool.health()
+    }
+
+    fn name(&self) -> Arc<str> {
+        self.pool.name()
+    }
+
+    fn vitals(&self) -> Vitals {
+        self.pool.vitals()
+    }
+
+    fn check<'a>(&'a self, ask: &'a Ask) -> Preparing<'a> {
+        Box::pin(self.pool.check(ask))
     }
 
     fn prepare<'a>(&'a self, ask: &'a Ask) -> Option<Preparing<'a>> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Response;
 
-use crate::directory::{Ask, DirectoryError, Health};
+use crate::directory::{Ask, DirectoryError, Health, Vitals};
 use crate::net::client::{Client, ClientConfig, SendError};
 use crate::net::tls::{self, TlsError};
 use crate::net::{Body, CollectError, Terms, body};
@@ -88,10 +88,37 @@ impl Pool {
         &self.config
     }
 
-    /// How often a request was sent again because it had not arrived.
+    /// Where it is: scheme, host and port.
+    pub(super) fn name(&self) -> Arc<str> {
+        self.base.name().into()
+    }
+
+    /// How its connections are.
     #[must_use]
-    pub fn retries(&self) -> u64 {
-        self.retries.load(Ordering::Relaxed)
+    pub fn vitals(&self) -> Vitals {
+        Vitals {
+            retries: self.retries.load(Ordering::Relaxed),
+            ..Vitals::default()
+        }
+    }
+
+    /// Asks for something small, and takes note of how that went.
+    pub(super) async fn check(&self, ask: &Ask) {
+        let outgoing = Outgoing::get("/ServiceProviderConfig".to_owned());
+        let answer = self.send(&outgoing, ask, &mut Tries::none()).await;
+        match answer {
+            // Having no such page is an answer, too.
+            Ok(answer) if matches!(answer.status().as_u16(), 401 | 403 | 500..) => {
+                let status = answer.status().as_u16();
+                let error = match status {
+                    401 | 403 => DirectoryError::Credentials(status),
+                    _ => DirectoryError::Failed(status),
+                };
+                self.note(Err(&error));
+            }
+            Ok(_) => self.note(Ok(())),
+            Err(error) => self.note(Err(&error)),
+        }
     }
 
     /// How the last exchange went.

@@ -41,6 +41,11 @@ pub(super) struct Outgoing {
 }
 
 impl Base {
+    /// Scheme, host and port.
+    pub(super) fn name(&self) -> String {
+        format!("{}://{}", self.scheme, self.authority)
+    }
+
     /// Takes the configured URL apart: `http` or `https`, a host, perhaps a path.
     pub(super) fn new(url: &str, authorization: Option<HeaderValue>) -> Result<Self, String> {
         if url.contains('@') {

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use super::*;
 use crate::auth::{access, token::TokenHash};
 use crate::config::Snapshot;
-use crate::directory::{Answering, Directory, DirectoryError, Health};
+use crate::directory::{Answering, Ask, Directory, DirectoryError, Health, Preparing, Vitals};
 use crate::mapping::Plan;
 use crate::mapping::ruleset::Ruleset;
 use crate::scim::operation::{Abilities, Answer, Document, Listing, Verb};
@@ -214,6 +214,18 @@ impl Fake {
 }
 
 impl Directory for Fake {
+    fn name(&self) -> Arc<str> {
+        "fake://".into()
+    }
+
+    fn vitals(&self) -> Vitals {
+        Vitals::default()
+    }
+
+    fn check<'a>(&'a self, _: &'a Ask) -> Preparing<'a> {
+        Box::pin(std::future::ready(()))
+    }
+
     fn abilities(&self) -> Abilities {
         self.abilities
     }

@@ -124,7 +124,7 @@ async fn a_write_is_never_sent_twice() {
             let error = directory.execute(user(verb), &ask(SOON)).await.unwrap_err();
             assert_eq!(error, wanted, "{what}");
             assert_eq!(server.got().len(), 1, "{what}");
-            assert_eq!(pool.retries(), 0, "{what}");
+            assert_eq!(pool.vitals().retries, 0, "{what}");
         }
     }
 }
@@ -145,7 +145,7 @@ async fn a_read_is_sent_at_most_three_times() {
             .unwrap_err();
         assert_eq!(error, DirectoryError::Lost, "{act:?}");
         assert_eq!(server.got().len(), 3, "{act:?}");
-        assert_eq!(pool.retries(), 2);
+        assert_eq!(pool.vitals().retries, 2);
     }
 }
 
@@ -165,7 +165,7 @@ async fn a_read_survives_a_pooled_connection_that_died() {
     }
     let connections: Vec<usize> = server.got().iter().map(|got| got.connection).collect();
     assert_eq!(connections, [0, 0, 1]);
-    assert_eq!(pool.retries(), 1);
+    assert_eq!(pool.vitals().retries, 1);
 }
 
 #[tokio::test]
@@ -241,7 +241,7 @@ async fn a_directory_that_is_away_is_unreachable() {
             .await
             .unwrap_err();
         assert!(matches!(error, DirectoryError::Unreachable(_)), "{error:?}");
-        assert_eq!(pool.retries(), retries);
+        assert_eq!(pool.vitals().retries, retries);
     }
     assert!(matches!(directory.health(), Health::Down(_)));
 }
