@@ -105,14 +105,14 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     if !extras.quiet {
         logging::start(config.log.level, config.log.format);
     }
-    let loaded = load(&config).map_err(StartError::Configuration)?;
+    let metrics = Arc::new(Metrics::new());
+    let loaded = load(&config, &metrics).map_err(StartError::Configuration)?;
     for warning in loaded.warnings.iter() {
         warn!("{}", warning.one_line());
     }
     let revision = Arc::clone(&loaded.snapshot.revision);
     let live = Arc::new(Live::new(loaded.snapshot));
 
-    let metrics = Arc::new(Metrics::new());
     let state = Arc::new(State::new(limits(&config), Arc::clone(&metrics)));
     let access = if extras.quiet {
         AccessLog::off(Arc::clone(&metrics))

@@ -4,6 +4,7 @@
 
 mod control;
 mod probe;
+mod scene;
 mod status;
 
 #[cfg(test)]

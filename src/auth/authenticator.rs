@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use http::HeaderMap;
 use subtle::ConstantTimeEq;
 
+use super::lives::{Lives, TokenCounts};
 use super::permit::{Caller, Grant};
 use super::token::{TokenHash, bearer, key_id};
 use super::{AuthError, Rejection, TenantName};
@@ -18,6 +19,7 @@ use crate::yaml::{Diagnostic, Diagnostics, Source, Span, suggest};
 pub struct Authenticator {
     keys: HashMap<Arc<str>, Entry>,
     accounts: Vec<Arc<Account>>,
+    lives: Lives,
     mentions: Mentions,
 }
 
@@ -101,6 +103,7 @@ impl Authenticator {
             }
             found.accounts.push(account);
         }
+        found.lives = Lives::of(found.keys.values().map(|entry| &entry.key));
         found
     }
 
@@ -130,6 +133,13 @@ impl Authenticator {
     /// Every account, in the file's order.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.accounts.iter().map(|account| &**account)
+    }
+
+    /// How many keys are alive at this time, and when the first of these ends. Cheap, however many
+    /// there are.
+    #[must_use]
+    pub fn tokens(&self, now: SystemTime) -> TokenCounts {
+        self.lives.at(now)
     }
 
     /// The account of a key id.

@@ -17,6 +17,7 @@ use crate::mapping::Plan;
 use crate::mapping::ruleset::{Backend, Login, Ruleset, ScimBackend};
 use crate::net::Secret;
 use crate::net::tls::{self, TlsError};
+use crate::telemetry::Metrics;
 use crate::yaml::{Diagnostic, Diagnostics, Source, Span};
 
 /// A snapshot, and what was found on the way that does not stop it.
@@ -34,8 +35,9 @@ pub struct Loaded {
 ///
 /// # Errors
 /// Every mistake of every file.
-pub fn load(config: &Config) -> Result<Loaded, Diagnostics> {
+pub fn load(config: &Config, metrics: &Metrics) -> Result<Loaded, Diagnostics> {
     let mut loader = Loader {
+        metrics,
         limit: config.limits.answer,
         revision: Sha256::new(),
         found: Diagnostics::default(),
@@ -62,7 +64,8 @@ pub fn load(config: &Config) -> Result<Loaded, Diagnostics> {
     }
 }
 
-struct Loader {
+struct Loader<'m> {
+    metrics: &'m Metrics,
     limit: usize,
     revision: Sha256,
     found: Diagnostics,
@@ -70,7 +73,7 @@ struct Loader {
     pools: Vec<Arc<Pool>>,
 }
 
-impl Loader {
+impl Loader<'_> {
     fn certificate(&mut self, chain: &Path, key: &Path) -> Option<Arc<ServerConfig>> {
         let (chain_pem, key_pem) = (self.tls_file(chain), self.tls_file(key));
         match tls::server_config(&chain_pem?, &key_pem?) {
@@ -196,6 +199,7 @@ impl Loader {
             plan: Arc::new(plan),
             directory: driver(pool, Arc::new(layout)),
             verify_without_etag: backend.verify_without_etag,
+            metrics: self.metrics.tenant(&rules.name),
         };
         Some((tenant, source))
     }
