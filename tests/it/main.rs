@@ -14,8 +14,10 @@
 mod bad_input;
 mod commands;
 mod directory_faults;
+mod rollout;
 mod shapes;
 mod stopping;
 mod support;
 mod tenants;
+mod under_load;
 mod versions;
