@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -11,9 +11,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::admin;
-use crate::config::Live;
 use crate::config::file::{self, Config};
-use crate::config::load::load;
+use crate::config::load::{Loader, Pass};
+use crate::config::reload::Reloader;
+use crate::config::{Live, Reloading};
 use crate::gateway::{self, Gateway, State, Tap};
 use crate::server::{self, plain};
 use crate::telemetry::{AccessLog, Metrics, logging};
@@ -51,6 +52,7 @@ pub struct Running {
     state: Arc<State>,
     server: server::Running,
     small_doors: Vec<plain::Running>,
+    reloading: Reloading,
     control_thread: Control,
 }
 
@@ -112,12 +114,14 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     if !extras.quiet {
         logging::start(config.log.level, config.log.format);
     }
-    let loaded = load(&config).map_err(StartError::Configuration)?;
-    for warning in loaded.warnings.iter() {
+    let loader = Loader::start(config.clone(), now()).map_err(StartError::Configuration)?;
+    for warning in loader.loaded().warnings.iter() {
         warn!("{}", warning.one_line());
     }
-    let revision = Arc::clone(&loaded.snapshot.revision);
-    let live = Arc::new(Live::new(loaded.snapshot));
+    let revision = Arc::clone(&loader.loaded().snapshot.revision);
+    let live = Arc::new(Live::new(Arc::clone(&loader.loaded().snapshot)));
+    let certificate = Arc::clone(&loader.loaded().certificate);
+    let certificate = Arc::new(ArcSwap::from(certificate));
 
     let metrics = Arc::new(Metrics::new());
     let state = Arc::new(State::new(limits(&config), Arc::clone(&metrics)));
@@ -141,12 +145,15 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
             address: config.listen.public,
             workers: config.workers,
         },
-        &Arc::new(ArcSwap::from(loaded.certificate)),
+        &certificate,
         &gateway,
         door_limits(&config),
     )
     .context("the public listener does not open")?;
     let _inside = runtime.enter();
+    let after = Box::new(|_: &Pass| ());
+    let reloader = Reloader::new(loader, Arc::clone(&live), certificate, after);
+    let reloading = reload(reloader, config.poll)?;
     let probe = admin::Probe::new(Arc::clone(&live), Arc::clone(&state), Arc::clone(&metrics));
     let control = admin::Control::new(Arc::clone(&live), Arc::clone(&state));
     let probe = plain::start(
@@ -169,11 +176,52 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         state,
         server,
         small_doors: vec![probe, control],
+        reloading,
         control_thread: Control::of(runtime),
     })
 }
 
+/// Starts the thread that reloads. It ends when nobody is left who could give it an order.
+/// SIGHUP is one.
+fn reload(reloader: Reloader, poll: Duration) -> anyhow::Result<Reloading> {
+    let (reloading, orders) = Reloading::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .context("cannot start the reload thread")?;
+    std::thread::Builder::new()
+        .name("reload".to_owned())
+        .spawn(move || runtime.block_on(reloader.run(orders, poll)))
+        .context("cannot start the reload thread")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+    let order = reloading.clone();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            info!("told by SIGHUP to look at the files");
+            if order.now().await.is_none() {
+                return;
+            }
+        }
+    });
+    Ok(reloading)
+}
+
+/// The clock; below this, time is an argument.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the outermost layer reads the clock"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
 impl Running {
+    /// Has the files looked at now.
+    #[must_use]
+    pub fn reloading(&self) -> &Reloading {
+        &self.reloading
+    }
+
     /// Serves until it is told to stop, then ends in good order: not ready any more, but open to
     /// everybody who has not heard of it for the time of grace; a second signal ends that early.
     /// Then as [`Running::stop`].
