@@ -89,11 +89,18 @@ impl Stop {
         })
     }
 
-    fn wait(mut self) {
-        self.runtime.block_on(async {
+    /// Waits for a signal, at most so long.
+    fn wait(&mut self, most: Duration) {
+        let Self {
+            runtime,
+            terminate,
+            interrupt,
+        } = self;
+        runtime.block_on(async {
             tokio::select! {
-                _ = self.terminate.recv() => {}
-                _ = self.interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                () = tokio::time::sleep(most) => {}
             }
         });
     }
@@ -215,17 +222,31 @@ impl Running {
         &self.reloading
     }
 
-    /// Serves until it is told to stop, then drains.
-    pub fn run_until(self, stop: Stop) {
-        stop.wait();
-        self.stop();
+    /// Serves until it is told to stop, then ends in good order: not ready any more, but open to
+    /// everybody who has not heard of it for the time of grace; a second signal ends that early.
+    /// Then as [`Running::stop`].
+    pub fn run_until(self, mut stop: Stop) {
+        stop.wait(Duration::MAX);
+        let deadline = Instant::now() + self.config.timeouts.drain;
+        let grace = self.config.timeouts.grace;
+        if !grace.is_zero() {
+            info!(?grace, "stopping: not ready any more, still serving");
+            self.state.start_draining();
+            self.server.leave();
+            stop.wait(grace);
+        }
+        self.drain(deadline);
     }
 
-    /// Ends in good order: not ready any more, requests and writes under way finish, what is
-    /// still there at the deadline is cut.
+    /// Ends in good order, without a time of grace: no new connections, requests and writes under
+    /// way finish, what is still there at the deadline is cut.
     pub fn stop(self) {
+        let deadline = Instant::now() + self.config.timeouts.drain;
+        self.drain(deadline);
+    }
+
+    fn drain(self, deadline: Instant) {
         let Self {
-            config,
             state,
             server,
             small_doors,
@@ -234,7 +255,6 @@ impl Running {
         } = self;
         info!("draining");
         state.start_draining();
-        let deadline = Instant::now() + config.timeouts.drain;
         control_thread.handle.block_on(async {
             let cut = server.drain(deadline).await;
             let finished = tokio::time::timeout_at(deadline.into(), state.writes_idle())
