@@ -266,7 +266,7 @@ async fn a_file_that_is_being_written_does_not_serve() {
         client.get("/Users").await.expect(200);
         tokio::time::sleep(Duration::from_millis(40)).await;
     }
-    file.write_all(text[half..].as_bytes()).unwrap();
+    file.write_all(&text.as_bytes()[half..]).unwrap();
     drop(file);
     until_status(&client.with_token(&token("other")), 200).await;
     client.get("/Users").await.expect(200);
