@@ -11,9 +11,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::admin;
-use crate::config::Live;
 use crate::config::file::{self, Config};
 use crate::config::load::load;
+use crate::config::{Live, Reloading, control};
 use crate::gateway::{self, Gateway, State, Tap};
 use crate::server::{self, plain};
 use crate::telemetry::{AccessLog, Metrics, logging};
@@ -106,6 +106,13 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         logging::start(config.log.level, config.log.format);
     }
     let loaded = load(&config).map_err(StartError::Configuration)?;
+    let operators = match &config.operators {
+        Some(operators) => {
+            let tls = control::server_config(operators).map_err(StartError::Configuration)?;
+            Some(Arc::new(ArcSwap::from(tls)))
+        }
+        None => None,
+    };
     for warning in loaded.warnings.iter() {
         warn!("{}", warning.one_line());
     }
@@ -141,15 +148,22 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     .context("the public listener does not open")?;
     let _inside = runtime.enter();
     let probe = admin::Probe::new(Arc::clone(&live), Arc::clone(&state), Arc::clone(&metrics));
-    let control = admin::Control::new(Arc::clone(&live), Arc::clone(&state));
+    // Nobody takes orders: an order to reload is answered by 503.
+    let (reloading, _) = Reloading::channel();
+    let door = admin::Control::new(live, Arc::clone(&state), entry(&config), reloading);
     let probe = plain::start(
         &plain::Listen::Tcp(config.listen.probe),
         probe,
         small_limits(),
     )
     .context("the probe listener does not open")?;
-    let control = plain::start(&control_address(&config), control, small_limits())
-        .context("the control listener does not open")?;
+    let control = match (&config.listen.control, operators) {
+        (file::Control::Tcp(address), Some(tls)) => {
+            plain::start_tls(*address, tls, door, small_limits())
+        }
+        _ => plain::start(&control_address(&config), door, small_limits()),
+    }
+    .context("the control listener does not open")?;
     let (probe_at, control_at) = (name(probe.at()), name(control.at()));
     info!(public = %server.address(), probe = probe_at, control = control_at, revision = &*revision, "serving");
     Ok(Running {
@@ -258,6 +272,14 @@ fn small_limits() -> server::Limits {
     server::Limits {
         connections: 64,
         ..server::Limits::default()
+    }
+}
+
+fn entry(config: &Config) -> admin::Entry {
+    match &config.operators {
+        None => admin::Entry::Near,
+        Some(operators) if operators.operator_token => admin::Entry::Token,
+        Some(_) => admin::Entry::Certified,
     }
 }
 

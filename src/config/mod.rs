@@ -1,6 +1,7 @@
 //! From files to a running snapshot.
 
 mod apart;
+pub mod control;
 pub mod file;
 pub mod load;
 pub mod measure;
