@@ -3,6 +3,7 @@
 mod check;
 mod ctl;
 mod demo;
+mod notify;
 mod serve;
 pub mod token;
 

@@ -1,77 +1,144 @@
 //! What the control listener shows and demands, read from the files that `control:` names.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::ServerConfig;
 
+use super::digest::{Digest, Digesting};
 use super::file::Operators;
-use super::read::read_bytes;
+use super::find::about;
+use super::folder::{Bytes, Look, State, parent, steadily};
+use super::report::Kind;
+use super::unit::Unit;
 use crate::net::tls::{self, Input, TlsError};
-use crate::yaml::{Diagnostic, Diagnostics, Source, Span};
+use crate::yaml::{Diagnostic, Diagnostics};
 
-/// The TLS side of a secured control listener. A new one for every change of a file: nothing of an
-/// older one is resumed.
-///
-/// # Errors
-/// Every file that cannot be used, with what to do.
-pub fn server_config(operators: &Operators) -> Result<Arc<ServerConfig>, Diagnostics> {
+/// The TLS side of a secured control listener, and its last good state.
+pub(super) struct Secured {
+    files: Operators,
+    pub(super) unit: Unit<Arc<ServerConfig>>,
+}
+
+/// What was read of the files.
+struct Read {
+    certificate: std::io::Result<Bytes>,
+    key: std::io::Result<Bytes>,
+    client_ca: Option<std::io::Result<Bytes>>,
+}
+
+impl Secured {
+    pub(super) fn new(files: Operators) -> Self {
+        let folder = parent(&files.certificate).to_owned();
+        Self {
+            files,
+            unit: Unit::new(Kind::Tls, folder),
+        }
+    }
+
+    /// Looks at the files. A new state is a new configuration: nothing of an older one is resumed.
+    pub(super) fn look(&mut self, clock: Option<fn() -> SystemTime>, now: SystemTime) -> State {
+        let files = &self.files;
+        let (read, state) = steadily(clock, |look| Read::of(files, look));
+        if state == State::Restless && clock.is_some() {
+            return state;
+        }
+        let digest = read.digest();
+        let is_new = self.unit.is_new(digest);
+        if self.unit.serves(digest) {
+            self.unit.heal();
+        } else if is_new {
+            match config(files, read) {
+                Ok(config) => self.unit.take(digest, config, now),
+                Err(found) => self.unit.refuse(found, is_new),
+            }
+        }
+        state
+    }
+
+    /// The folders that something is read from.
+    pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
+        let Operators {
+            certificate,
+            key,
+            client_ca,
+            operator_token: _,
+        } = &self.files;
+        let files = [Some(certificate), Some(key), client_ca.as_ref()];
+        let folders = files.into_iter().flatten();
+        folders.map(|file| parent(file).to_owned()).collect()
+    }
+}
+
+impl Read {
+    fn of(files: &Operators, look: &mut Look) -> Self {
+        Self {
+            certificate: look.file(&files.certificate, LARGEST),
+            key: look.file(&files.key, LARGEST),
+            client_ca: files.client_ca.as_ref().map(|ca| look.file(ca, LARGEST)),
+        }
+    }
+
+    fn digest(&self) -> Digest {
+        let mut all = Digesting::default();
+        all.read("certificate", &self.certificate);
+        all.read("key", &self.key);
+        if let Some(ca) = &self.client_ca {
+            all.read("client_ca", ca);
+        }
+        all.finish()
+    }
+}
+
+/// What the listener runs with, or every file that cannot be used.
+fn config(files: &Operators, read: Read) -> Result<Arc<ServerConfig>, Diagnostics> {
     let mut found = Diagnostics::default();
-    let mut read = |path: &Path| match read_bytes(path) {
+    let mut kept = |path: &Path, read: std::io::Result<Bytes>| match read {
         Ok(bytes) => Some(bytes),
         Err(error) => {
-            let finding = about(path, format!("the file cannot be read: {error}"));
-            let help = "`control:` of the configuration names a certificate, its key and, with \
-                        `client_ca`, the CA of the operators' certificates: PEM files";
-            found.push(finding.help(help));
+            let message = format!("the file cannot be read: {error}");
+            found.push(about(path, message).help(HELP));
             None
         }
     };
-    let certificate = read(&operators.certificate);
-    let key = read(&operators.key);
-    let ca = operators.client_ca.as_deref().map(read);
-    let (Some(certificate), Some(key)) = (certificate, key) else {
+    let certificate = kept(&files.certificate, read.certificate);
+    let key = kept(&files.key, read.key);
+    let ca = match (&files.client_ca, read.client_ca) {
+        // One that cannot be read is never left out: that would let everybody in.
+        (Some(path), Some(read)) => kept(path, read).map(Some),
+        _ => Some(None),
+    };
+    let (Some(certificate), Some(key), Some(ca)) = (certificate, key, ca) else {
         return Err(found);
     };
-    let ca = match ca {
-        // Read or not, it is never left out: that would let everybody in.
-        Some(None) => return Err(found),
-        Some(ca) => ca,
-        None => None,
-    };
-    tls::control_server_config(&certificate, &key, ca.as_deref()).map_err(|error| {
-        let path = match input(&error) {
-            Some(Input::ClientCa) => operators.client_ca.as_deref(),
-            Some(Input::Certificate) => Some(&*operators.certificate),
-            _ => None,
-        };
-        let path = path.unwrap_or(&operators.key);
-        found.push(about(path, error.to_string()));
-        found
-    })
+    let ca = ca.as_ref().map(|ca| ca.as_slice());
+    let made = tls::control_server_config(&certificate, &key, ca);
+    made.map_err(|error| at_fault(files, &error).into())
 }
 
-/// Which of the inputs an error is about.
-fn input(error: &TlsError) -> Option<Input> {
-    match error {
+fn at_fault(files: &Operators, error: &TlsError) -> Diagnostic {
+    let input = match error {
         TlsError::NotPem { input, .. }
         | TlsError::Encrypted { input }
         | TlsError::Nothing { input }
         | TlsError::Unusable { input, .. } => Some(*input),
         TlsError::Mismatch { .. } | TlsError::NoRoots(_) | TlsError::Library(_) => None,
-    }
+    };
+    let file = match input {
+        Some(Input::ClientCa) => files.client_ca.as_ref(),
+        Some(Input::Certificate) => Some(&files.certificate),
+        _ => None,
+    };
+    about(file.unwrap_or(&files.key), error.to_string())
 }
 
-/// A finding about a file of which nothing can be shown.
-fn about(path: &Path, message: String) -> Diagnostic {
-    let source = Source::new(path.display().to_string(), "");
-    let start = Span {
-        line: 1,
-        column: 1,
-        ..Span::default()
-    };
-    Diagnostic::error(&source, start, message)
-}
+const HELP: &str = "`control:` of the configuration names a certificate, its key and, with \
+                    `client_ca`, the CA of the operators' certificates: PEM files";
+
+/// The largest of these files, in bytes.
+const LARGEST: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -92,20 +159,20 @@ mod tests {
             std::fs::write(folder.join(name), text).unwrap();
         }
         let outcome = |certificate: &str, key: &str, ca: Option<&str>| {
-            let operators = Operators {
+            let mut secured = Secured::new(Operators {
                 certificate: folder.join(certificate),
                 key: folder.join(key),
                 client_ca: ca.map(|ca| folder.join(ca)),
                 operator_token: false,
-            };
-            server_config(&operators).map_err(|found| {
-                let files = found.iter().map(|finding| {
-                    let line = finding.one_line();
-                    let file = line.split(':').next().unwrap_or_default();
-                    file.rsplit('/').next().unwrap_or_default().to_owned()
-                });
-                files.collect::<Vec<_>>()
-            })
+            });
+            let _ = secured.look(None, SystemTime::UNIX_EPOCH);
+            let files = secured.unit.errors().iter().map(|finding| {
+                let line = finding.one_line();
+                let file = line.split(':').next().unwrap_or_default();
+                file.rsplit('/').next().unwrap_or_default().to_owned()
+            });
+            let files: Vec<String> = files.collect();
+            secured.unit.value().cloned().ok_or(files)
         };
         let good = outcome("c.crt", "c.key", Some("c.crt")).unwrap();
         assert_eq!(good.alpn_protocols, [b"http/1.1"]);

@@ -153,8 +153,10 @@ impl Reach {
             (Some(cert), Some(key)) => Some((file("--cert", cert)?, file("--key", key)?)),
             _ => None,
         };
-        let shown = pair.as_ref().map(|(cert, key)| (&**cert, &**key));
-        let mut config = tls::client_config(ca.as_deref(), shown)
+        let shown = pair
+            .as_ref()
+            .map(|(cert, key)| (cert.as_slice(), key.as_slice()));
+        let mut config = tls::client_config(ca.as_ref().map(|ca| ca.as_slice()), shown)
             .map_err(|error| CliError::usage(format!("error: {error}")))?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let name = self.server_name.as_deref().unwrap_or(host);
@@ -171,8 +173,9 @@ impl Reach {
         let Some(path) = &self.token_file else {
             return Ok(None);
         };
-        let text = String::from_utf8(file("--token-file", path)?);
-        let secret = Secret::from_file_text(text.unwrap_or_default());
+        let bytes = file("--token-file", path)?;
+        let text = std::str::from_utf8(&bytes).unwrap_or_default();
+        let secret = Secret::from_file_text(text.to_owned());
         let line = Zeroizing::new(format!("Bearer {}", secret.expose()));
         let value = HeaderValue::from_str(&line);
         match value {
@@ -344,7 +347,7 @@ impl Listener {
     }
 }
 
-fn file(option: &str, path: &Path) -> Result<Vec<u8>, CliError> {
+fn file(option: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
     read_bytes(path).map_err(|error| {
         let path = path.display();
         CliError::usage(format!("{option}: {path} cannot be read: {error}"))
