@@ -14,10 +14,12 @@
 mod bad_input;
 mod commands;
 mod directory_faults;
+mod reload;
 mod rollout;
 mod shapes;
 mod stopping;
 mod support;
+mod systemd;
 mod tenants;
 mod under_load;
 mod versions;
