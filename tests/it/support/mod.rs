@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod kubelet;
+pub(crate) mod probe;
 pub(crate) mod program;
 pub(crate) mod scripted;
 pub(crate) mod world;
