@@ -14,6 +14,8 @@
 mod bad_input;
 mod commands;
 mod directory_faults;
+mod proxy_protocol;
+mod readiness;
 mod reload;
 mod rollout;
 mod shapes;

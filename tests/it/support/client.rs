@@ -1,6 +1,6 @@
 //! A SCIM client as plain as can be: one connection per request, HTTP/1.1 or HTTP/2 over TLS.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -26,6 +26,8 @@ pub(crate) struct Client {
     /// What goes into `Host`.
     pub host: String,
     http2: bool,
+    /// The address to come from, where it matters.
+    from: Option<IpAddr>,
 }
 
 /// What came back.
@@ -45,6 +47,7 @@ impl Client {
             authorization: format!("Bearer {token}"),
             host: "localhost".to_owned(),
             http2: false,
+            from: None,
         }
     }
 
@@ -65,6 +68,15 @@ impl Client {
     pub(crate) fn at(&self, base: &str) -> Self {
         Self {
             base: base.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// The same by another address, such as a balancer's, and from one of this machine's own.
+    pub(crate) fn by(&self, address: SocketAddr, from: &str) -> Self {
+        Self {
+            address,
+            from: Some(from.parse().unwrap()),
             ..self.clone()
         }
     }
@@ -107,7 +119,11 @@ impl Client {
     pub(crate) async fn try_connect(&self, protocols: &[&[u8]]) -> Option<TlsStream<TcpStream>> {
         let mut config = (*self.tls).clone();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        let stream = TcpStream::connect(self.address).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        if let Some(from) = self.from {
+            socket.bind(SocketAddr::new(from, 0)).unwrap();
+        }
+        let stream = socket.connect(self.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         TlsConnector::from(Arc::new(config))
             .connect(name, stream)
