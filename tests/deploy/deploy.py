@@ -10,6 +10,7 @@ import pathlib
 import sys
 
 import manifests
+import pods
 
 
 class Report:
@@ -53,6 +54,7 @@ def main():
     options = parser.parse_args()
     report = Report(options.verbose)
     manifests.run(report)
+    pods.run(report, options.binary)
     return report.end()
 
 
