@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod notify;
 mod serve;
 pub mod token;
 

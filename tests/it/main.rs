@@ -17,5 +17,6 @@ mod directory_faults;
 mod shapes;
 mod stopping;
 mod support;
+mod systemd;
 mod tenants;
 mod versions;
