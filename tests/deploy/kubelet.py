@@ -112,12 +112,17 @@ class Pod:
         mount("--bind", source, place)
         mount("-o", "remount,bind,ro", place)
 
-    def start(self, called, log):
-        """Starts a container: our program with the manifest's arguments, as the manifest's user."""
+    def start(self, called, words, arguments=None):
+        """Starts a container: our program with the manifest's arguments, as the manifest's user.
+
+        With other arguments it is what `kubectl exec` does.
+        """
         container = self.overlay.container(called)
         context = container["securityContext"]
         group = self.overlay.pod["securityContext"]["fsGroup"]
         lock = [
+            "/usr/bin/env",
+            f"--chdir={container.get('workingDir', '/')}",
             "/usr/bin/setpriv",
             f"--reuid={context['runAsUser']}",
             f"--regid={context['runAsGroup']}",
@@ -126,15 +131,15 @@ class Pod:
             "--inh-caps=-all",
             "--no-new-privs",
         ]
-        command = [shutil.which("chroot"), self.root, *lock, "/postern", *container["args"]]
-        with log.open("ab") as words:
-            return subprocess.Popen(
-                [str(part) for part in command],
-                stdin=subprocess.DEVNULL,
-                stdout=words,
-                stderr=words,
-                env={},
-            )
+        command = [shutil.which("chroot"), self.root, *lock, "/postern"]
+        command += container["args"] if arguments is None else arguments
+        return subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=words,
+            stderr=words,
+            env={},
+        )
 
 
 def stop(child, patience):

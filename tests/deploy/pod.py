@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import tempfile
 import kubelet
 import scraper
 import world
+from readme import Readme, files
 from rendered import Rendered, examples
 
 USER = "/people/scim/v2/Users/1"
@@ -50,7 +52,7 @@ class Story:
         self.folder = folder
         self.overlay = Rendered.of(options.overlay)
         self.log = folder / "log"
-        self.log.touch()
+        self.words = self.log.open("ab")
         self.chapters = {}
         self.child = None
 
@@ -78,28 +80,24 @@ class Story:
     def starts(self):
         """The check passes and the probes of the manifest get what they want."""
         folder = self.folder
-        self.access = folder / "access.yaml"
-        self.access.write_text(examples()["postern-access"]["stringData"]["access.yaml"])
-        self.secret = world.token(self.options.binary, self.access, "--id", "k1", "--write")
+        self.readme = Readme(folder, self.options.binary)
+        access = examples()["postern-access"]["stringData"]["access.yaml"]
+        (folder / "access.yaml").write_text(access)
+        (folder / "directory-token").write_text(f"{world.DIRECTORY_TOKEN}\n")
+        self.certificate()
+        self.readme.follow("Running it in Kubernetes")
+        self.secret = self.readme.tokens["k1"]
         directory = world.certificate(folder, "directory", "directory.internal")
-        (folder / "authorities.pem").write_text(directory[0].read_text())
-        self.pod = kubelet.Pod(
-            self.overlay,
-            self.options.binary,
-            folder,
-            {
-                "postern-access": {"access.yaml": self.access.read_text()},
-                "postern-tls": self.tls("first"),
-                "postern-secrets": {"directory-token": f"{world.DIRECTORY_TOKEN}\n"},
-            },
-        )
+        shutil.copy(directory[0], folder / "authorities.pem")
+        secrets = {name: files(one) for name, one in self.readme.secrets.items()}
+        self.pod = kubelet.Pod(self.overlay, self.options.binary, folder, secrets)
         (self.rule_file, rule), *_ = self.overlay.rules().items()
         self.directory = world.directory(rule["backend"]["scim"]["url"], directory)
-        check = self.pod.start("postern-check", self.log)
+        check = self.pod.start("postern-check", self.words)
         assert check.wait(world.PATIENCE) == 0, "postern-check does not pass"
         container = self.overlay.container("postern")
         self.ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-        self.child = self.pod.start("postern", self.log)
+        self.child = self.pod.start("postern", self.words)
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             ask = container[probe]["httpGet"]
             world.until(
@@ -139,24 +137,24 @@ class Story:
 
     def takes_a_token(self):
         """As README.md rotates one: both live, then the old one revoked."""
-        old = self.secret
-        new = world.token(self.options.binary, self.access, "--id", "k2", "--write")
-        volume = self.pod.volumes["postern-access"]
-        volume.write({"access.yaml": self.access.read_text()})
+        old, title = self.secret, "Rotating a token without an outage"
+        self.readme.follow(title)
+        new = self.readme.tokens["k2"]
+        self.mount_again("postern-access")
         world.until(lambda: self.ask(new)[0] == 200, "the new token is taken")
         assert self.ask(old)[0] == 200, "the old token is still live"
-        command = [self.options.binary, "token", "revoke", "--access", self.access, "--id", "k1"]
-        subprocess.run(command, check=True, capture_output=True)
-        volume.write({"access.yaml": self.access.read_text()})
+        self.readme.follow(title, block=1)
+        self.mount_again("postern-access")
         world.until(lambda: self.ask(old)[0] == 401, "the old token is refused")
         self.secret = new
         assert self.ask()[0] == 200, "the new token is live"
 
     def takes_a_certificate(self):
         """New handshakes see the new one."""
-        files = self.tls("second")
-        self.pod.volumes["postern-tls"].write(files)
-        world.until(lambda: self.ask()[2] == files["tls.crt"], "the new certificate is shown")
+        new = self.certificate()
+        self.readme.follow("Rotating a certificate")
+        self.mount_again("postern-tls")
+        world.until(lambda: self.ask()[2] == new, "the new certificate is shown")
 
     def is_scraped(self):
         """What Prometheus reads, kept for who looks at expressions; and read by one."""
@@ -174,9 +172,13 @@ class Story:
         code = kubelet.stop(self.child, term)
         assert code == 0, f"ended with {code}"
 
-    def tls(self, name):
-        crt, key = world.certificate(self.folder, name, world.HOST)
-        return {"tls.crt": crt.read_text(), "tls.key": key.read_text()}
+    def certificate(self):
+        """A new pair in the files that README.md names."""
+        return world.certificate(self.folder, "tls", world.HOST)[0].read_text()
+
+    def mount_again(self, name):
+        """What kubelet does some time after a Secret has changed."""
+        self.pod.volumes[name].write(files(self.readme.secrets[name]))
 
     def alive(self):
         assert self.child.poll() is None, f"postern ended with {self.child.returncode}"

@@ -79,13 +79,6 @@ def certificate(folder, name, host, days=90):
     return paths
 
 
-def token(binary, access, *options):
-    """Makes a token as README.md says; gives its secret."""
-    command = [binary, "token", "new", "--access", access, "--account", "entra-prod", *options]
-    result = subprocess.run(command, check=True, capture_output=True, text=True)
-    return re.search(r"postern_[a-z0-9]+_\w+", result.stderr).group()
-
-
 def scim(path, secret, port=8443):
     """One request on a new connection: the status, the document, and the certificate seen."""
     context = ssl.create_default_context()
