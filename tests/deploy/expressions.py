@@ -26,6 +26,17 @@ VALUES = {
     "result": {"success", "failure"},
     "source": {"rules", "access", "tls", "secrets"},
 }
+# What must be found wrong.
+WRONG = (
+    "rate(postern_requests_totl[5m])",
+    'rate(postern_requests_total{tenat="x"}[5m])',
+    'rate(postern_requests_total{outcome="fine"}[5m])',
+    "postern_requests_total",
+    "rate(postern_tenants[5m])",
+    "sum by (foo) (rate(postern_requests_total[5m]))",
+    "rate(postern_request_duration_seconds[5m])",
+    "histogram_quantile(0.9, sum by (tenant) (rate(postern_request_duration_seconds_bucket[5m])))",
+)
 WORDS = {"by", "without", "on", "ignoring", "group_left", "group_right", "and", "or", "unless"}
 WORDS |= {"bool", "offset", "inf", "nan"}
 
@@ -49,7 +60,7 @@ def everywhere():
     for variable in dashboard["templating"]["list"]:
         if variable["type"] == "query":
             series = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["definition"])
-            yield f"variable {variable['name']!r}", replaced(f"count by ({series[2]}) ({series[1]})")
+            yield f"variable {variable['name']!r}", replaced(f"group by ({series[2]}) ({series[1]})")
 
 
 def replaced(expression):
@@ -106,7 +117,8 @@ def wrong(expression, families):
             for choice in value.split("|"):
                 if label in VALUES and choice not in VALUES[label]:
                     yield f"{label} is never {choice!r}"
-        if (kind == "counter") != (one.function in COUNTED and one.ranged):
+        counted = one.function in COUNTED and one.ranged
+        if one.function != "group" and counted != (kind == "counter"):
             yield f"{one.name} is a {kind}, and stands in {one.function or 'nothing'}()"
     for labels in GROUPING.findall(expression):
         for label in filter(None, re.split(r"[,\s]+", labels)):

@@ -104,6 +104,7 @@ class Story:
                 lambda ask=ask: self.alive() and self.probe(ask["path"])[0] == 200,
                 f"{probe} is happy",
             )
+        (self.options.output / f"{self.options.overlay}.fresh").write_text(self.metrics())
 
     def serves(self):
         """A request goes through to the directory and back, renamed."""

@@ -74,6 +74,9 @@ def look(report, output):
     for place, text in expressions.everywhere():
         problems += [f"{place}: {problem}" for problem in expressions.wrong(text, documented)]
     report.check("alerts and dashboard name what is there", problems)
+    unnoticed = [text for text in expressions.WRONG if not list(expressions.wrong(text, documented))]
+    report.check("what is wrong with an expression is found", unnoticed)
+    report.check("what alerts wait for begins at zero", late(output / "gateway.fresh"))
     used = {one.name for _, text in expressions.everywhere() for one in expressions.selectors(text)}
     report.check("the dashboard leaves no family out", unseen(documented, used))
     evaluated = output / "evaluated.json"
@@ -90,6 +93,15 @@ def linted(text):
     result = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         yield result.stdout + result.stderr
+
+
+def late(path):
+    """`increase()` does not see how a series appears: it must be there before anything happens."""
+    fresh = families.exposed(path.read_text())
+    for place, text in expressions.everywhere():
+        for one in expressions.selectors(text):
+            if place.startswith("Postern") and one.function == "increase" and one.name not in fresh:
+                yield f"{place}: {one.name} is not there from the start"
 
 
 def unseen(documented, used):
