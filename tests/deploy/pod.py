@@ -143,7 +143,10 @@ class Story:
         new = self.readme.tokens["k2"]
         self.mount_again("postern-access")
         world.until(lambda: self.ask(new)[0] == 200, "the new token is taken")
-        assert self.ask(old)[0] == 200, "the old token is still live"
+        assert self.ask(old)[0] == 200 and self.ask(new)[0] == 200, "not both are live"
+        code, told = self.execute("ctl", "status")
+        assert code == 0, f"`postern ctl status` ends with {code}: {told}"
+        assert "entra-prod (k2)" in told, f"it does not say which key the client used last: {told}"
         self.readme.follow(title, block=1)
         self.mount_again("postern-access")
         world.until(lambda: self.ask(old)[0] == 401, "the old token is refused")
@@ -172,6 +175,12 @@ class Story:
         term = self.overlay.pod["terminationGracePeriodSeconds"]
         code = kubelet.stop(self.child, term)
         assert code == 0, f"ended with {code}"
+
+    def execute(self, *arguments):
+        """`kubectl exec POD -c postern -- /postern …`: exit code and what it said."""
+        child = self.pod.start("postern", subprocess.PIPE, arguments)
+        said, _ = child.communicate(timeout=world.PATIENCE)
+        return child.returncode, said.decode()
 
     def certificate(self):
         """A new pair in the files that README.md names."""
