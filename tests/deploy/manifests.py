@@ -9,6 +9,7 @@ import subprocess
 import kubernetes_validate
 import yaml
 
+import dashboard
 import promises
 from copies import ALERTS, ROOT, copies
 from rendered import EXAMPLES, OVERLAYS, Rendered, examples, name
@@ -34,6 +35,7 @@ def run(report):
     other_kubectls(report, overlays)
     report.check("promtool takes the alerts", promtool("check", "rules", ALERTS))
     report.check("promtool's tests of the alerts", promtool("test", "rules", ALERT_TESTS))
+    report.check("the dashboard can be imported and read", dashboard.problems())
     report.check("every alert is tested and says what to do", told())
 
 
