@@ -60,7 +60,10 @@ def everywhere():
     for variable in dashboard["templating"]["list"]:
         if variable["type"] == "query":
             series = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["definition"])
-            yield f"variable {variable['name']!r}", replaced(f"group by ({series[2]}) ({series[1]})")
+            yield (
+                f"variable {variable['name']!r}",
+                replaced(f"group by ({series[2]}) ({series[1]})"),
+            )
 
 
 def replaced(expression):
@@ -96,7 +99,11 @@ def selectors(expression):
 
 def inside_braces_or_text(text, place):
     head = text[:place]
-    return head.count("{") > head.count("}") or head.count("[") > head.count("]") or head.count('"') % 2
+    return (
+        head.count("{") > head.count("}")
+        or head.count("[") > head.count("]")
+        or head.count('"') % 2
+    )
 
 
 def wrong(expression, families):

@@ -87,7 +87,9 @@ class Pod:
         shutil.copy(binary, self.root / "postern")
         for file, text in self.files().items():
             (self.root / file).write_text(text)
-        places = {m["mountPath"]: m["name"] for m in self.overlay.container("postern")["volumeMounts"]}
+        places = {
+            m["mountPath"]: m["name"] for m in self.overlay.container("postern")["volumeMounts"]
+        }
         for path, volume in sorted(places.items()):
             outer, _, inner = path.rpartition("/")
             if outer in places:
@@ -157,4 +159,3 @@ def stop(child, patience):
 def mount(*arguments):
     """mount(8)."""
     subprocess.run(["mount", *map(str, arguments)], check=True)
-

@@ -115,7 +115,9 @@ def promtool(*arguments):
 
 def told():
     """Each alert has words and a runbook, one test where it fires and one where it is silent."""
-    rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+    rules = [
+        rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]
+    ]
     tests = yaml.safe_load(ALERT_TESTS.read_text())["tests"]
     silent, firing = set(), set()
     for test in tests:
@@ -124,7 +126,9 @@ def told():
                 silent.add(one["alertname"])
         for one in test.get("promql_expr_test", []):
             text = one["expr"] + str(one["exp_samples"])
-            firing |= set(re.findall(r'alertname="(Postern\w+)"', text)) if "firing" in text else set()
+            firing |= (
+                set(re.findall(r'alertname="(Postern\w+)"', text)) if "firing" in text else set()
+            )
     for rule in rules:
         alert = rule["alert"]
         for key in ("summary", "description", "runbook"):
@@ -150,9 +154,13 @@ MUTATIONS = {
     "connected": lambda one: one.one("Service", "postern")["spec"].pop("sessionAffinity"),
     "fenced": lambda one: one.one("NetworkPolicy", "postern")["spec"]["ingress"][1].pop("from"),
     "scraped": lambda one: one.one("ServiceMonitor", "postern")["spec"].update(jobLabel="app"),
-    "steady": lambda one: one.workload["spec"]["strategy"]["rollingUpdate"].update(maxUnavailable=1),
-    "shaped": lambda one: one.workload["spec"].update(replicas=1)
-    or one.container("postern").pop("restartPolicy", None),
+    "steady": lambda one: one.workload["spec"]["strategy"]["rollingUpdate"].update(
+        maxUnavailable=1
+    ),
+    "shaped": lambda one: (
+        one.workload["spec"].update(replicas=1)
+        or one.container("postern").pop("restartPolicy", None)
+    ),
     "schemas": lambda one: one.container("postern").update(readynessProbe={}),
 }
 

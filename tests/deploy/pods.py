@@ -74,7 +74,9 @@ def look(report, output):
     for place, text in expressions.everywhere():
         problems += [f"{place}: {problem}" for problem in expressions.wrong(text, documented)]
     report.check("alerts and dashboard name what is there", problems)
-    unnoticed = [text for text in expressions.WRONG if not list(expressions.wrong(text, documented))]
+    unnoticed = [
+        text for text in expressions.WRONG if not list(expressions.wrong(text, documented))
+    ]
     report.check("what is wrong with an expression is found", unnoticed)
     report.check("what alerts wait for begins at zero", late(output / "gateway.fresh"))
     used = {one.name for _, text in expressions.everywhere() for one in expressions.selectors(text)}
@@ -82,7 +84,9 @@ def look(report, output):
     evaluated = output / "evaluated.json"
     if evaluated.exists():
         answers = json.loads(evaluated.read_text())
-        wrong = [f"{place}: {answer}" for place, answer in answers.items() if isinstance(answer, str)]
+        wrong = [
+            f"{place}: {answer}" for place, answer in answers.items() if isinstance(answer, str)
+        ]
         report.check("a real Prometheus evaluates every expression", wrong)
     elif not scraper.there():
         report.skip("a real Prometheus evaluates every expression", "there is none")
@@ -105,6 +109,8 @@ def late(path):
 
 
 def unseen(documented, used):
-    bases = {name.removesuffix("_bucket").removesuffix("_count").removesuffix("_sum") for name in used}
+    bases = {
+        name.removesuffix("_bucket").removesuffix("_count").removesuffix("_sum") for name in used
+    }
     for name in sorted(documented.keys() - used - bases):
         yield f"no panel and no alert shows {name}"

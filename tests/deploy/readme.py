@@ -30,7 +30,9 @@ class Readme:
 
     def postern(self, words):
         # The date of the manual passes one day; that of the test must not.
-        words = ["2999-01-01" if re.fullmatch(r"20\d\d-\d\d-\d\d", word) else word for word in words]
+        words = [
+            "2999-01-01" if re.fullmatch(r"20\d\d-\d\d-\d\d", word) else word for word in words
+        ]
         said = self.run([self.binary, *words]).stderr
         if token := re.search(r"postern_([a-z0-9]+)_\w+", said):
             self.tokens[token.group(1)] = token.group()

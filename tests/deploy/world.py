@@ -69,7 +69,16 @@ def certificate(folder, name, host, days=90):
     """A self-signed certificate: the paths of it and of its key."""
     paths = folder / f"{name}.crt", folder / f"{name}.key"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+        ]
         + ["-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}"]
         + ["-addext", "basicConstraints=critical,CA:FALSE", "-days", str(days)]
         + ["-out", str(paths[0]), "-keyout", str(paths[1])],
