@@ -24,7 +24,7 @@ class Report:
         """Passed when there are no problems."""
         try:
             problems = list(problems)
-        except LookupError as error:
+        except (LookupError, OSError) as error:
             problems = [f"not as it should be: {error!r}"]
         if problems:
             self.failed += 1

@@ -11,7 +11,7 @@ ROW = re.compile(r"^\| `(\w+)` \| (counter|gauge|histogram) \| ([^|]*) \|")
 def documented(path):
     """name to (type, labels) of every row of the documentation's table."""
     found = {}
-    for line in path.read_text().splitlines():
+    for line in path.read_text().splitlines() if path.exists() else ():
         if row := ROW.match(line):
             name, kind, labels = row.groups()
             found[name] = kind, set(re.findall(r"`(\w+)`", labels))
