@@ -126,7 +126,8 @@ def configuration(folder):
         path.chmod(0o755 if path.is_dir() else 0o644)
     (folder / "hosts").write_text(around.HOSTS)
     (folder / "resolv.conf").write_text(around.RESOLV)
-    bundle = (folder / "root" / BUNDLE).read_bytes()
+    bundle = folder / "root" / BUNDLE
+    bundle = bundle.read_bytes() if bundle.exists() else b""
     (folder / "bundle.crt").write_bytes(bundle + (folder / "ca" / "tls.crt").read_bytes())
 
 
