@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -11,9 +11,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::admin;
-use crate::config::Live;
 use crate::config::file::{self, Config};
-use crate::config::load::load;
+use crate::config::load::{Loader, Pass};
+use crate::config::reload::Reloader;
+use crate::config::{Live, Reloading};
 use crate::gateway::{self, Gateway, State, Tap};
 use crate::server::{self, plain};
 use crate::telemetry::{AccessLog, Metrics, logging};
@@ -51,6 +52,7 @@ pub struct Running {
     state: Arc<State>,
     server: server::Running,
     small_doors: Vec<plain::Running>,
+    reloading: Reloading,
     control_thread: Control,
 }
 
@@ -87,11 +89,18 @@ impl Stop {
         })
     }
 
-    fn wait(mut self) {
-        self.runtime.block_on(async {
+    /// Waits for a signal, at most so long.
+    fn wait(&mut self, most: Duration) {
+        let Self {
+            runtime,
+            terminate,
+            interrupt,
+        } = self;
+        runtime.block_on(async {
             tokio::select! {
-                _ = self.terminate.recv() => {}
-                _ = self.interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                () = tokio::time::sleep(most) => {}
             }
         });
     }
@@ -105,12 +114,14 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     if !extras.quiet {
         logging::start(config.log.level, config.log.format);
     }
-    let loaded = load(&config).map_err(StartError::Configuration)?;
-    for warning in loaded.warnings.iter() {
+    let loader = Loader::start(config.clone(), now()).map_err(StartError::Configuration)?;
+    for warning in loader.loaded().warnings.iter() {
         warn!("{}", warning.one_line());
     }
-    let revision = Arc::clone(&loaded.snapshot.revision);
-    let live = Arc::new(Live::new(loaded.snapshot));
+    let revision = Arc::clone(&loader.loaded().snapshot.revision);
+    let live = Arc::new(Live::new(Arc::clone(&loader.loaded().snapshot)));
+    let certificate = Arc::clone(&loader.loaded().certificate);
+    let certificate = Arc::new(ArcSwap::from(certificate));
 
     let metrics = Arc::new(Metrics::new());
     let state = Arc::new(State::new(limits(&config), Arc::clone(&metrics)));
@@ -134,12 +145,15 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
             address: config.listen.public,
             workers: config.workers,
         },
-        &Arc::new(ArcSwap::from(loaded.certificate)),
+        &certificate,
         &gateway,
         door_limits(&config),
     )
     .context("the public listener does not open")?;
     let _inside = runtime.enter();
+    let after = Box::new(|_: &Pass| ());
+    let reloader = Reloader::new(loader, Arc::clone(&live), certificate, after);
+    let reloading = reload(reloader, config.poll)?;
     let probe = admin::Probe::new(Arc::clone(&live), Arc::clone(&state), Arc::clone(&metrics));
     let control = admin::Control::new(Arc::clone(&live), Arc::clone(&state));
     let probe = plain::start(
@@ -162,22 +176,77 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         state,
         server,
         small_doors: vec![probe, control],
+        reloading,
         control_thread: Control::of(runtime),
     })
 }
 
+/// Starts the thread that reloads. It ends when nobody is left who could give it an order.
+/// SIGHUP is one.
+fn reload(reloader: Reloader, poll: Duration) -> anyhow::Result<Reloading> {
+    let (reloading, orders) = Reloading::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .context("cannot start the reload thread")?;
+    std::thread::Builder::new()
+        .name("reload".to_owned())
+        .spawn(move || runtime.block_on(reloader.run(orders, poll)))
+        .context("cannot start the reload thread")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+    let order = reloading.clone();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            info!("told by SIGHUP to look at the files");
+            if order.now().await.is_none() {
+                return;
+            }
+        }
+    });
+    Ok(reloading)
+}
+
+/// The clock; below this, time is an argument.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the outermost layer reads the clock"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
 impl Running {
-    /// Serves until it is told to stop, then drains.
-    pub fn run_until(self, stop: Stop) {
-        stop.wait();
-        self.stop();
+    /// Has the files looked at now.
+    #[must_use]
+    pub fn reloading(&self) -> &Reloading {
+        &self.reloading
     }
 
-    /// Ends in good order: not ready any more, requests and writes under way finish, what is
-    /// still there at the deadline is cut.
+    /// Serves until it is told to stop, then ends in good order: not ready any more, but open to
+    /// everybody who has not heard of it for the time of grace; a second signal ends that early.
+    /// Then as [`Running::stop`].
+    pub fn run_until(self, mut stop: Stop) {
+        stop.wait(Duration::MAX);
+        let deadline = Instant::now() + self.config.timeouts.drain;
+        let grace = self.config.timeouts.grace;
+        if !grace.is_zero() {
+            info!(?grace, "stopping: not ready any more, still serving");
+            self.state.start_draining();
+            self.server.leave();
+            stop.wait(grace);
+        }
+        self.drain(deadline);
+    }
+
+    /// Ends in good order, without a time of grace: no new connections, requests and writes under
+    /// way finish, what is still there at the deadline is cut.
     pub fn stop(self) {
+        let deadline = Instant::now() + self.config.timeouts.drain;
+        self.drain(deadline);
+    }
+
+    fn drain(self, deadline: Instant) {
         let Self {
-            config,
             state,
             server,
             small_doors,
@@ -186,7 +255,6 @@ impl Running {
         } = self;
         info!("draining");
         state.start_draining();
-        let deadline = Instant::now() + config.timeouts.drain;
         control_thread.handle.block_on(async {
             let cut = server.drain(deadline).await;
             let finished = tokio::time::timeout_at(deadline.into(), state.writes_idle())

@@ -15,7 +15,7 @@ pub struct Snapshot {
     /// A hash of everything it was made from.
     pub revision: Arc<str>,
     /// Who may call.
-    pub auth: Authenticator,
+    pub auth: Arc<Authenticator>,
     tenants: HashMap<Arc<str>, Arc<Tenant>>,
 }
 
@@ -48,14 +48,18 @@ pub struct Live {
 impl Snapshot {
     /// A snapshot of tenants; two of one path cannot be (the loader reports that).
     #[must_use]
-    pub fn new(revision: Arc<str>, auth: Authenticator, tenants: Vec<Arc<Tenant>>) -> Self {
+    pub fn new(
+        revision: Arc<str>,
+        auth: impl Into<Arc<Authenticator>>,
+        tenants: Vec<Arc<Tenant>>,
+    ) -> Self {
         let tenants = tenants
             .into_iter()
             .map(|t| (Arc::clone(&t.path), t))
             .collect();
         Self {
             revision,
-            auth,
+            auth: auth.into(),
             tenants,
         }
     }
@@ -83,9 +87,9 @@ impl Snapshot {
 impl Live {
     /// Starts with a snapshot.
     #[must_use]
-    pub fn new(snapshot: Snapshot) -> Self {
+    pub fn new(snapshot: impl Into<Arc<Snapshot>>) -> Self {
         Self {
-            snapshot: ArcSwap::from_pointee(snapshot),
+            snapshot: ArcSwap::from(snapshot.into()),
             report: ArcSwap::default(),
         }
     }

@@ -1,21 +1,24 @@
 //! The public door: TCP, then TLS, then the protocol that ALPN agreed on.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::connections::{Connection, Connections};
+use super::connections::{Connection, Connections, Source};
 use super::limits::Limits;
-use super::{Handler, http1, http2, refuse};
+use super::{Handler, bind, http1, http2, refuse};
 use crate::net::Peer;
+use crate::net::guarded::Guarded;
 use crate::net::paced::Paced;
 
 /// What one worker needs to serve.
@@ -27,14 +30,15 @@ pub(super) struct Door<H> {
 }
 
 impl<H: Handler> Door<H> {
-    /// Accepts until the door drains.
-    pub(super) async fn serve(self, listener: TcpListener) {
+    /// Accepts until the door drains; then takes what the system has accepted already, so that
+    /// closing the listener resets nobody. A drain waits for this as long as `source` is there.
+    pub(super) async fn serve(self, listener: TcpListener, source: Source) {
         let door = Arc::new(self);
         let mut patience = Patience::default();
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = door.connections.draining() => return,
+                () = door.connections.draining() => break,
                 accepted = listener.accept() => accepted,
             };
             let Some((stream, address)) = patience.take(accepted).await else {
@@ -43,11 +47,68 @@ impl<H: Handler> Door<H> {
             // Beyond the limit one accepted socket per worker waits here, unread, and the rest in
             // the system's queue. (Waiting for a place before accepting would let an idle worker
             // keep a place that a busy one needs.)
-            let Some(connection) = door.connections.enter().await else {
-                return;
+            let connection = tokio::select! {
+                biased;
+                connection = door.connections.enter() => connection,
+                () = door.connections.draining() => {
+                    door.admit_later(stream, address);
+                    break;
+                }
             };
-            tokio::spawn(Arc::clone(&door).connection(stream, address, connection));
+            if let Some(connection) = connection {
+                tokio::spawn(Arc::clone(&door).connection(stream, address, connection));
+            }
         }
+        door.close(listener).await;
+        drop(source);
+    }
+
+    async fn close(self: &Arc<Self>, listener: TcpListener) {
+        if bind::admit_no_more(&listener).is_ok() {
+            // Whoever is in the middle of connecting gets through.
+            let through = sleep(CONNECTING);
+            tokio::pin!(through);
+            loop {
+                tokio::select! {
+                    biased;
+                    () = through.as_mut() => break,
+                    accepted = listener.accept() => match accepted {
+                        Ok((stream, address)) => self.admit_later(stream, address),
+                        Err(error) if of_the_peer(&error) => {}
+                        Err(_) => break,
+                    },
+                }
+            }
+        }
+        // What the runtime has not heard of yet.
+        let Ok(listener) = listener.into_std() else {
+            return;
+        };
+        loop {
+            match listener.accept() {
+                Ok((stream, address)) => {
+                    let _ = stream.set_nonblocking(true);
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        self.admit_later(stream, address);
+                    }
+                }
+                Err(error) if of_the_peer(&error) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Serves a connection when there is a place, without holding up the others.
+    fn admit_later(self: &Arc<Self>, stream: TcpStream, address: SocketAddr) {
+        let door = Arc::clone(self);
+        let source = door.connections.source();
+        tokio::spawn(async move {
+            let connection = door.connections.enter().await;
+            drop(source);
+            if let Some(connection) = connection {
+                door.connection(stream, address, connection).await;
+            }
+        });
     }
 
     async fn connection(
@@ -65,7 +126,9 @@ impl<H: Handler> Door<H> {
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
                 http2::serve(stream, peer, &self.handler, &self.limits, &mut place).await;
             } else {
-                http1::serve(stream, peer, &self.handler, &self.limits, &mut place).await;
+                let stream = Guarded::new(stream, self.limits.framing, self.limits.head)
+                    .looking(|stream| has_arrived(stream.get_ref().0.get_ref()));
+                http1::serve_guarded(stream, peer, &self.handler, &self.limits, &mut place).await;
             }
         };
         place.run(life).await;
@@ -125,6 +188,13 @@ impl Patience {
     }
 }
 
+/// Whether the system holds bytes of this socket, or its end, that nobody has read: the runtime
+/// hears of them a little later.
+fn has_arrived(stream: &TcpStream) -> bool {
+    let mut byte = [MaybeUninit::uninit()];
+    SockRef::from(stream).peek(&mut byte).is_ok()
+}
+
 fn of_the_peer(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -134,6 +204,9 @@ fn of_the_peer(error: &io::Error) -> bool {
             | io::ErrorKind::Interrupted
     )
 }
+
+/// How long connecting may take that has begun when the door closes: a few round trips.
+const CONNECTING: Duration = Duration::from_millis(200);
 
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);

@@ -10,6 +10,7 @@ mod connections;
 mod http1;
 mod http2;
 pub mod limits;
+mod parting;
 pub mod plain;
 mod refuse;
 
@@ -112,6 +113,7 @@ pub fn start<H: Handler>(
             limits,
             connections: connections.clone(),
         };
+        let source = connections.source();
         let listener = {
             let _context = runtime.enter();
             TcpListener::from_std(listener).map_err(StartError::Worker)?
@@ -119,7 +121,7 @@ pub fn start<H: Handler>(
         let stopped = running.stop.subscribe();
         let worker = std::thread::Builder::new()
             .name(format!("worker-{number}"))
-            .spawn(move || work(number, runtime, listener, door, stopped))
+            .spawn(move || work(number, runtime, door.serve(listener, source), stopped))
             .map_err(StartError::Worker)?;
         running.workers.push(worker);
     }
@@ -139,8 +141,15 @@ impl Running {
         self.connections.open()
     }
 
-    /// Stops accepting, tells every connection to end after the request under way, waits for them
-    /// until the deadline and cuts what is left. Says how many were cut. The workers go on, for
+    /// From now on the answers of HTTP/1.1 end their connections, so that clients come back through
+    /// whatever spreads them, and find another of us there. All else goes on.
+    pub fn leave(&self) {
+        self.connections.leave();
+    }
+
+    /// Closes the door behind the last who has connected, tells every connection to end after the
+    /// request under way (a new one: after its first), waits for them until the deadline and cuts
+    /// what is left. Says how many were cut. The workers go on, for
     /// whatever else runs on them (writes that a client no longer waits for), until
     /// [`Running::stop`].
     pub async fn drain(&self, deadline: Instant) -> usize {
@@ -180,16 +189,15 @@ where
 }
 
 /// The life of a worker's thread.
-fn work<H: Handler>(
+fn work(
     number: usize,
     runtime: Runtime,
-    listener: TcpListener,
-    door: accept::Door<H>,
+    serving: impl Future<Output = ()> + Send + 'static,
     mut stopped: watch::Receiver<bool>,
 ) {
     Shard::enter(number);
     runtime.block_on(async {
-        tokio::spawn(door.serve(listener));
+        tokio::spawn(serving);
         // An error means that `Running` is gone, which ends the worker too.
         let _ = stopped.wait_for(|stopped| *stopped).await;
     });

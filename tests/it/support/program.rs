@@ -48,7 +48,7 @@ impl Program {
             "listen: {public: \"127.0.0.1:0\", probe: \"127.0.0.1:0\", control: \"127.0.0.1:0\"}\n\
              tls: {certificate: tls.crt, key: tls.key}\n\
              workers: 2\n\
-             timeouts: {request: 20s, drain: 20s}\n",
+             timeouts: {request: 20s, grace: 0s, drain: 20s}\n",
         );
         program
     }
