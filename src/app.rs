@@ -122,6 +122,8 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     let live = Arc::new(Live::new(Arc::clone(&loader.loaded().snapshot)));
     let certificate = Arc::clone(&loader.loaded().certificate);
     let certificate = Arc::new(ArcSwap::from(certificate));
+    let operators = loader.loaded().control.clone();
+    let operators = operators.map(|tls| Arc::new(ArcSwap::from(tls)));
 
     let metrics = Arc::new(Metrics::new());
     let state = Arc::new(State::new(limits(&config), Arc::clone(&metrics)));
@@ -152,18 +154,30 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     .context("the public listener does not open")?;
     let _inside = runtime.enter();
     let after = Box::new(|_: &Pass| ());
-    let reloader = Reloader::new(loader, Arc::clone(&live), certificate, after);
+    let reloader = Reloader::new(
+        loader,
+        Arc::clone(&live),
+        certificate,
+        operators.clone(),
+        after,
+    );
     let reloading = reload(reloader, config.poll)?;
     let probe = admin::Probe::new(Arc::clone(&live), Arc::clone(&state), Arc::clone(&metrics));
-    let control = admin::Control::new(Arc::clone(&live), Arc::clone(&state));
+    let orders = reloading.clone();
+    let door = admin::Control::new(live, Arc::clone(&state), entry(&config), orders);
     let probe = plain::start(
         &plain::Listen::Tcp(config.listen.probe),
         probe,
         small_limits(),
     )
     .context("the probe listener does not open")?;
-    let control = plain::start(&control_address(&config), control, small_limits())
-        .context("the control listener does not open")?;
+    let control = match (&config.listen.control, operators) {
+        (file::Control::Tcp(address), Some(tls)) => {
+            plain::start_tls(*address, tls, door, small_limits())
+        }
+        _ => plain::start(&control_address(&config), door, small_limits()),
+    }
+    .context("the control listener does not open")?;
     let (probe_at, control_at) = (name(probe.at()), name(control.at()));
     info!(public = %server.address(), probe = probe_at, control = control_at, revision = &*revision, "serving");
     Ok(Running {
@@ -326,6 +340,14 @@ fn small_limits() -> server::Limits {
     server::Limits {
         connections: 64,
         ..server::Limits::default()
+    }
+}
+
+fn entry(config: &Config) -> admin::Entry {
+    match &config.operators {
+        None => admin::Entry::Near,
+        Some(operators) if operators.operator_token => admin::Entry::Token,
+        Some(_) => admin::Entry::Certified,
     }
 }
 

@@ -6,12 +6,13 @@ pub mod instant;
 pub mod token;
 
 mod authenticator;
+mod last_use;
 mod permit;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use authenticator::{Account, Authenticator, Key, KeyState, Tenants};
+pub use authenticator::{Account, Authenticator, Key, KeyState, Operator, OperatorCaller, Tenants};
 pub use permit::{Caller, Permitted, Scope};
 
 pub use crate::net::Secret;

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use rustls::ServerConfig;
 
 use super::certificate::Pair;
+use super::control::Secured;
 use super::digest::{Digest, Digesting};
 use super::file::Config;
 use super::find::about;
@@ -31,6 +32,8 @@ pub struct Loaded {
     pub snapshot: Arc<Snapshot>,
     /// What the public listener shows its clients.
     pub certificate: Arc<ServerConfig>,
+    /// What the control listener runs with, where it is secured.
+    pub control: Option<Arc<ServerConfig>>,
     /// Warnings.
     pub warnings: Diagnostics,
 }
@@ -56,6 +59,7 @@ pub struct Loader {
 struct Parts {
     config: Config,
     certificate: Unit<Arc<ServerConfig>>,
+    control: Option<Secured>,
     access: Unit<Arc<Authenticator>>,
     rules: Unit<Rules>,
     secrets: BTreeMap<PathBuf, Unit<Files>>,
@@ -88,6 +92,8 @@ pub struct Next {
     pub snapshot: Arc<Snapshot>,
     /// For new connections.
     pub certificate: Arc<ServerConfig>,
+    /// The same of the control listener, where it is secured.
+    pub control: Option<Arc<ServerConfig>>,
 }
 
 /// A source changed.
@@ -118,6 +124,7 @@ impl Loader {
         }
         let snapshot = parts.snapshot();
         let certificate = parts.certificate.value().cloned();
+        let control = parts.control();
         match (snapshot, certificate) {
             (Some((snapshot, warnings)), Some(certificate)) if !found.has_errors() => {
                 parts.events();
@@ -127,6 +134,7 @@ impl Loader {
                     loaded: Loaded {
                         snapshot: Arc::new(snapshot),
                         certificate,
+                        control,
                         warnings,
                     },
                     since: now,
@@ -170,6 +178,7 @@ impl Loader {
             self.loaded = Loaded {
                 snapshot: Arc::new(snapshot),
                 certificate: Arc::clone(certificate),
+                control: self.parts.control(),
                 warnings,
             };
             self.since = now;
@@ -177,6 +186,7 @@ impl Loader {
                 old,
                 snapshot: Arc::clone(&self.loaded.snapshot),
                 certificate: Arc::clone(certificate),
+                control: self.loaded.control.clone(),
             });
         }
         let restart = self.parts.restart.look(&self.parts.config);
@@ -220,6 +230,7 @@ impl Loader {
             files.iter().map(|file| parent(file).to_owned()).collect();
         folders.insert(config.rules.clone());
         folders.extend(self.parts.secrets.keys().cloned());
+        folders.extend(self.parts.control.iter().flat_map(Secured::folders));
         folders
     }
 }
@@ -229,6 +240,7 @@ impl Parts {
         let folder = |file: &Path| parent(file).to_owned();
         Self {
             certificate: Unit::new(Kind::Tls, folder(&config.certificate)),
+            control: config.operators.clone().map(Secured::new),
             access: Unit::new(Kind::Access, folder(&config.access)),
             rules: Unit::new(Kind::Rules, config.rules.clone()),
             secrets: BTreeMap::new(),
@@ -245,7 +257,8 @@ impl Parts {
         let tls = self.look_at_certificate(clock, now);
         let access = self.look_at_access(clock, now);
         let tenants = self.look_at_tenants(clock, now);
-        [tls, access, tenants].contains(&State::Restless)
+        let control = self.control.as_mut().map(|it| it.look(clock, now));
+        [Some(tls), Some(access), Some(tenants), control].contains(&Some(State::Restless))
     }
 
     fn look_at_certificate(&mut self, clock: Clock, now: SystemTime) -> State {
@@ -448,6 +461,11 @@ impl Parts {
         }
     }
 
+    fn control(&self) -> Option<Arc<ServerConfig>> {
+        let secured = self.control.as_ref()?;
+        secured.unit.value().cloned()
+    }
+
     fn good(&self, folder: &Path) -> Option<&Files> {
         self.secrets.get(folder).and_then(Unit::value)
     }
@@ -461,7 +479,8 @@ impl Parts {
             self.rules.errors(),
         ];
         let secrets = self.secrets.values().map(Unit::errors);
-        for finding in parts.into_iter().chain(secrets).flatten() {
+        let control = self.control.iter().map(|it| it.unit.errors());
+        for finding in parts.into_iter().chain(secrets).chain(control).flatten() {
             all.push(finding.clone());
         }
         all
@@ -491,6 +510,9 @@ impl Parts {
             ("rules", self.rules.good().map(|good| good.digest)),
         ] {
             all.part(name, digest.unwrap_or(Digest::of(b"")));
+        }
+        if let Some(good) = self.control.as_ref().and_then(|it| it.unit.good()) {
+            all.part("control", good.digest);
         }
         for made in &self.made {
             let named = super::named::named_by(&made.rule, &self.config.rules);
@@ -522,7 +544,10 @@ impl Parts {
         ];
         let secrets = self.secrets.values();
         let secrets = secrets.map(|unit| unit.report(|good| salted(good.digest)));
-        parts.into_iter().chain(secrets).flatten().collect()
+        let control = self.control.iter();
+        let control = control.map(|it| it.unit.report(|good| good.digest));
+        let all = parts.into_iter().chain(control).chain(secrets);
+        all.flatten().collect()
     }
 
     fn events(&mut self) -> Vec<Event> {
@@ -530,6 +555,9 @@ impl Parts {
         collect(&mut self.rules, &mut events);
         collect(&mut self.access, &mut events);
         collect(&mut self.certificate, &mut events);
+        if let Some(control) = &mut self.control {
+            collect(&mut control.unit, &mut events);
+        }
         for unit in self.secrets.values_mut() {
             collect(unit, &mut events);
         }

@@ -2,6 +2,7 @@
 
 mod apart;
 mod certificate;
+mod control;
 mod digest;
 pub mod file;
 mod find;

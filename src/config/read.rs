@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use crate::yaml::{Diagnostic, Diagnostics, MAX_FILE, Source, Span};
 
 /// Reads a file whole. `missing` is what to do when it is not there.
@@ -56,6 +58,14 @@ pub(super) fn text(
             Err(whole_file(name, message, "save the file as UTF-8"))
         }
     }
+}
+
+/// Reads a file that is not YAML whole: a certificate, a key, a secret.
+///
+/// # Errors
+/// It is missing, unreadable, or larger than [`MAX_FILE`].
+pub fn read_bytes(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    bounded(path).map(Zeroizing::new)
 }
 
 /// At most one byte more than is allowed: enough to see that it is too much.

@@ -20,6 +20,7 @@ pub struct Reloader {
     loader: Loader,
     live: Arc<Live>,
     certificate: Arc<ArcSwap<ServerConfig>>,
+    control: Option<Arc<ArcSwap<ServerConfig>>>,
     hints: Arc<Notify>,
     watch: Option<Watch>,
     after: After,
@@ -30,12 +31,14 @@ pub struct Reloader {
 pub type After = Box<dyn FnMut(&Pass) + Send>;
 
 impl Reloader {
-    /// Goes on from what `loader` has loaded, and `live` and `certificate` serve.
+    /// Goes on from what `loader` has loaded, and `live`, `certificate` and, where it is secured,
+    /// `control` serve.
     #[must_use]
     pub fn new(
         loader: Loader,
         live: Arc<Live>,
         certificate: Arc<ArcSwap<ServerConfig>>,
+        control: Option<Arc<ArcSwap<ServerConfig>>>,
         after: After,
     ) -> Self {
         live.set_report(loader.report());
@@ -51,6 +54,7 @@ impl Reloader {
             loader,
             live,
             certificate,
+            control,
             hints,
             watch,
             after,
@@ -90,7 +94,11 @@ impl Reloader {
         let pass = self.loader.look(now);
         if let Some(next) = &pass.next {
             let old = self.live.replace(Arc::clone(&next.snapshot));
+            next.snapshot.auth.adopt(&old.auth);
             self.certificate.store(Arc::clone(&next.certificate));
+            if let (Some(shown), Some(next)) = (&self.control, &next.control) {
+                shown.store(Arc::clone(next));
+            }
             self.retired.push(old);
         }
         self.live.set_report(pass.report.clone());

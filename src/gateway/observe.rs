@@ -15,6 +15,7 @@ use crate::net::{Body, Peer};
 use crate::scim::operation::{BoxStream, Interrupted};
 use crate::telemetry::{AccessLog, Fault, Line, Metrics};
 
+use super::clients::Visit;
 use super::error::GatewayError;
 use super::refusal::Refusal;
 
@@ -30,6 +31,8 @@ pub(super) struct Seen {
     pub(super) revision: Arc<str>,
     /// Whether the request's body has been read to its end.
     pub(super) body_ended: bool,
+    /// For the inventory of clients, once it is known who calls.
+    pub(super) visit: Option<Visit>,
     account: Option<(Arc<str>, Arc<str>)>,
     peer: Peer,
     method: Method,
@@ -61,6 +64,7 @@ impl Seen {
             operation: None,
             revision: "".into(),
             body_ended: true,
+            visit: None,
             account: None,
             peer,
             method,
@@ -77,6 +81,28 @@ impl Seen {
     /// Who calls is known.
     pub(super) fn called_by(&mut self, caller: &Caller) {
         self.account = Some((Arc::clone(caller.account()), Arc::clone(&caller.key)));
+    }
+
+    /// It said so many things differently from the RFC.
+    pub(super) fn met(&mut self, accents: usize) {
+        if let Some(visit) = &mut self.visit {
+            visit.accents(accents);
+        }
+    }
+
+    /// Notes the client, unless it is not known which tenant it wanted.
+    fn leave(&mut self) {
+        let known = (self.visit.take(), self.tenant.clone(), &self.account);
+        if let (Some(visit), Some(tenant), Some(caller)) = known {
+            let status = self.status.unwrap_or(CLIENT_GONE);
+            let reason = match &self.failure {
+                Some((_, reason)) => Some(reason.clone()),
+                None if self.status.is_none() => Some("the client left".to_owned()),
+                None => None,
+            };
+            let failure = reason.map(|reason| (status, reason));
+            visit.end(tenant, caller, self.peer.address.ip(), self.at, failure);
+        }
     }
 
     /// It was refused, or failed.
@@ -120,6 +146,7 @@ impl Drop for Seen {
         if self.status.is_none() {
             self.count("gone");
         }
+        self.leave();
         let peer = self.peer.address.to_string();
         let line = Line {
             request_id: &self.request_id,

@@ -5,10 +5,12 @@ pub mod body;
 pub mod client;
 pub mod framing;
 pub mod guarded;
+pub mod oneshot;
 pub mod paced;
 mod reading;
 pub mod secret;
 pub mod shard;
+pub mod subject;
 pub mod tls;
 
 pub use body::{Body, BodyError, CollectError, Terms};

@@ -14,6 +14,7 @@
 mod bad_input;
 mod commands;
 mod directory_faults;
+mod reload;
 mod shapes;
 mod stopping;
 mod support;

@@ -110,6 +110,11 @@ impl Client {
 
     /// A TLS connection that offers these protocols.
     pub(crate) async fn connect(&self, protocols: &[&[u8]]) -> TlsStream<TcpStream> {
+        self.try_connect(protocols).await.unwrap()
+    }
+
+    /// The same; nothing where the handshake fails.
+    pub(crate) async fn try_connect(&self, protocols: &[&[u8]]) -> Option<TlsStream<TcpStream>> {
         let mut config = (*self.tls).clone();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let stream = TcpStream::connect(self.address).await.unwrap();
@@ -117,7 +122,7 @@ impl Client {
         TlsConnector::from(Arc::new(config))
             .connect(name, stream)
             .await
-            .unwrap()
+            .ok()
     }
 
     /// Sends a request as it is given; `path` follows the path of the Tenant URL.
