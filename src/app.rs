@@ -1,8 +1,10 @@
 //! The only place that knows everyone: load, build, start, wait, drain.
 
+mod vigil;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -11,13 +13,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::admin;
-use crate::config::Live;
 use crate::config::file::{self, Config};
-use crate::config::load::load;
+use crate::config::load::{Loader, Pass};
+use crate::config::reload::Reloader;
+use crate::config::{Live, Reloading};
 use crate::gateway::{self, Gateway, State, Tap};
 use crate::server::{self, plain};
 use crate::telemetry::{AccessLog, Metrics, logging};
 use crate::yaml::Diagnostics;
+use vigil::Vigil;
 
 /// What a caller within the process adds to the files.
 #[derive(Default)]
@@ -50,7 +54,9 @@ pub struct Running {
     config: Config,
     state: Arc<State>,
     server: server::Running,
+    vigil: Option<Vigil>,
     small_doors: Vec<plain::Running>,
+    reloading: Reloading,
     control_thread: Control,
 }
 
@@ -87,11 +93,18 @@ impl Stop {
         })
     }
 
-    fn wait(mut self) {
-        self.runtime.block_on(async {
+    /// Waits for a signal, at most so long.
+    fn wait(&mut self, most: Duration) {
+        let Self {
+            runtime,
+            terminate,
+            interrupt,
+        } = self;
+        runtime.block_on(async {
             tokio::select! {
-                _ = self.terminate.recv() => {}
-                _ = self.interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                () = tokio::time::sleep(most) => {}
             }
         });
     }
@@ -106,12 +119,18 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         logging::start(config.log.level, config.log.format);
     }
     let metrics = Arc::new(Metrics::new());
-    let loaded = load(&config, &metrics).map_err(StartError::Configuration)?;
-    for warning in loaded.warnings.iter() {
+    let counting = Arc::clone(&metrics);
+    let loader = Loader::start(config.clone(), counting, now());
+    let loader = loader.map_err(StartError::Configuration)?;
+    for warning in loader.loaded().warnings.iter() {
         warn!("{}", warning.one_line());
     }
-    let revision = Arc::clone(&loaded.snapshot.revision);
-    let live = Arc::new(Live::new(loaded.snapshot));
+    let revision = Arc::clone(&loader.loaded().snapshot.revision);
+    let live = Arc::new(Live::new(Arc::clone(&loader.loaded().snapshot)));
+    let certificate = Arc::clone(&loader.loaded().certificate);
+    let certificate = Arc::new(ArcSwap::from(certificate));
+    let operators = loader.loaded().control.clone();
+    let operators = operators.map(|tls| Arc::new(ArcSwap::from(tls)));
 
     let state = Arc::new(State::new(limits(&config), Arc::clone(&metrics)));
     let access = if extras.quiet {
@@ -130,26 +149,64 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         .build()
         .context("cannot start the control thread")?;
     let server = server::start(
-        server::Listen {
+        &server::Listen {
             address: config.listen.public,
             workers: config.workers,
+            proxies: config.trusted_proxies.clone().into(),
         },
-        &Arc::new(ArcSwap::from(loaded.certificate)),
+        &certificate,
         &gateway,
         door_limits(&config),
     )
     .context("the public listener does not open")?;
     let _inside = runtime.enter();
-    let probe = admin::Probe::new(Arc::clone(&live), Arc::clone(&state), Arc::clone(&metrics));
-    let control = admin::Control::new(Arc::clone(&live), Arc::clone(&state));
+    metrics.serves(&revision);
+    let (counting, serving) = (Arc::clone(&metrics), Arc::clone(&live));
+    let after = Box::new(move |pass: &Pass| {
+        for event in &pass.events {
+            counting.reloaded(event.kind.as_str(), event.errors.is_empty(), now());
+        }
+        let snapshot = serving.current();
+        counting.serves(&snapshot.revision);
+        counting.keep_only(snapshot.tenants().map(|tenant| tenant.name.as_str()));
+    });
+    let reloader = Reloader::new(
+        loader,
+        Arc::clone(&live),
+        certificate,
+        operators.clone(),
+        after,
+    );
+    let reloading = reload(reloader, config.poll)?;
+    let signs = admin::Signs::new(server.pulse(), config.ready);
+    let probe = admin::Probe::new(
+        Arc::clone(&live),
+        Arc::clone(&state),
+        Arc::clone(&metrics),
+        signs.clone(),
+    );
+    let orders = reloading.clone();
+    let door = admin::Control::new(
+        Arc::clone(&live),
+        Arc::clone(&state),
+        entry(&config),
+        orders,
+    );
     let probe = plain::start(
         &plain::Listen::Tcp(config.listen.probe),
         probe,
         small_limits(),
     )
     .context("the probe listener does not open")?;
-    let control = plain::start(&control_address(&config), control, small_limits())
-        .context("the control listener does not open")?;
+    let control = match (&config.listen.control, operators) {
+        (file::Control::Tcp(address), Some(tls)) => {
+            plain::start_tls(*address, tls, door, small_limits())
+        }
+        _ => plain::start(&control_address(&config), door, small_limits()),
+    }
+    .context("the control listener does not open")?;
+    let vigil = Vigil::begin(live);
+    signs.listening();
     let (probe_at, control_at) = (name(probe.at()), name(control.at()));
     info!(public = %server.address(), probe = probe_at, control = control_at, revision = &*revision, "serving");
     Ok(Running {
@@ -161,32 +218,91 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         config,
         state,
         server,
+        vigil: Some(vigil),
         small_doors: vec![probe, control],
+        reloading,
         control_thread: Control::of(runtime),
     })
 }
 
+/// Starts the thread that reloads. It ends when nobody is left who could give it an order.
+/// SIGHUP is one.
+fn reload(reloader: Reloader, poll: Duration) -> anyhow::Result<Reloading> {
+    let (reloading, orders) = Reloading::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .context("cannot start the reload thread")?;
+    std::thread::Builder::new()
+        .name("reload".to_owned())
+        .spawn(move || runtime.block_on(reloader.run(orders, poll)))
+        .context("cannot start the reload thread")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+    let order = reloading.clone();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            info!("told by SIGHUP to look at the files");
+            if order.now().await.is_none() {
+                return;
+            }
+        }
+    });
+    Ok(reloading)
+}
+
+/// The clock; below this, time is an argument.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the outermost layer reads the clock"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
 impl Running {
-    /// Serves until it is told to stop, then drains.
-    pub fn run_until(self, stop: Stop) {
-        stop.wait();
-        self.stop();
+    /// Has the files looked at now.
+    #[must_use]
+    pub fn reloading(&self) -> &Reloading {
+        &self.reloading
     }
 
-    /// Ends in good order: not ready any more, requests and writes under way finish, what is
-    /// still there at the deadline is cut.
+    /// Serves until it is told to stop, then ends in good order: not ready any more, but open to
+    /// everybody who has not heard of it for the time of grace; a second signal ends that early.
+    /// Then as [`Running::stop`].
+    pub fn run_until(mut self, mut stop: Stop) {
+        stop.wait(Duration::MAX);
+        let deadline = Instant::now() + self.config.timeouts.drain;
+        let grace = self.config.timeouts.grace;
+        if !grace.is_zero() {
+            info!(?grace, "stopping: not ready any more, still serving");
+            self.state.start_draining();
+            self.vigil = None;
+            self.server.leave();
+            stop.wait(grace);
+        }
+        self.drain(deadline);
+    }
+
+    /// Ends in good order, without a time of grace: no new connections, requests and writes under
+    /// way finish, what is still there at the deadline is cut.
     pub fn stop(self) {
+        let deadline = Instant::now() + self.config.timeouts.drain;
+        self.drain(deadline);
+    }
+
+    fn drain(self, deadline: Instant) {
+        // The small doors answer to the very end.
         let Self {
-            config,
             state,
             server,
+            vigil,
             small_doors,
             control_thread,
             ..
         } = self;
+        drop(vigil);
         info!("draining");
         state.start_draining();
-        let deadline = Instant::now() + config.timeouts.drain;
         control_thread.handle.block_on(async {
             let cut = server.drain(deadline).await;
             let finished = tokio::time::timeout_at(deadline.into(), state.writes_idle())
@@ -258,6 +374,14 @@ fn small_limits() -> server::Limits {
     server::Limits {
         connections: 64,
         ..server::Limits::default()
+    }
+}
+
+fn entry(config: &Config) -> admin::Entry {
+    match &config.operators {
+        None => admin::Entry::Near,
+        Some(operators) if operators.operator_token => admin::Entry::Token,
+        Some(_) => admin::Entry::Certified,
     }
 }
 

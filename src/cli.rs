@@ -1,7 +1,9 @@
 //! The command line: what can be asked for, and the exit codes.
 
 mod check;
+mod ctl;
 mod demo;
+mod notify;
 mod serve;
 pub mod token;
 
@@ -36,6 +38,8 @@ enum Command {
     Check(check::Arguments),
     /// Make, list and revoke secret tokens in access.yaml
     Token(token::Arguments),
+    /// Ask a postern that runs for its status, and give it orders
+    Ctl(ctl::Arguments),
     /// Show the main job on loopback: certificate, small legacy directory, tenant and token included
     Demo(demo::Arguments),
 }
@@ -98,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
+        Command::Ctl(arguments) => ctl::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
     };
     match result {

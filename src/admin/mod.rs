@@ -1,9 +1,11 @@
 //! The two small doors. *Probe*: reads only, on any address, for kubelet and Prometheus.
-//! *Control*: for the operator, on loopback or a Unix socket. Plain functions of a request: who
-//! listens where is the business of `server`.
+//! *Control*: for the operator, on loopback or a Unix socket, elsewhere with proof of who asks.
+//! Plain functions of a request: who listens where is the business of `server`.
 
 mod control;
+mod entry;
 mod probe;
+mod readiness;
 mod scene;
 mod status;
 
@@ -11,7 +13,9 @@ mod status;
 mod tests;
 
 pub use control::Control;
+pub use entry::Entry;
 pub use probe::Probe;
+pub use readiness::Signs;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
@@ -20,15 +24,19 @@ use serde_json::Value;
 
 use crate::net::Body;
 
-/// These doors change nothing.
+/// What is only to be read.
 fn reading(request: &Request<Body>, answer: impl FnOnce() -> Response<Body>) -> Response<Body> {
     if [Method::GET, Method::HEAD].contains(request.method()) {
         return answer();
     }
-    let text = "only GET and HEAD\n".to_owned();
+    method_not_allowed("GET, HEAD")
+}
+
+fn method_not_allowed(allow: &'static str) -> Response<Body> {
+    let text = format!("this takes {allow}\n");
     let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, text);
-    let allow = HeaderValue::from_static("GET, HEAD");
-    response.headers_mut().insert(ALLOW, allow);
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static(allow));
     response
 }
 

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use crate::config::Live;
 use crate::gateway::State;
-use crate::telemetry::{DirectoryScene, Scene};
+use crate::telemetry::{Certificate, CertificateUse, DirectoryScene, Folder, Scene};
 
 /// The scene at the time `now`.
 pub(super) fn of(live: &Live, state: &State, now: SystemTime) -> Scene {
@@ -15,12 +15,31 @@ pub(super) fn of(live: &Live, state: &State, now: SystemTime) -> Scene {
         health: tenant.directory.health(),
         vitals: tenant.directory.vitals(),
     });
+    let report = live.report();
+    let listeners = report.certificates.iter().map(|(usage, ends)| Certificate {
+        usage: *usage,
+        tenant: None,
+        ends: *ends,
+    });
+    let clients = snapshot.tenants().filter_map(|tenant| {
+        Some(Certificate {
+            usage: CertificateUse::Directory,
+            tenant: Some(tenant.name.as_str().into()),
+            ends: tenant.certificate_ends?,
+        })
+    });
+    let folders = report.sources.iter().map(|source| Folder {
+        source: source.kind.as_str(),
+        good: source.errors.is_empty(),
+        loaded: source.loaded,
+    });
     Scene {
         tenants: snapshot.tenants().count(),
-        clients: 0,
+        clients: state.clients().count(),
         draining: state.is_draining(),
         directories: directories.collect(),
-        certificates: Vec::new(),
+        certificates: listeners.chain(clients).collect(),
+        folders: folders.collect(),
         tokens: snapshot.auth.tokens(now),
     }
 }

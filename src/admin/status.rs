@@ -4,42 +4,55 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use super::Control;
-use crate::auth::{Account, Key, KeyState, TenantName, Tenants, instant};
+use super::control::Parts;
+use crate::auth::{Account, Authenticator, Key, KeyState, Operator, TenantName, Tenants, instant};
 use crate::config::Tenant;
+use crate::config::report::Source;
 use crate::directory::Health;
+use crate::gateway::clients::{Failure, Identity, Record};
+use crate::telemetry::logging;
 
-impl Control {
+impl Parts {
     /// Everything that an operator may know.
     pub(super) fn status(&self, now: SystemTime) -> Value {
         let snapshot = self.live.current();
+        let report = self.live.report();
         let mut tenants: Vec<_> = snapshot.tenants().collect();
         tenants.sort_by(|a, b| a.name.cmp(&b.name));
         let in_flight = self.state.limits().in_flight;
+        let auth = &snapshot.auth;
+        let clients = self.state.clients();
+        // Those that a request on an older snapshot brought back are gone again.
+        clients.prune(&snapshot);
+        let list = |rows: &mut dyn Iterator<Item = Value>| rows.collect::<Value>();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "revision": &*snapshot.revision,
+            "since": report.since.map(instant::format),
             "uptime_seconds": self.started.elapsed().as_secs(),
             "draining": self.state.is_draining(),
             "requests_in_flight": in_flight.saturating_sub(self.state.free_places()),
             "writes_in_flight": self.state.writes(),
-            "tenants": tenants.into_iter().map(|tenant| of_tenant(tenant)).collect::<Vec<_>>(),
-            "accounts": snapshot
-                .auth
-                .accounts()
-                .map(|account| of_account(account, now))
-                .collect::<Vec<_>>(),
+            "log_level": logging::levels().map(logging::Levels::current),
+            "tenants": list(&mut tenants.into_iter().map(|tenant| of_tenant(tenant))),
+            "sources": list(&mut report.sources.iter().map(of_source)),
+            "needs_restart": report.needs_restart,
+            "accounts": list(&mut auth.accounts().map(|account| of_account(account, auth, now))),
+            "operators": list(&mut auth.operators().map(|one| of_operator(one, auth, now))),
+            "clients": list(&mut clients.list().iter().map(of_client)),
         })
     }
 }
 
 fn of_tenant(tenant: &Tenant) -> Value {
-    let (health, reason) = match tenant.directory.health() {
+    let directory = &tenant.directory;
+    let (health, reason) = match directory.health() {
         Health::Unknown => ("unknown", None),
         Health::Up => ("up", None),
         Health::Down(reason) => ("down", Some(reason)),
     };
-    let abilities = tenant.directory.abilities();
+    let abilities = directory.abilities();
+    let vitals = directory.vitals();
     let types: Vec<_> = tenant
         .plan
         .types()
@@ -51,17 +64,33 @@ fn of_tenant(tenant: &Tenant) -> Value {
         "rule": tenant.name.as_str(),
         "resource_types": types,
         "directory": {
+            "name": &*directory.name(),
             "health": health,
             "reason": reason,
             "patch": abilities.patch,
             "etag": abilities.etag,
             "filter": abilities.filter,
             "sort": abilities.sort,
+            "connections_open": vitals.open,
+            "connections_idle": vitals.idle,
+            "requests_waiting": vitals.waiting,
+            "connect_failures": vitals.connect_failures,
+            "retries": vitals.retries,
         },
     })
 }
 
-fn of_account(account: &Account, now: SystemTime) -> Value {
+fn of_source(source: &Source) -> Value {
+    json!({
+        "kind": source.kind.as_str(),
+        "folder": source.folder.display().to_string(),
+        "revision": &*source.revision,
+        "loaded": instant::format(source.loaded),
+        "errors": source.errors,
+    })
+}
+
+fn of_account(account: &Account, auth: &Authenticator, now: SystemTime) -> Value {
     let tenants = match &account.tenants {
         Tenants::All => json!("all"),
         Tenants::Only(names) => names.iter().map(TenantName::as_str).collect(),
@@ -70,11 +99,24 @@ fn of_account(account: &Account, now: SystemTime) -> Value {
         "name": &*account.name,
         "roles": account.roles.iter().map(|role| &**role).collect::<Vec<_>>(),
         "tenants": tenants,
-        "keys": account.keys.iter().map(|key| of_key(key, now)).collect::<Vec<_>>(),
+        "keys": of_keys(&account.keys, auth, now),
     })
 }
 
-pub(super) fn of_key(key: &Key, now: SystemTime) -> Value {
+fn of_operator(operator: &Operator, auth: &Authenticator, now: SystemTime) -> Value {
+    json!({
+        "name": &*operator.name,
+        "keys": of_keys(&operator.keys, auth, now),
+    })
+}
+
+fn of_keys(keys: &[Key], auth: &Authenticator, now: SystemTime) -> Value {
+    let keys = keys.iter();
+    keys.map(|key| of_key(key, auth.last_use(&key.id), now))
+        .collect()
+}
+
+pub(super) fn of_key(key: &Key, last_use: Option<SystemTime>, now: SystemTime) -> Value {
     json!({
         "id": &*key.id,
         "state": match key.state(now) {
@@ -84,5 +126,26 @@ pub(super) fn of_key(key: &Key, now: SystemTime) -> Value {
         },
         "not_before": key.not_before.map(instant::format),
         "expires": key.expires.map(instant::format),
+        "last_use": last_use.map(instant::format),
+    })
+}
+
+fn of_client((client, record): &(Identity, Record)) -> Value {
+    let error = record.last_error.as_ref().map(|failure| {
+        let Failure { at, status, reason } = failure;
+        json!({"at": instant::format(*at), "status": status, "reason": reason})
+    });
+    json!({
+        "tenant": client.tenant.as_str(),
+        "account": &*client.account,
+        "key": &*record.key,
+        "address": client.address.to_string(),
+        "user_agent": &*client.agent,
+        "first_seen": instant::format(record.first_seen),
+        "last_seen": instant::format(record.last_seen),
+        "last_success": record.last_success.map(instant::format),
+        "last_error": error,
+        "requests": record.requests,
+        "accents": record.accents,
     })
 }

@@ -11,6 +11,10 @@
 //!     tenants: [corp]          # or "*"
 //!     tokens:
 //!       - {id: k1, sha256: "…", not_before: 2026-11-01, expires: 2027-02-01}
+//! operators:                   # who may use the control listener, where it asks for a token
+//!   - name: on-call
+//!     tokens:
+//!       - {id: o1, sha256: "…", expires: 2027-02-01}
 //! ```
 //!
 //! `read` covers queries, `update` covers PUT and PATCH. A date is its first moment in UTC, so a
@@ -20,7 +24,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::authenticator::{Account, Authenticator, Key, Mentions, Tenants};
+use super::authenticator::{Account, Authenticator, Key, Mentions, Operator, Tenants};
 use super::instant;
 use super::permit::{Grant, Resources, Verbs};
 use super::token::{KeyId, TokenHash};
@@ -39,6 +43,7 @@ pub fn load(source: &Source) -> Result<Authenticator, Diagnostics> {
         found: Diagnostics::default(),
         roles: HashMap::new(),
         names: HashMap::new(),
+        operators: HashMap::new(),
         keys: HashMap::new(),
         hashes: HashMap::new(),
         mentions: Mentions {
@@ -46,12 +51,15 @@ pub fn load(source: &Source) -> Result<Authenticator, Diagnostics> {
             ..Mentions::default()
         },
     };
-    let accounts = reader.file(&node);
+    let (accounts, operators) = reader.file(&node);
     if reader.found.has_errors() {
         return Err(reader.found.in_order());
     }
-    Ok(Authenticator::new(accounts, reader.mentions))
+    Ok(Authenticator::new(accounts, operators, reader.mentions))
 }
+
+/// What owns tokens, with their hashes.
+type Owners<T> = Vec<(T, Vec<TokenHash>)>;
 
 /// What has been seen so far.
 struct Reader<'a> {
@@ -59,26 +67,31 @@ struct Reader<'a> {
     found: Diagnostics,
     roles: HashMap<&'a str, Vec<Grant>>,
     names: HashMap<&'a str, Span>,
+    operators: HashMap<&'a str, Span>,
     keys: HashMap<String, Span>,
     hashes: HashMap<[u8; 32], Span>,
     mentions: Mentions,
 }
 
 impl<'a> Reader<'a> {
-    fn file(&mut self, node: &'a Node) -> Vec<(Account, Vec<TokenHash>)> {
+    fn file(&mut self, node: &'a Node) -> (Owners<Account>, Owners<Operator>) {
         let Some(mut file) = Table::open(self.source, node, "the access file", &mut self.found)
         else {
-            return Vec::new();
+            return Default::default();
         };
         if let Some(roles) = file.required("roles", &mut self.found) {
             self.roles(roles);
         }
         let accounts = file.required("accounts", &mut self.found);
+        let operators = file.optional("operators");
         file.finish(&mut self.found);
-        self.list(accounts)
-            .iter()
-            .filter_map(|account| self.account(account))
-            .collect()
+        let accounts = self.list(accounts).iter();
+        let accounts = accounts.filter_map(|node| self.account(node)).collect();
+        // `operators:` with nothing behind it is what is left when the last one was taken out.
+        let operators = operators.filter(|node| node.value != Value::Null);
+        let operators = self.list(operators).iter();
+        let operators = operators.filter_map(|node| self.operator(node)).collect();
+        (accounts, operators)
     }
 
     fn roles(&mut self, node: &'a Node) {
@@ -181,20 +194,19 @@ impl<'a> Reader<'a> {
             self.error(span, "not yet supported: networks", help);
         }
         account.finish(&mut self.found);
-        let name = name.and_then(|name| self.account_name(name));
+        let name = name.and_then(|name| self.name(name, "an account"));
+        if let Some((name, span)) = name
+            && let Some(first) = self.names.insert(name, span)
+        {
+            let message = format!("there is another account `{}`", short(name));
+            self.twice(span, message, first);
+        }
         let roles = roles.and_then(|roles| self.roles_of(roles));
         let tenants = tenants.and_then(|tenants| self.tenants(tenants));
-        // `tokens:` with nothing behind it is what is left when the last one was taken out.
-        let tokens = tokens.filter(|node| node.value != Value::Null);
-        let tokens = self.list(tokens);
-        let keys: Vec<_> = tokens
-            .iter()
-            .filter_map(|token| self.token(token))
-            .collect();
-        let (keys, hashes) = keys.into_iter().unzip();
+        let (keys, hashes) = self.tokens(tokens);
         let (roles, grants) = roles?;
         let account = Account {
-            name: name?.into(),
+            name: name?.0.into(),
             roles,
             tenants: tenants?,
             keys,
@@ -203,16 +215,44 @@ impl<'a> Reader<'a> {
         Some((account, hashes))
     }
 
-    fn account_name(&mut self, node: &'a Node) -> Option<&'a str> {
+    fn operator(&mut self, node: &'a Node) -> Option<(Operator, Vec<TokenHash>)> {
+        let mut operator = Table::open(self.source, node, "an operator", &mut self.found)?;
+        let name = operator.required("name", &mut self.found);
+        let tokens = operator.optional("tokens");
+        for key in ["roles", "tenants"] {
+            if operator.optional(key).is_some() {
+                let help = "an operator uses the control listener and nothing else; who calls as \
+                            a SCIM client is an account";
+                let span = operator.place(key);
+                self.error(span, format!("an operator has no `{key}`"), help);
+            }
+        }
+        operator.finish(&mut self.found);
+        let name = name.and_then(|name| self.name(name, "an operator"));
+        if let Some((name, span)) = name
+            && let Some(first) = self.operators.insert(name, span)
+        {
+            let message = format!("there is another operator `{}`", short(name));
+            self.twice(span, message, first);
+        }
+        let (keys, hashes) = self.tokens(tokens);
+        let name = name?.0.into();
+        Some((Operator { name, keys }, hashes))
+    }
+
+    fn name(&mut self, node: &'a Node, of: &str) -> Option<(&'a str, Span)> {
         let name = text(node).or_else(|| node.string(self.source, &mut self.found))?;
         if !is_name(name) {
-            self.error(node.span, "this is no name for an account", NAME_HELP);
+            self.error(node.span, format!("this is no name for {of}"), NAME_HELP);
         }
-        if let Some(first) = self.names.insert(name, node.span) {
-            let message = format!("there is another account `{}`", short(name));
-            self.twice(node.span, message, first);
-        }
-        Some(name)
+        Some((name, node.span))
+    }
+
+    fn tokens(&mut self, node: Option<&'a Node>) -> (Vec<Key>, Vec<TokenHash>) {
+        // `tokens:` with nothing behind it is what is left when the last one was taken out.
+        let tokens = self.list(node.filter(|node| node.value != Value::Null));
+        let keys = tokens.iter().filter_map(|token| self.token(token));
+        keys.unzip()
     }
 
     fn roles_of(&mut self, node: &'a Node) -> Option<(Vec<Arc<str>>, Vec<Grant>)> {
@@ -470,6 +510,34 @@ oauth: {{}}
             "error: expected the access file as a table (`key: value`), found nothing\n\
              --> access.yaml"
         );
+    }
+
+    #[test]
+    fn operators_are_read_as_strictly() {
+        let roles = "roles: {}\naccounts: [{name: a, roles: [], tenants: [], tokens: \
+                     [{id: k1, sha256: ";
+        let found = authenticator(&format!(
+            "{roles}{HASH}}}]}}]\noperators:\n  - {{name: a, tokens: [{{id: o1, sha256: {}}}]}}\n  \
+             - {{name: idle}}",
+            "1".repeat(64)
+        ));
+        let shown: Vec<_> = found
+            .operators()
+            .map(|o| (&*o.name, o.keys.len()))
+            .collect();
+        assert_eq!(shown, [("a", 1), ("idle", 0)]);
+        let none = authenticator("roles: {}\naccounts: []\noperators:\n");
+        assert_eq!(none.operators().count(), 0);
+        insta::assert_snapshot!(findings(&format!(
+            "{roles}{HASH}}}]}}]
+operators:
+  - {{name: ops, tokens: [{{id: k1, sha256: {}}}, {{id: o2, sha256: {HASH}}}]}}
+  - {{name: ops, roles: [], tenants: [], token: []}}
+  - {{tokens: [{{id: o3, sha256: abc, expires: never}}]}}
+  - ops
+",
+            "1".repeat(64)
+        )));
     }
 
     #[test]

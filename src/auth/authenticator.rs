@@ -1,4 +1,7 @@
 //! Who sent a request: one lookup by key id, one hash, one comparison in constant time.
+//!
+//! Accounts call at the SCIM door, operators at the control door; a token of the ones is nothing
+//! at the door of the others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,6 +10,7 @@ use std::time::SystemTime;
 use http::HeaderMap;
 use subtle::ConstantTimeEq;
 
+use super::last_use::LastUse;
 use super::lives::{Lives, TokenCounts};
 use super::permit::{Caller, Grant};
 use super::token::{TokenHash, bearer, key_id};
@@ -17,9 +21,11 @@ use crate::yaml::{Diagnostic, Diagnostics, Source, Span, suggest};
 /// Everything loaded from `access.yaml`, ready to answer. The default knows nobody.
 #[derive(Debug, Default)]
 pub struct Authenticator {
-    keys: HashMap<Arc<str>, Entry>,
+    keys: HashMap<Arc<str>, Entry<Account>>,
     accounts: Vec<Arc<Account>>,
     lives: Lives,
+    operator_keys: HashMap<Arc<str>, Entry<Operator>>,
+    operators: Vec<Arc<Operator>>,
     mentions: Mentions,
 }
 
@@ -35,6 +41,24 @@ pub struct Account {
     /// Its keys, without their hashes.
     pub keys: Vec<Key>,
     pub(super) grants: Vec<Grant>,
+}
+
+/// Who may use the control door: an entry of `operators` in `access.yaml`.
+#[derive(Debug)]
+pub struct Operator {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its keys, without their hashes.
+    pub keys: Vec<Key>,
+}
+
+/// An operator whose token was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorCaller {
+    /// The operator's name.
+    pub name: Arc<str>,
+    /// The key id that was used.
+    pub key: Arc<str>,
 }
 
 /// Tenants that an account may use.
@@ -70,10 +94,11 @@ pub enum KeyState {
 
 /// What a key id leads to.
 #[derive(Debug)]
-struct Entry {
+struct Entry<T> {
     hash: TokenHash,
     key: Key,
-    account: Arc<Account>,
+    owner: Arc<T>,
+    used: LastUse,
 }
 
 /// Names that other files define, with their places.
@@ -85,25 +110,30 @@ pub(super) struct Mentions {
 }
 
 impl Authenticator {
-    /// Puts together what was read. Key ids are unique, which the reader has seen to.
-    pub(super) fn new(accounts: Vec<(Account, Vec<TokenHash>)>, mentions: Mentions) -> Self {
+    /// Puts together what was read. Key ids are unique over accounts and operators, which the
+    /// reader has seen to.
+    pub(super) fn new(
+        accounts: Vec<(Account, Vec<TokenHash>)>,
+        operators: Vec<(Operator, Vec<TokenHash>)>,
+        mentions: Mentions,
+    ) -> Self {
         let mut found = Self {
             mentions,
             ..Self::default()
         };
         for (account, hashes) in accounts {
             let account = Arc::new(account);
-            for (key, hash) in account.keys.iter().zip(hashes) {
-                let entry = Entry {
-                    hash,
-                    key: key.clone(),
-                    account: Arc::clone(&account),
-                };
-                found.keys.insert(Arc::clone(&key.id), entry);
-            }
+            enter(&mut found.keys, &account, &account.keys, hashes);
             found.accounts.push(account);
         }
-        found.lives = Lives::of(found.keys.values().map(|entry| &entry.key));
+        for (operator, hashes) in operators {
+            let operator = Arc::new(operator);
+            enter(&mut found.operator_keys, &operator, &operator.keys, hashes);
+            found.operators.push(operator);
+        }
+        let accounts = found.keys.values().map(|entry| &entry.key);
+        let operators = found.operator_keys.values().map(|entry| &entry.key);
+        found.lives = Lives::of(accounts.chain(operators));
         found
     }
 
@@ -112,22 +142,53 @@ impl Authenticator {
     /// # Errors
     /// [`AuthError::Missing`], [`AuthError::Malformed`], [`AuthError::Rejected`].
     pub fn authenticate(&self, headers: &HeaderMap, now: SystemTime) -> Result<Caller, AuthError> {
-        let token = bearer(headers)?;
-        let entry = key_id(token).and_then(|id| self.keys.get(id));
-        // An unknown key id costs the same hash and comparison as a known one.
-        let wanted = entry.map_or(&NOBODY, |entry| &entry.hash);
-        let fits = TokenHash::of(token).0.ct_eq(&wanted.0);
-        let Some(entry) = entry.filter(|_| bool::from(fits)) else {
-            return Err(AuthError::Rejected(Rejection::Unknown));
-        };
-        match entry.key.state(now) {
-            KeyState::Live => Ok(Caller {
-                account: Arc::clone(&entry.account),
-                key: Arc::clone(&entry.key.id),
-            }),
-            KeyState::NotYet => Err(AuthError::Rejected(Rejection::NotYet)),
-            KeyState::Expired => Err(AuthError::Rejected(Rejection::Expired)),
-        }
+        let entry = find(&self.keys, headers, now)?;
+        Ok(Caller {
+            account: Arc::clone(&entry.owner),
+            key: Arc::clone(&entry.key.id),
+        })
+    }
+
+    /// The same for the control door.
+    ///
+    /// # Errors
+    /// As [`Self::authenticate`].
+    pub fn authenticate_operator(
+        &self,
+        headers: &HeaderMap,
+        now: SystemTime,
+    ) -> Result<OperatorCaller, AuthError> {
+        let entry = find(&self.operator_keys, headers, now)?;
+        Ok(OperatorCaller {
+            name: Arc::clone(&entry.owner.name),
+            key: Arc::clone(&entry.key.id),
+        })
+    }
+
+    /// Takes over when keys were last used: of those that have the same id and the same hash.
+    /// May be called again; right after the swap is best, when nobody uses `previous` any more.
+    pub fn adopt(&self, previous: &Self) {
+        adopt(&self.keys, &previous.keys);
+        adopt(&self.operator_keys, &previous.operator_keys);
+    }
+
+    /// When a key was last accepted, by the second; `None` where it was not since we started.
+    #[must_use]
+    pub fn last_use(&self, key: &str) -> Option<SystemTime> {
+        let of_account = self.keys.get(key).map(|entry| &entry.used);
+        let of_operator = || self.operator_keys.get(key).map(|entry| &entry.used);
+        of_account.or_else(of_operator)?.get()
+    }
+
+    /// Every operator, in the file's order.
+    pub fn operators(&self) -> impl Iterator<Item = &Operator> {
+        self.operators.iter().map(|operator| &**operator)
+    }
+
+    /// The operator of a key id.
+    #[must_use]
+    pub fn operator_of(&self, key: &str) -> Option<&Operator> {
+        self.operator_keys.get(key).map(|entry| &*entry.owner)
     }
 
     /// Every account, in the file's order.
@@ -135,7 +196,7 @@ impl Authenticator {
         self.accounts.iter().map(|account| &**account)
     }
 
-    /// How many keys are alive at this time, and when the first of these ends. Cheap, however many
+    /// How many keys, those of operators included, are alive at this time, and when the first of these ends. Cheap, however many
     /// there are.
     #[must_use]
     pub fn tokens(&self, now: SystemTime) -> TokenCounts {
@@ -145,7 +206,7 @@ impl Authenticator {
     /// The account of a key id.
     #[must_use]
     pub fn account_of(&self, key: &str) -> Option<&Account> {
-        self.keys.get(key).map(|entry| &*entry.account)
+        self.keys.get(key).map(|entry| &*entry.owner)
     }
 
     /// Warnings about tenants and resource types that no rule file defines: such a grant gives
@@ -201,6 +262,58 @@ impl Key {
             KeyState::Expired
         } else {
             KeyState::Live
+        }
+    }
+}
+
+/// Puts the keys of one owner into a map.
+fn enter<T>(
+    keys: &mut HashMap<Arc<str>, Entry<T>>,
+    owner: &Arc<T>,
+    own: &[Key],
+    hashes: Vec<TokenHash>,
+) {
+    for (key, hash) in own.iter().zip(hashes) {
+        let entry = Entry {
+            hash,
+            key: key.clone(),
+            owner: Arc::clone(owner),
+            used: LastUse::default(),
+        };
+        keys.insert(Arc::clone(&key.id), entry);
+    }
+}
+
+/// The entry of the one token in these headers; notes that it was used.
+fn find<'a, T>(
+    keys: &'a HashMap<Arc<str>, Entry<T>>,
+    headers: &HeaderMap,
+    now: SystemTime,
+) -> Result<&'a Entry<T>, AuthError> {
+    let token = bearer(headers)?;
+    let entry = key_id(token).and_then(|id| keys.get(id));
+    // An unknown key id costs the same hash and comparison as a known one.
+    let wanted = entry.map_or(&NOBODY, |entry| &entry.hash);
+    let fits = TokenHash::of(token).0.ct_eq(&wanted.0);
+    let Some(entry) = entry.filter(|_| bool::from(fits)) else {
+        return Err(AuthError::Rejected(Rejection::Unknown));
+    };
+    match entry.key.state(now) {
+        KeyState::Live => {
+            entry.used.note(now);
+            Ok(entry)
+        }
+        KeyState::NotYet => Err(AuthError::Rejected(Rejection::NotYet)),
+        KeyState::Expired => Err(AuthError::Rejected(Rejection::Expired)),
+    }
+}
+
+fn adopt<T>(keys: &HashMap<Arc<str>, Entry<T>>, previous: &HashMap<Arc<str>, Entry<T>>) {
+    for (id, entry) in keys {
+        if let Some(before) = previous.get(id)
+            && before.hash == entry.hash
+        {
+            entry.used.adopt(&before.used);
         }
     }
 }
@@ -345,6 +458,67 @@ accounts:
         assert_eq!(life.unwrap(), Duration::from_secs(92 * 86_400));
         let printed = format!("{found:?}");
         assert!(!printed.contains(&TokenHash::of(&token("k1")).to_string()));
+    }
+
+    fn with_operator(id: &str, more: &str) -> Authenticator {
+        authenticator(&format!(
+            "roles: {{}}
+accounts: [{{name: entra, roles: [], tenants: [], tokens: [{{id: k1, sha256: {}}}]}}]
+operators: [{{name: ops, tokens: [{{id: {id}, sha256: {}{more}}}]}}]",
+            TokenHash::of(&token("k1")),
+            TokenHash::of(&token(id)),
+        ))
+    }
+
+    #[test]
+    fn accounts_and_operators_have_a_door_each() {
+        let found = with_operator("o1", "");
+        let mut headers = HeaderMap::new();
+        let mut set = |token: &str| {
+            let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+            headers.insert(AUTHORIZATION, value);
+            let now = instant::parse("2026-11-15").unwrap();
+            let operator = found.authenticate_operator(&headers, now);
+            (
+                found.authenticate(&headers, now).is_ok(),
+                operator.map(|caller| (caller.name.to_string(), caller.key.to_string())),
+            )
+        };
+        let ours = ("ops".to_owned(), "o1".to_owned());
+        assert_eq!(set(&token("o1")), (false, Ok(ours)));
+        assert_eq!(set(&token("k1")), (true, rejected(Rejection::Unknown)));
+        assert_eq!(&*found.operator_of("o1").unwrap().name, "ops");
+        assert!(found.operator_of("k1").is_none() && found.account_of("o1").is_none());
+    }
+
+    #[test]
+    fn the_last_use_is_noted_and_outlives_a_reload() {
+        let found = example();
+        assert_eq!(found.last_use("k1"), None);
+        let later = "2026-11-15T10:00:00Z";
+        ask(&found, &token("k1"), later).unwrap();
+        ask(&found, &token("k1"), "2026-11-14T10:00:00Z").unwrap();
+        ask(&found, &token("k3"), later).unwrap_err();
+        assert_eq!(found.last_use("k1"), instant::parse(later));
+        assert_eq!((found.last_use("k3"), found.last_use("zz")), (None, None));
+
+        let next = example();
+        next.adopt(&found);
+        assert_eq!(next.last_use("k1"), instant::parse(later));
+        let even_later = "2026-11-16T10:00:00Z";
+        ask(&next, &token("k1"), even_later).unwrap();
+        next.adopt(&found);
+        assert_eq!(next.last_use("k1"), instant::parse(even_later));
+
+        // The same id with another secret is another key.
+        let other = TokenHash::of("x").to_string();
+        let text = format!(
+            "roles: {{}}\naccounts: [{{name: a, roles: [], tenants: [], \
+             tokens: [{{id: k1, sha256: {other}}}]}}]"
+        );
+        let stranger = authenticator(&text);
+        stranger.adopt(&found);
+        assert_eq!(stranger.last_use("k1"), None);
     }
 
     #[test]

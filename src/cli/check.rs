@@ -7,7 +7,6 @@ use crate::config::file::Config;
 use crate::config::load::load;
 use crate::config::{Snapshot, Tenant};
 use crate::mapping::kind::Class;
-use crate::telemetry::Metrics;
 use crate::yaml::Severity;
 
 #[derive(Debug, clap::Args)]
@@ -21,8 +20,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
-    let loaded =
-        Config::load(&arguments.file.config).and_then(|config| load(&config, &Metrics::new()));
+    let loaded = Config::load(&arguments.file.config).and_then(|config| load(&config));
     match loaded {
         Ok(loaded) => {
             super::tell(&super::rendered(&loaded.warnings));

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{CliError, ConfigFile};
+use super::{CliError, ConfigFile, notify};
 use crate::{app, config::file::Config};
 
 #[derive(Debug, clap::Args)]
@@ -25,6 +25,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
             "control": running.control,
         });
         super::print(&format!("{line}\n"))?;
+    }
+    if let Some(socket) = notify::socket() {
+        notify::ready(&socket);
     }
     running.run_until(stop);
     Ok(())

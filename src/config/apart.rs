@@ -3,23 +3,17 @@
 
 use std::sync::Arc;
 
-use super::snapshot::Tenant;
-use crate::yaml::{Diagnostic, Source, Span};
-
-/// A tenant with the file that it comes from.
-pub(super) struct Ruled {
-    pub(super) tenant: Arc<Tenant>,
-    pub(super) source: Source,
-    /// Where the file says its Tenant URL.
-    pub(super) at: Span,
-}
+use super::find::span_of;
+use super::rules::Rule;
+use crate::yaml::Diagnostic;
 
 /// What is wrong with `new` beside those before it; nothing when they can be told apart.
-pub(super) fn clash(new: &Ruled, others: &[Ruled]) -> Option<Diagnostic> {
+pub(super) fn clash(new: &Rule, others: &[Arc<Rule>]) -> Option<Diagnostic> {
     let error = |message: String, help: &str| {
-        Diagnostic::error(&new.source, new.at, message).help(help.to_owned())
+        let at = span_of(&new.source, &new.url);
+        Diagnostic::error(&new.source, at, message).help(help.to_owned())
     };
-    let name = new.tenant.name.as_str();
+    let name = new.name.as_str();
     // It stands in access.yaml, in logs and as a label of metrics.
     let plain = |c: char| c.is_alphanumeric() || "-_. ".contains(c);
     if !name.chars().all(plain) {
@@ -29,22 +23,22 @@ pub(super) fn clash(new: &Ruled, others: &[Ruled]) -> Option<Diagnostic> {
     }
     for other in others {
         let file = &other.source.name;
-        if other.tenant.name == new.tenant.name {
+        if other.name == new.name {
             let message = format!("`{file}` makes a tenant named `{name}` already");
             let help = "accounts are limited to tenants by name: rename one of the files";
             return Some(error(message, help));
         }
-        let path = &new.tenant.path;
-        if other.tenant.path == *path {
+        let path = &new.path;
+        if other.path == *path {
             let message = format!("the path `{path}` of the Tenant URL is taken by `{file}`");
             let help = "requests are told apart by the path: give each tenant its own";
             return Some(error(message, help));
         }
-        let pairs = [(&other.tenant, &new.tenant), (&new.tenant, &other.tenant)];
+        let pairs = [(&**other, new), (new, other)];
         if pairs.iter().any(|(outer, inner)| hides(inner, outer)) {
             let message = format!(
                 "one of the paths `{path}` and, of `{file}`, `{}` hides an endpoint of the other",
-                other.tenant.path
+                other.path
             );
             let help = "requests are told apart by the path: do not put one within the other";
             return Some(error(message, help));
@@ -54,7 +48,7 @@ pub(super) fn clash(new: &Ruled, others: &[Ruled]) -> Option<Diagnostic> {
 }
 
 /// Whether requests for an endpoint of `outer` would go to `inner`.
-fn hides(inner: &Tenant, outer: &Tenant) -> bool {
+fn hides(inner: &Rule, outer: &Rule) -> bool {
     let Some(rest) = inner.path.strip_prefix(&*outer.path) else {
         return false;
     };

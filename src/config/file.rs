@@ -44,6 +44,8 @@ use crate::yaml::{self, Diagnostics, Source};
 /// All that is fixed while the process runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
+    /// The file itself.
+    pub file: PathBuf,
     /// Where to listen.
     pub listen: Listen,
     /// The certificate chain of the public listener: a PEM file.

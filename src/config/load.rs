@@ -1,31 +1,40 @@
-//! All files read and compiled into a snapshot, with every finding of every file.
+//! Everything that `postern.yaml` names, read, compiled and kept: the last good state of each
+//! source folder, and the snapshot that they make together.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::ServerConfig;
-use sha2::{Digest, Sha256};
 
-use super::apart::{Ruled, clash};
+use super::certificate::{Pair, Shown};
+use super::control::Secured;
+use super::digest::{Digest, Digesting};
 use super::file::Config;
-use super::read::{read, read_bytes};
-use super::snapshot::{Snapshot, Tenant};
-use crate::auth::{Authenticator, TenantName, access};
-use crate::directory::http::{Auth, HttpConfig, Identity, Pool, Supports, Timeouts, driver};
-use crate::directory::{Layout, Place};
-use crate::mapping::Plan;
-use crate::mapping::ruleset::{Backend, Login, Ruleset, ScimBackend};
-use crate::net::Secret;
-use crate::net::tls::{self, TlsError};
-use crate::telemetry::Metrics;
-use crate::yaml::{Diagnostic, Diagnostics, Source, Span};
+use super::find::about;
+use super::folder::{State, parent, steadily};
+use super::named::{Files, elsewhere};
+use super::order::Outcome;
+use super::read::text;
+use super::report::{Kind, Report, Source};
+use super::restart::Restart;
+use super::rules::{self, Compiled, Rules};
+use super::snapshot::Snapshot;
+use super::tenants::{Failure, Made, Making};
+use super::unit::{News, Unit};
+use crate::auth::{Authenticator, access};
+use crate::telemetry::{CertificateUse, Metrics};
+use crate::yaml::{Diagnostic, Diagnostics, MAX_FILE};
 
 /// A snapshot, and what was found on the way that does not stop it.
 pub struct Loaded {
     /// Ready to serve.
-    pub snapshot: Snapshot,
+    pub snapshot: Arc<Snapshot>,
     /// What the public listener shows its clients.
     pub certificate: Arc<ServerConfig>,
+    /// What the control listener runs with, where it is secured.
+    pub control: Option<Arc<ServerConfig>>,
     /// Warnings.
     pub warnings: Diagnostics,
 }
@@ -35,355 +44,561 @@ pub struct Loaded {
 ///
 /// # Errors
 /// Every mistake of every file.
-pub fn load(config: &Config, metrics: &Metrics) -> Result<Loaded, Diagnostics> {
-    let mut loader = Loader {
-        metrics,
-        limit: config.limits.answer,
-        revision: Sha256::new(),
-        found: Diagnostics::default(),
-        pools: Vec::new(),
-    };
-    let certificate = loader.certificate(&config.certificate, &config.key);
-    let auth = loader.access(&config.access);
-    let tenants = loader.tenants(&config.rules);
-    if let Some(auth) = &auth {
-        let names: Vec<&str> = tenants.iter().map(|tenant| tenant.name.as_str()).collect();
-        let types: Vec<&str> = tenants
-            .iter()
-            .flat_map(|tenant| tenant.plan.types().map(|schema| schema.name.as_str()))
-            .collect();
-        loader.found.extend(auth.cross_check(&names, &types));
+pub fn load(config: &Config) -> Result<Loaded, Diagnostics> {
+    let metrics = Arc::new(Metrics::new());
+    let loader = Loader::start(config.clone(), metrics, SystemTime::UNIX_EPOCH)?;
+    Ok(loader.loaded)
+}
+
+/// Keeps the last good state of everything, and looks for a newer one on demand.
+pub struct Loader {
+    parts: Parts,
+    loaded: Loaded,
+    since: SystemTime,
+}
+
+/// The last good parts. Each serves on its own: what is wrong with one holds up no other.
+struct Parts {
+    config: Config,
+    metrics: Arc<Metrics>,
+    certificate: Unit<Shown>,
+    control: Option<Secured>,
+    access: Unit<Arc<Authenticator>>,
+    rules: Unit<Rules>,
+    secrets: BTreeMap<PathBuf, Unit<Files>>,
+    compiled: Compiled,
+    made: Vec<Made>,
+    restart: Restart,
+}
+
+/// What one look at the files came to.
+pub struct Pass {
+    /// What serves from now on, where that is another than before.
+    pub next: Option<Next>,
+    /// How everything stands.
+    pub report: Report,
+    /// What is told to whoever ordered the look.
+    pub outcome: Outcome,
+    /// What became of each source that changed.
+    pub events: Vec<Event>,
+    /// What is wrong with `postern.yaml`, or what of it only a restart takes, where that is new.
+    pub restart: Option<String>,
+    /// Somebody was writing: it is to be looked again in a moment.
+    pub restless: bool,
+}
+
+/// What takes the place of what served.
+pub struct Next {
+    /// The revision before.
+    pub old: Arc<str>,
+    /// For new requests.
+    pub snapshot: Arc<Snapshot>,
+    /// For new connections.
+    pub certificate: Arc<ServerConfig>,
+    /// The same of the control listener, where it is secured.
+    pub control: Option<Arc<ServerConfig>>,
+}
+
+/// A source changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// What it holds.
+    pub kind: Kind,
+    /// Where it is.
+    pub folder: PathBuf,
+    /// What is wrong with it, one line per mistake; nothing when it serves.
+    pub errors: Vec<String>,
+    /// Whether it serves something new.
+    pub taken: bool,
+}
+
+impl Loader {
+    /// Reads everything for the first time. What tenants count with is taken from `metrics`.
+    ///
+    /// # Errors
+    /// Every mistake of every file: there is no last good.
+    pub fn start(
+        config: Config,
+        metrics: Arc<Metrics>,
+        now: SystemTime,
+    ) -> Result<Self, Diagnostics> {
+        let mut parts = Parts::new(config, metrics);
+        let restless = parts.look(None, now);
+        let mut found = parts.errors();
+        if restless && !found.has_errors() {
+            let message = "files are being written right now: start again when that is done";
+            found.push(about(&parts.config.rules, message));
+        }
+        let snapshot = parts.snapshot();
+        let certificate = parts.certificate.value().map(Shown::config);
+        let control = parts.control();
+        match (snapshot, certificate) {
+            (Some((snapshot, warnings)), Some(certificate)) if !found.has_errors() => {
+                parts.events();
+                parts.restart.look(&parts.config);
+                Ok(Self {
+                    parts,
+                    loaded: Loaded {
+                        snapshot: Arc::new(snapshot),
+                        certificate,
+                        control,
+                        warnings,
+                    },
+                    since: now,
+                })
+            }
+            _ => {
+                let warnings = parts.rules.value().map(Rules::warnings);
+                found.extend(warnings.unwrap_or_default());
+                Err(found)
+            }
+        }
     }
-    match (auth, certificate) {
-        (Some(auth), Some(certificate)) if !loader.found.has_errors() => Ok(Loaded {
-            snapshot: Snapshot::new(revision(loader.revision), auth, tenants),
-            certificate,
-            warnings: loader.found,
-        }),
-        _ => Err(loader.found),
+
+    /// What serves.
+    #[must_use]
+    pub fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+
+    /// How everything stands.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        Report {
+            revision: Arc::clone(&self.loaded.snapshot.revision),
+            since: Some(self.since),
+            sources: self.parts.sources(),
+            certificates: self.parts.certificates(),
+            needs_restart: self.parts.restart.keys().to_vec(),
+        }
+    }
+
+    /// Looks at all files. What is new and good serves from now on; what is not, is told.
+    pub fn look(&mut self, clock: fn() -> SystemTime) -> Pass {
+        let now = clock();
+        let restless = self.parts.look(Some(clock), now);
+        let mut next = None;
+        if self.parts.revision() != self.loaded.snapshot.revision
+            && let Some((snapshot, warnings)) = self.parts.snapshot()
+            && let Some(certificate) = self.parts.certificate.value().map(Shown::config)
+        {
+            let old = Arc::clone(&self.loaded.snapshot.revision);
+            self.loaded = Loaded {
+                snapshot: Arc::new(snapshot),
+                certificate: Arc::clone(&certificate),
+                control: self.parts.control(),
+                warnings,
+            };
+            self.since = now;
+            next = Some(Next {
+                old,
+                snapshot: Arc::clone(&self.loaded.snapshot),
+                certificate,
+                control: self.loaded.control.clone(),
+            });
+        }
+        let restart = self.parts.restart.look(&self.parts.config);
+        let report = self.report();
+        let outcome = Outcome {
+            revision: Arc::clone(&report.revision),
+            changed: next.is_some(),
+            errors: report
+                .sources
+                .iter()
+                .flat_map(|source| source.errors.iter().cloned())
+                .collect(),
+            warnings: self
+                .loaded
+                .warnings
+                .iter()
+                .map(Diagnostic::one_line)
+                .collect(),
+        };
+        Pass {
+            next,
+            report,
+            outcome,
+            events: self.parts.events(),
+            restart,
+            restless,
+        }
+    }
+
+    /// Every folder that something was read from, or should have been.
+    #[must_use]
+    pub fn folders(&self) -> BTreeSet<PathBuf> {
+        let config = &self.parts.config;
+        let files = [
+            &config.certificate,
+            &config.key,
+            &config.access,
+            &config.file,
+        ];
+        let mut folders: BTreeSet<PathBuf> =
+            files.iter().map(|file| parent(file).to_owned()).collect();
+        folders.insert(config.rules.clone());
+        folders.extend(self.parts.secrets.keys().cloned());
+        folders.extend(self.parts.control.iter().flat_map(Secured::folders));
+        folders
     }
 }
 
-struct Loader<'m> {
-    metrics: &'m Metrics,
-    limit: usize,
-    revision: Sha256,
-    found: Diagnostics,
-    /// One per way to reach a directory: rules that share one share its connections.
-    pools: Vec<Arc<Pool>>,
-}
+impl Parts {
+    fn new(config: Config, metrics: Arc<Metrics>) -> Self {
+        let folder = |file: &Path| parent(file).to_owned();
+        Self {
+            certificate: Unit::new(Kind::Tls, folder(&config.certificate)),
+            control: config.operators.clone().map(Secured::new),
+            access: Unit::new(Kind::Access, folder(&config.access)),
+            rules: Unit::new(Kind::Rules, config.rules.clone()),
+            secrets: BTreeMap::new(),
+            compiled: Compiled::default(),
+            made: Vec::new(),
+            restart: Restart::default(),
+            metrics,
+            config,
+        }
+    }
 
-impl Loader<'_> {
-    fn certificate(&mut self, chain: &Path, key: &Path) -> Option<Arc<ServerConfig>> {
-        let (chain_pem, key_pem) = (self.tls_file(chain), self.tls_file(key));
-        match tls::server_config(&chain_pem?, &key_pem?) {
-            Ok(config) => Some(config),
-            Err(error) => {
-                let file = match &error {
-                    TlsError::NotPem { input, .. }
-                    | TlsError::Encrypted { input }
-                    | TlsError::Nothing { input }
-                    | TlsError::Unusable { input, .. }
-                        if *input == tls::Input::Certificate =>
-                    {
-                        chain
+    /// Looks at everything; true when somebody was writing, and it is to be looked at again. With
+    /// no clock, nobody waits for a writer to have done.
+    fn look(&mut self, clock: Clock, now: SystemTime) -> bool {
+        let tls = self.look_at_certificate(clock, now);
+        let access = self.look_at_access(clock, now);
+        let tenants = self.look_at_tenants(clock, now);
+        let control = self.control.as_mut().map(|it| it.look(clock, now));
+        [Some(tls), Some(access), Some(tenants), control].contains(&Some(State::Restless))
+    }
+
+    fn look_at_certificate(&mut self, clock: Clock, now: SystemTime) -> State {
+        let pair = Pair {
+            certificate: self.config.certificate.clone(),
+            key: self.config.key.clone(),
+        };
+        let (read, state) = steadily(clock, |look| pair.read(look));
+        let unit = &mut self.certificate;
+        if state == State::Restless && clock.is_some() {
+            return state;
+        }
+        let digest = read.digest();
+        let is_new = unit.is_new(digest);
+        if unit.serves(digest) {
+            unit.heal();
+        } else if is_new {
+            match pair.config(read, unit.value().map(|previous| &*previous.config)) {
+                Ok(config) => unit.take(digest, config, now),
+                Err(found) => unit.refuse(found, is_new),
+            }
+        }
+        state
+    }
+
+    fn look_at_access(&mut self, clock: Clock, now: SystemTime) -> State {
+        let path = &self.config.access;
+        let (read, state) = steadily(clock, |look| look.file(path, MAX_FILE));
+        let unit = &mut self.access;
+        if state == State::Restless && clock.is_some() {
+            return state;
+        }
+        let mut digest = Digesting::default();
+        digest.read("", &read);
+        let digest = digest.finish();
+        let is_new = unit.is_new(digest);
+        if unit.serves(digest) {
+            unit.heal();
+        } else if is_new {
+            let help = "make one with a role and an account, then run `postern token new`";
+            let read = read.map(|mut bytes| std::mem::take(&mut *bytes));
+            match text(path, help, read).and_then(|source| access::load(&source)) {
+                Ok(auth) => unit.take(digest, Arc::new(auth), now),
+                Err(found) => unit.refuse(found, is_new),
+            }
+        }
+        state
+    }
+
+    /// Rules, and the files that they name: the one does not do without the other.
+    fn look_at_tenants(&mut self, clock: Clock, now: SystemTime) -> State {
+        let folder = &self.config.rules;
+        let compiled = &mut self.compiled;
+        let (seen, state) = steadily(clock, |look| rules::look_at(folder, look, compiled));
+        if state == State::Restless && clock.is_some() {
+            return state;
+        }
+        let known = self.rules.value().map(|rules| rules.rules.as_slice());
+        let both = seen.rules.rules.iter().chain(known.unwrap_or_default());
+        let wanted = elsewhere(both, folder);
+        let mut fresh: BTreeMap<PathBuf, Files> = BTreeMap::new();
+        let mut restless = state;
+        for (folder, paths) in &wanted {
+            let (files, state) = steadily(clock, |look| {
+                let mut files = Files::default();
+                for path in paths {
+                    files.read(path.clone(), look);
+                }
+                files
+            });
+            if state == State::Whole || clock.is_none() {
+                fresh.insert(folder.clone(), files);
+            } else if self.good(folder).is_none() {
+                return State::Restless;
+            }
+            if state == State::Restless {
+                restless = state;
+            }
+        }
+        let rules_new = self.rules.is_new(seen.digest);
+        let mut new: BTreeSet<PathBuf> = BTreeSet::new();
+        for (folder, files) in &fresh {
+            let unit = self
+                .secrets
+                .entry(folder.clone())
+                .or_insert_with(|| Unit::new(Kind::Secrets, folder.clone()));
+            if unit.is_new(files.digest()) {
+                new.insert(folder.clone());
+            }
+        }
+        if rules_new || !new.is_empty() {
+            self.combine(seen, rules_new, &fresh, &new, now);
+        }
+        restless
+    }
+
+    /// The newest of everything that fits together: new rules with new files, new rules with the
+    /// last good files of folders that are broken, else the last good rules.
+    fn combine(
+        &mut self,
+        seen: rules::Seen,
+        rules_new: bool,
+        fresh: &BTreeMap<PathBuf, Files>,
+        new: &BTreeSet<PathBuf>,
+        now: SystemTime,
+    ) {
+        let first = self.rules.good().is_none();
+        let asked = elsewhere(seen.rules.rules.iter(), &self.config.rules);
+        let mut errors = seen.errors;
+        let mut made = None;
+        if first || !errors.has_errors() {
+            match self.attempt(&seen.rules, fresh) {
+                Ok(attempt) if !errors.has_errors() => made = Some(attempt),
+                Ok(_) => {}
+                Err(failures) => {
+                    for failure in failures {
+                        errors.push(failure.finding);
                     }
-                    _ => key,
-                };
-                self.found.push(about(file, error.to_string()));
-                None
+                }
             }
         }
-    }
-
-    fn tls_file(&mut self, path: &Path) -> Option<Vec<u8>> {
-        let bytes = read_bytes(path);
-        if let Err(error) = &bytes {
-            let finding = about(path, format!("the file cannot be read: {error}"));
-            self.found.push(finding.help(
-                "`tls:` of the configuration names the certificate and its key, two PEM files",
-            ));
+        if made.is_some() {
+            self.rules.take(seen.digest, seen.rules, now);
+        } else {
+            self.rules.refuse(errors, rules_new);
+            let good = self.rules.value();
+            made = good.and_then(|rules| self.attempt(rules, fresh).ok());
         }
-        bytes.ok()
-    }
-
-    fn access(&mut self, path: &Path) -> Option<Authenticator> {
-        let help = "make one with a role and an account, then run `postern token new`";
-        let source = self.source(path, help)?;
-        match access::load(&source) {
-            Ok(auth) => Some(auth),
-            Err(found) => {
-                self.found.extend(found);
-                None
-            }
-        }
-    }
-
-    fn tenants(&mut self, folder: &Path) -> Vec<Arc<Tenant>> {
-        let mut ruled: Vec<Ruled> = Vec::new();
-        for path in self.rule_files(folder) {
-            let Some((tenant, source)) = self.tenant(&path) else {
+        let Some((made, fallen)) = made else {
+            return;
+        };
+        self.made = made;
+        let serving: Vec<_> = self
+            .made
+            .iter()
+            .map(|made| Arc::clone(&made.rule))
+            .collect();
+        self.compiled.tidy(&serving);
+        let wanted = elsewhere(serving.iter(), &self.config.rules);
+        self.secrets
+            .retain(|folder, _| asked.contains_key(folder) || wanted.contains_key(folder));
+        for (folder, paths) in &wanted {
+            let (Some(files), Some(unit)) = (fresh.get(folder), self.secrets.get_mut(folder))
+            else {
                 continue;
             };
-            let new = Ruled {
-                at: span_of(&source, &tenant.url),
-                tenant: Arc::new(tenant),
-                source,
-            };
-            match clash(&new, &ruled) {
-                Some(finding) => self.found.push(finding),
-                None => ruled.push(new),
-            }
-        }
-        ruled.into_iter().map(|ruled| ruled.tenant).collect()
-    }
-
-    fn rule_files(&mut self, folder: &Path) -> Vec<PathBuf> {
-        let problem = match std::fs::read_dir(folder) {
-            Ok(entries) => {
-                let mut files: Vec<PathBuf> = entries
-                    .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-                    .filter(|path| {
-                        let hidden = path
-                            .file_name()
-                            .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-                        let ending = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
-                        // A link to nothing is a rule that is missing, not one that never was.
-                        ending && !hidden && !path.is_dir()
-                    })
-                    .collect();
-                files.sort();
-                if !files.is_empty() {
-                    return files;
+            match fallen.get(folder) {
+                Some(found) => unit.refuse(found.clone(), new.contains(folder)),
+                None => {
+                    let files = files.only(paths);
+                    unit.take(files.digest(), files, now);
                 }
-                "the folder holds no rule file".to_owned()
-            }
-            Err(error) => format!("the folder of the rules cannot be read: {error}"),
-        };
-        self.found.push(
-            about(folder, problem)
-                .help("put one file `NAME.yaml` for each tenant there; `rules:` names the folder"),
-        );
-        Vec::new()
-    }
-
-    fn tenant(&mut self, path: &Path) -> Option<(Tenant, Source)> {
-        let help =
-            "bring it back, or take its name out of the folder: a link to nothing is a tenant lost";
-        let source = self.source(path, help)?;
-        let rules = self.kept(Ruleset::read(&source))?;
-        let plan = self.kept(Plan::compile(&rules))?;
-        let Backend::Scim(backend) = &rules.backend;
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let pool = self.pool(&source, folder, backend)?;
-        let layout = Layout {
-            types: rules
-                .types
-                .iter()
-                .map(|rule| Place {
-                    resource: rule.name.clone(),
-                    endpoint: rule.entry.path.as_str().into(),
-                    id: rule.entry.id.as_str().into(),
-                })
-                .collect(),
-        };
-        let tenant = Tenant {
-            name: TenantName::from(rules.name.as_str()),
-            url: Arc::clone(&rules.tenant_url.text),
-            path: rules.tenant_url.path.as_str().into(),
-            hosts: rules
-                .hosts
-                .iter()
-                .map(|host| host.as_str().into())
-                .collect(),
-            plan: Arc::new(plan),
-            directory: driver(pool, Arc::new(layout)),
-            verify_without_etag: backend.verify_without_etag,
-            metrics: self.metrics.tenant(&rules.name),
-        };
-        Some((tenant, source))
-    }
-
-    fn pool(&mut self, source: &Source, folder: &Path, backend: &ScimBackend) -> Option<Arc<Pool>> {
-        let ca = self.optional(source, folder, backend.ca_file.as_deref());
-        let certificate = self.optional(source, folder, backend.client_certificate_file.as_deref());
-        let key = self.optional(source, folder, backend.client_key_file.as_deref());
-        let auth = match &backend.login {
-            Login::None => Some(Auth::None),
-            Login::Bearer { file } => self.secret(source, folder, file).map(Auth::Bearer),
-            Login::Basic {
-                user,
-                password_file,
-            } => self
-                .secret(source, folder, password_file)
-                .map(|password| Auth::Basic {
-                    user: user.clone(),
-                    password,
-                }),
-        };
-        let identity = match (certificate?, key?) {
-            (Some(certificate), Some(key)) => {
-                let key = String::from_utf8(key).unwrap_or_default();
-                Some(Identity {
-                    certificate,
-                    key: Secret::new(key),
-                })
-            }
-            _ => None,
-        };
-        let config = HttpConfig {
-            url: backend.url.clone(),
-            ca: ca?,
-            identity,
-            auth: auth?,
-            timeouts: Timeouts {
-                connect: backend.timeouts.connect,
-                head: backend.timeouts.head,
-                idle: backend.timeouts.idle,
-            },
-            connections: backend.connections,
-            supports: Supports {
-                patch: backend.supports.patch,
-                etag: backend.supports.etag,
-                filter: backend.supports.filter,
-                sort: backend.supports.sort,
-                page: backend.supports.page,
-            },
-            answer_limit: self.limit,
-        };
-        let same = self
-            .pools
-            .iter()
-            .find(|pool| *pool.config() == config)
-            .cloned();
-        match Pool::open(config, same.as_ref()) {
-            Ok(pool) => {
-                self.pools.push(Arc::clone(&pool));
-                Some(pool)
-            }
-            Err(error) => {
-                let message = format!("the directory cannot be used: {error}");
-                let at = span_of(source, backend.ca_file.as_deref().unwrap_or(&backend.url));
-                self.found.push(Diagnostic::error(source, at, message));
-                None
             }
         }
     }
 
-    fn secret(&mut self, source: &Source, folder: &Path, file: &str) -> Option<Secret> {
-        let bytes = self.bytes(source, folder, file)?;
-        let secret = String::from_utf8(bytes)
-            .map(Secret::from_file_text)
-            .unwrap_or_else(|_| Secret::new(String::new()));
-        if secret.is_empty() {
-            let message = format!("the secret file `{file}` is empty or not text");
-            let at = span_of(source, file);
-            self.found.push(Diagnostic::error(source, at, message));
-            return None;
-        }
-        Some(secret)
-    }
-
-    /// `Some(None)` where no file is named, `None` where it cannot be read.
-    #[expect(
-        clippy::option_option,
-        reason = "the two levels are told apart at once by `?`"
-    )]
-    fn optional(
-        &mut self,
-        source: &Source,
-        folder: &Path,
-        file: Option<&str>,
-    ) -> Option<Option<Vec<u8>>> {
-        match file {
-            None => Some(None),
-            Some(file) => self.bytes(source, folder, file).map(Some),
-        }
-    }
-
-    fn bytes(&mut self, source: &Source, folder: &Path, file: &str) -> Option<Vec<u8>> {
-        match read_bytes(&folder.join(file)) {
-            Ok(bytes) => {
-                self.note(file, &bytes);
-                Some(bytes)
+    /// Makes the tenants of these rules. Where the new files of a folder are at fault, those are
+    /// taken that served until now, and what is wrong is told by folder.
+    fn attempt(
+        &self,
+        rules: &Rules,
+        fresh: &BTreeMap<PathBuf, Files>,
+    ) -> Result<Attempt, Vec<Failure>> {
+        let mut fallen: BTreeMap<PathBuf, Diagnostics> = BTreeMap::new();
+        loop {
+            let mut files: BTreeMap<&Path, &Files> = BTreeMap::new();
+            for (folder, unit) in &self.secrets {
+                let newest = fresh.get(folder).filter(|_| !fallen.contains_key(folder));
+                if let Some(chosen) = newest.or(unit.value()) {
+                    files.insert(folder, chosen);
+                }
             }
-            Err(error) => {
-                let message = format!("the file `{file}` cannot be read: {error}");
-                self.found.push(
-                    Diagnostic::error(source, span_of(source, file), message)
-                        .help("relative paths are meant from the folder of the rule file"),
-                );
-                None
+            let making = Making {
+                rules,
+                files,
+                previous: &self.made,
+                metrics: &self.metrics,
+                limit: self.config.limits.answer,
+            };
+            let failures = match making.all() {
+                Ok(made) => return Ok((made, fallen)),
+                Err(failures) => failures,
+            };
+            let mut more: BTreeMap<PathBuf, Diagnostics> = BTreeMap::new();
+            for failure in &failures {
+                for folder in &failure.folders {
+                    let changed = match (self.good(folder), fresh.get(folder)) {
+                        (Some(good), Some(fresh)) => !good.is_part_of(fresh),
+                        _ => false,
+                    };
+                    if changed && !fallen.contains_key(folder) {
+                        let found = more.entry(folder.clone()).or_default();
+                        found.push(failure.finding.clone());
+                    }
+                }
             }
-        }
-    }
-
-    fn source(&mut self, path: &Path, missing: &str) -> Option<Source> {
-        match read(path, missing) {
-            Ok(source) => {
-                self.note(&source.name, source.text.as_bytes());
-                Some(source)
+            if more.is_empty() {
+                return Err(failures);
             }
-            Err(found) => {
-                self.found.extend(found);
-                None
-            }
+            fallen.extend(more);
         }
     }
 
-    fn kept<T>(&mut self, result: Result<(T, Diagnostics), Diagnostics>) -> Option<T> {
-        let (value, found) = match result {
-            Ok((value, warnings)) => (Some(value), warnings),
-            Err(found) => (None, found),
+    fn control(&self) -> Option<Arc<ServerConfig>> {
+        let secured = self.control.as_ref()?;
+        secured.unit.value().map(Shown::config)
+    }
+
+    fn good(&self, folder: &Path) -> Option<&Files> {
+        self.secrets.get(folder).and_then(Unit::value)
+    }
+
+    /// All that is wrong with everything.
+    fn errors(&self) -> Diagnostics {
+        let mut all = Diagnostics::default();
+        let parts = [
+            self.certificate.errors(),
+            self.access.errors(),
+            self.rules.errors(),
+        ];
+        let secrets = self.secrets.values().map(Unit::errors);
+        let control = self.control.iter().map(|it| it.unit.errors());
+        for finding in parts.into_iter().chain(secrets).chain(control).flatten() {
+            all.push(finding.clone());
+        }
+        all
+    }
+
+    /// What serves together, with warnings. `None` where there is no last good.
+    fn snapshot(&self) -> Option<(Snapshot, Diagnostics)> {
+        let auth = self.access.value()?;
+        let mut warnings = self.rules.value().map(Rules::warnings).unwrap_or_default();
+        let tenants = || self.made.iter().map(|made| &made.tenant);
+        let names: Vec<&str> = tenants().map(|tenant| tenant.name.as_str()).collect();
+        let types: Vec<&str> = tenants()
+            .flat_map(|tenant| tenant.plan.types().map(|schema| schema.name.as_str()))
+            .collect();
+        warnings.extend(auth.cross_check(&names, &types));
+        let tenants = tenants().map(Arc::clone).collect();
+        let snapshot = Snapshot::new(self.revision(), Arc::clone(auth), tenants);
+        Some((snapshot, warnings))
+    }
+
+    /// What serves, in one name. It says nothing of a secret to who does not have the key.
+    fn revision(&self) -> Arc<str> {
+        let mut all = Digesting::default();
+        for (name, digest) in [
+            ("tls", self.certificate.good().map(|good| good.digest)),
+            ("access", self.access.good().map(|good| good.digest)),
+            ("rules", self.rules.good().map(|good| good.digest)),
+        ] {
+            all.part(name, digest.unwrap_or(Digest::of(b"")));
+        }
+        if let Some(good) = self.control.as_ref().and_then(|it| it.unit.good()) {
+            all.part("control", good.digest);
+        }
+        for made in &self.made {
+            let named = super::named::named_by(&made.rule, &self.config.rules);
+            let files = named.iter().filter_map(|path| {
+                let files = self.good(parent(path))?;
+                files.get(path)?.as_ref().ok()
+            });
+            for bytes in files {
+                all.part(made.rule.name.as_str(), Digest::of(bytes));
+            }
+        }
+        all.finish().revision()
+    }
+
+    /// Every source, in a fixed order.
+    fn sources(&self) -> Vec<Source> {
+        // Short secrets could be guessed from their hash: it is mixed with what nobody guesses.
+        let salt = self.certificate.good().map(|good| good.digest);
+        let salted = |digest: Digest| {
+            let mut mixed = Digesting::default();
+            mixed.part("key", salt.unwrap_or(Digest::of(b"")));
+            mixed.part("secrets", digest);
+            mixed.finish()
         };
-        self.found.extend(found);
-        value
+        let parts = [
+            self.rules.report(|good| good.value.texts),
+            self.access.report(|good| good.digest),
+            self.certificate.report(|good| good.digest),
+        ];
+        let secrets = self.secrets.values();
+        let secrets = secrets.map(|unit| unit.report(|good| salted(good.digest)));
+        let control = self.control.iter();
+        let control = control.map(|it| it.unit.report(|good| good.digest));
+        let all = parts.into_iter().chain(control).chain(secrets);
+        all.flatten().collect()
     }
 
-    fn note(&mut self, name: &str, bytes: &[u8]) {
-        for part in [name.as_bytes(), bytes] {
-            self.revision.update(part.len().to_le_bytes());
-            self.revision.update(part);
+    /// When the certificates of the listeners end.
+    fn certificates(&self) -> Vec<(CertificateUse, SystemTime)> {
+        let public = self.certificate.value().and_then(|shown| shown.ends);
+        let control = self.control.as_ref();
+        let control = control.and_then(|secured| secured.unit.value()?.ends);
+        let public = public.map(|ends| (CertificateUse::Public, ends));
+        let control = control.map(|ends| (CertificateUse::Control, ends));
+        public.into_iter().chain(control).collect()
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        collect(&mut self.rules, &mut events);
+        collect(&mut self.access, &mut events);
+        collect(&mut self.certificate, &mut events);
+        if let Some(control) = &mut self.control {
+            collect(&mut control.unit, &mut events);
         }
+        for unit in self.secrets.values_mut() {
+            collect(unit, &mut events);
+        }
+        events
     }
 }
 
-/// A finding about a file or folder of which nothing can be shown.
-fn about(path: &Path, message: impl Into<String>) -> Diagnostic {
-    let source = Source::new(path.display().to_string(), "");
-    Diagnostic::error(&source, START, message)
-}
+/// Tenants, and what is wrong with the folders whose last good files they were made of.
+type Attempt = (Vec<Made>, BTreeMap<PathBuf, Diagnostics>);
 
-/// The place in a file where `text` stands, for findings about files that it names.
-fn span_of(source: &Source, text: &str) -> Span {
-    let Some((before, _)) = source.text.split_once(text) else {
-        return START;
+/// Tells the time where a writer is to be waited for.
+type Clock = Option<fn() -> SystemTime>;
+
+fn collect<T>(unit: &mut Unit<T>, events: &mut Vec<Event>) {
+    let Some(news) = unit.news() else {
+        return;
     };
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    Span {
-        line: before.matches('\n').count() + 1,
-        column: before
-            .get(line_start..)
-            .map_or(0, |part| part.chars().count())
-            + 1,
-        offset: before.len(),
-        len: text.len(),
-    }
+    events.push(Event {
+        kind: unit.kind,
+        folder: unit.folder.clone(),
+        errors: unit.errors().iter().map(Diagnostic::one_line).collect(),
+        taken: news == News::Taken,
+    });
 }
-
-fn revision(hash: Sha256) -> Arc<str> {
-    let digest = hash.finalize();
-    digest
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>()
-        .into()
-}
-
-const START: Span = Span {
-    line: 1,
-    column: 1,
-    offset: 0,
-    len: 0,
-};

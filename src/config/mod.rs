@@ -1,13 +1,25 @@
 //! From files to a running snapshot.
 
 mod apart;
+mod certificate;
+mod control;
+mod digest;
 pub mod file;
+mod find;
+mod folder;
 pub mod load;
 pub mod measure;
+mod named;
 pub mod order;
 pub mod read;
+pub mod reload;
 pub mod report;
+mod restart;
+mod rules;
 pub mod snapshot;
+mod tenants;
+mod unit;
+mod watch;
 
 pub use file::Config;
 pub use order::{Outcome, Reloading};

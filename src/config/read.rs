@@ -1,8 +1,10 @@
 //! The one door through which configuration files are read.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
+
+use zeroize::Zeroizing;
 
 use crate::yaml::{Diagnostic, Diagnostics, MAX_FILE, Source, Span};
 
@@ -12,8 +14,17 @@ use crate::yaml::{Diagnostic, Diagnostics, MAX_FILE, Source, Span};
 /// The file is missing, unreadable, larger than [`MAX_FILE`] or not UTF-8: one finding that says
 /// what to do.
 pub fn read(path: &Path, missing: &str) -> Result<Source, Diagnostics> {
+    text(path, missing, bounded(path))
+}
+
+/// The text that the bytes of a file are, or the finding that it has none.
+pub(super) fn text(
+    path: &Path,
+    missing: &str,
+    bytes: io::Result<Vec<u8>>,
+) -> Result<Source, Diagnostics> {
     let name = path.display().to_string();
-    let bytes = match bounded(path) {
+    let bytes = match bytes {
         Ok(bytes) => bytes,
         Err(error) => {
             let (message, help) = match error.kind() {
@@ -23,15 +34,15 @@ pub fn read(path: &Path, missing: &str) -> Result<Source, Diagnostics> {
                     "give the user that runs postern the right to read it",
                 ),
                 ErrorKind::IsADirectory => ("this is a folder, not a file".to_owned(), missing),
+                ErrorKind::FileTooLarge => (
+                    format!("the file has more than {MAX_FILE} bytes"),
+                    "is it the right one?",
+                ),
                 _ => (format!("the file cannot be read: {error}"), missing),
             };
             return Err(whole_file(name, message, help));
         }
     };
-    if bytes.len() > MAX_FILE {
-        let message = format!("the file has more than {MAX_FILE} bytes");
-        return Err(whole_file(name, message, "is it the right one?"));
-    }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Source::new(name, text)),
         Err(error) => {
@@ -53,24 +64,20 @@ pub fn read(path: &Path, missing: &str) -> Result<Source, Diagnostics> {
 ///
 /// # Errors
 /// It is missing, unreadable, or larger than [`MAX_FILE`].
-pub fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
-    let bytes = bounded(path)?;
-    if bytes.len() > MAX_FILE {
-        return Err(std::io::Error::new(
-            ErrorKind::FileTooLarge,
-            format!("it has more than {MAX_FILE} bytes"),
-        ));
-    }
-    Ok(bytes)
+pub fn read_bytes(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    bounded(path).map(Zeroizing::new)
 }
 
 /// At most one byte more than is allowed: enough to see that it is too much.
-fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+fn bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(MAX_FILE)
         .unwrap_or(u64::MAX)
         .saturating_add(1);
     File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_FILE {
+        return Err(ErrorKind::FileTooLarge.into());
+    }
     Ok(bytes)
 }
 
@@ -109,7 +116,7 @@ mod tests {
         let wanted = format!("{shown}:1:1: line 2 is not UTF-8 (save the file as UTF-8)");
         assert_eq!(message(&file), wanted);
         std::fs::write(&file, vec![b'#'; MAX_FILE + 1]).unwrap();
-        assert!(message(&file).contains("more than 1048576 bytes"));
+        assert!(message(&file).contains("more than 16777216 bytes"));
         std::fs::write(&file, vec![b'#'; MAX_FILE]).unwrap();
         assert_eq!(read(&file, "").unwrap().text.len(), MAX_FILE);
         assert!(message(&folder).contains("this is a folder"));

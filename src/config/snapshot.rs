@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::report::Report;
 use crate::auth::{Authenticator, TenantName};
@@ -16,7 +18,7 @@ pub struct Snapshot {
     /// A hash of everything it was made from.
     pub revision: Arc<str>,
     /// Who may call.
-    pub auth: Authenticator,
+    pub auth: Arc<Authenticator>,
     tenants: HashMap<Arc<str>, Arc<Tenant>>,
 }
 
@@ -40,25 +42,32 @@ pub struct Tenant {
     pub verify_without_etag: bool,
     /// What its requests are counted with: the same while the name is served, whatever is edited.
     pub metrics: Arc<TenantMetrics>,
+    /// When the client certificate ends that its directory wants, if it wants one.
+    pub certificate_ends: Option<SystemTime>,
 }
 
 /// The snapshot that new requests take, and how its loading went.
 pub struct Live {
     snapshot: ArcSwap<Snapshot>,
+    changes: watch::Sender<()>,
     report: ArcSwap<Report>,
 }
 
 impl Snapshot {
     /// A snapshot of tenants; two of one path cannot be (the loader reports that).
     #[must_use]
-    pub fn new(revision: Arc<str>, auth: Authenticator, tenants: Vec<Arc<Tenant>>) -> Self {
+    pub fn new(
+        revision: Arc<str>,
+        auth: impl Into<Arc<Authenticator>>,
+        tenants: Vec<Arc<Tenant>>,
+    ) -> Self {
         let tenants = tenants
             .into_iter()
             .map(|t| (Arc::clone(&t.path), t))
             .collect();
         Self {
             revision,
-            auth,
+            auth: auth.into(),
             tenants,
         }
     }
@@ -86,9 +95,10 @@ impl Snapshot {
 impl Live {
     /// Starts with a snapshot.
     #[must_use]
-    pub fn new(snapshot: Snapshot) -> Self {
+    pub fn new(snapshot: impl Into<Arc<Snapshot>>) -> Self {
         Self {
-            snapshot: ArcSwap::from_pointee(snapshot),
+            snapshot: ArcSwap::from(snapshot.into()),
+            changes: watch::Sender::default(),
             report: ArcSwap::default(),
         }
     }
@@ -101,7 +111,15 @@ impl Live {
 
     /// Puts another one in its place, and gives back the one that served until now.
     pub fn replace(&self, next: Arc<Snapshot>) -> Arc<Snapshot> {
-        self.snapshot.swap(next)
+        let previous = self.snapshot.swap(next);
+        self.changes.send_replace(());
+        previous
+    }
+
+    /// Tells whenever another snapshot has been put in place.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// How the last loading went.

@@ -71,7 +71,8 @@ impl Folder {
             &format!(
                 "listen: {{public: \"127.0.0.1:{}\", probe: \"127.0.0.1:0\", control: \"127.0.0.1:0\"}}\n\
                  tls: {{certificate: tls.crt, key: tls.key}}\n\
-                 workers: 1\n",
+                 workers: 1\n\
+                 timeouts: {{grace: 0s}}\n",
                 contents.port
             ),
         )

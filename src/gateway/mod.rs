@@ -7,6 +7,7 @@
 
 mod bulk;
 mod call;
+pub mod clients;
 mod discovery;
 mod door;
 mod endpoint;
@@ -49,6 +50,7 @@ use crate::scim::{Client, Operation};
 use crate::telemetry::{AccessLog, TenantMetrics};
 
 use call::{Call, Discovery, Parts};
+use clients::Visit;
 use endpoint::Endpoint;
 use observe::Seen;
 use refusal::Refusal;
@@ -171,6 +173,7 @@ impl Gateway {
         head::one_authorization(&head.headers)?;
         let caller = snapshot.auth.authenticate(&head.headers, now())?;
         seen.called_by(&caller);
+        seen.visit = Some(Visit::begin(self.state.clients(), &head.headers));
 
         let path = path?;
         let (tenant, rest) = snapshot.route(&path).ok_or(GatewayError::NoTenant)?;
@@ -204,6 +207,7 @@ impl Gateway {
         let operations = self.state.limits().bulk_operations;
         let call = Call::parse(&endpoint, parts, operations, &mut accents);
         count(&tenant.metrics, &accents);
+        seen.met(accents.seen().len());
         let call = call?;
 
         let context = Context {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::{Method, Response};
 
-use crate::auth::{AuthError, Caller, Rejection, TenantName};
+use crate::auth::{AuthError, Caller, TenantName};
 use crate::config::Tenant;
 use crate::mapping::MappingError;
 use crate::net::{Body, Peer};
@@ -20,6 +20,7 @@ use crate::telemetry::{
     TenantMetrics,
 };
 
+use super::clients::Visit;
 use super::error::GatewayError;
 use super::refusal::Refusal;
 use super::timing::Timing;
@@ -36,6 +37,8 @@ pub(super) struct Seen {
     pub(super) revision: Arc<str>,
     /// Whether the request's body has been read to its end.
     pub(super) body_ended: bool,
+    /// For the inventory of clients, once it is known who calls.
+    pub(super) visit: Option<Visit>,
     account: Option<(Arc<str>, Arc<str>)>,
     peer: Peer,
     method: Method,
@@ -68,6 +71,7 @@ impl Seen {
             operation: None,
             revision: "".into(),
             body_ended: true,
+            visit: None,
             account: None,
             peer,
             method,
@@ -96,6 +100,28 @@ impl Seen {
     /// Who calls is known.
     pub(super) fn called_by(&mut self, caller: &Caller) {
         self.account = Some((Arc::clone(caller.account()), Arc::clone(&caller.key)));
+    }
+
+    /// It said so many things differently from the RFC.
+    pub(super) fn met(&mut self, accents: usize) {
+        if let Some(visit) = &mut self.visit {
+            visit.accents(accents);
+        }
+    }
+
+    /// Notes the client, unless it is not known which tenant it wanted.
+    fn leave(&mut self) {
+        let known = (self.visit.take(), self.tenant.clone(), &self.account);
+        if let (Some(visit), Some(tenant), Some(caller)) = known {
+            let status = self.status.unwrap_or(CLIENT_GONE);
+            let reason = match &self.failure {
+                Some((_, reason)) => Some(reason.clone()),
+                None if self.status.is_none() => Some("the client left".to_owned()),
+                None => None,
+            };
+            let failure = reason.map(|reason| (status, reason));
+            visit.end(tenant, caller, self.peer.address.ip(), self.at, failure);
+        }
     }
 
     /// It was refused, or failed.
@@ -135,6 +161,7 @@ impl Drop for Seen {
             self.count(Outcome::Gone);
         }
         self.counted.sent(self.bytes);
+        self.leave();
         let peer = self.peer.address.to_string();
         let line = Line {
             request_id: &self.request_id,
@@ -189,11 +216,7 @@ pub(super) fn count_refused(metrics: &Metrics, tenant: &TenantMetrics, error: &G
         GatewayError::Auth(error) => match error {
             AuthError::Missing => metrics.auth_failed(AuthFailure::Missing),
             AuthError::Malformed => metrics.auth_failed(AuthFailure::Malformed),
-            AuthError::Rejected(why) => metrics.auth_failed(match why {
-                Rejection::Unknown => AuthFailure::Unknown,
-                Rejection::Expired => AuthFailure::Expired,
-                Rejection::NotYet => AuthFailure::NotYet,
-            }),
+            AuthError::Rejected(why) => metrics.auth_failed(AuthFailure::from(*why)),
             AuthError::Tenant { .. } => tenant.denied(Denial::Tenant),
             AuthError::Forbidden { .. } => tenant.denied(Denial::Role),
         },

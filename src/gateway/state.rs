@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
+use super::clients::Clients;
 use crate::telemetry::Metrics;
 
 /// How much of everything. All of it is explicit.
@@ -46,6 +47,7 @@ pub struct State {
     draining: AtomicBool,
     instance: u64,
     requests: AtomicU64,
+    clients: Arc<Clients>,
 }
 
 /// A place among the requests under way. It is free again when the last clone is dropped: that of
@@ -97,6 +99,7 @@ impl State {
             draining: AtomicBool::new(false),
             instance: RandomState::new().hash_one(std::process::id()),
             requests: AtomicU64::new(0),
+            clients: Arc::default(),
         }
     }
 
@@ -110,6 +113,12 @@ impl State {
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// The SCIM clients that were seen.
+    #[must_use]
+    pub fn clients(&self) -> &Arc<Clients> {
+        &self.clients
     }
 
     /// A place for one more request, at once or not at all.

@@ -9,6 +9,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -23,6 +24,8 @@ use super::framing::{Limits, Refusal, Scanner};
 #[derive(Debug)]
 pub struct Guarded<S> {
     inner: S,
+    /// Whether bytes have arrived that a read does not give yet.
+    look: fn(&S) -> bool,
     scanner: Scanner,
     /// Read and not handed on.
     held: BytesMut,
@@ -34,12 +37,27 @@ pub struct Guarded<S> {
     head_timer: Option<(u64, Pin<Box<Sleep>>)>,
     end: End,
     refusals: Refusals,
+    farewell: Farewell,
     lingering: Option<Lingering>,
 }
 
 /// Which request of a connection was refused; shared with its service.
 #[derive(Debug, Clone, Default)]
 pub struct Refusals(Arc<OnceLock<(u64, Refusal)>>);
+
+/// The wish that a connection end between two requests, and the answer to it. Shared with whoever
+/// sees the connection out.
+#[derive(Debug, Clone, Default)]
+pub struct Farewell(Arc<Parting>);
+
+#[derive(Debug, Default)]
+struct Parting {
+    wished: AtomicBool,
+    /// Whether anything was asked so far.
+    begun: AtomicBool,
+    /// Whether the last read found that nothing is being asked.
+    quiet: AtomicBool,
+}
 
 #[derive(Debug, Clone, Copy)]
 enum End {
@@ -65,6 +83,7 @@ impl<S> Guarded<S> {
     pub fn new(inner: S, limits: Limits, head_time: Duration) -> Self {
         Self {
             inner,
+            look: |_| false,
             scanner: Scanner::new(limits),
             held: BytesMut::new(),
             cleared: 0,
@@ -72,8 +91,20 @@ impl<S> Guarded<S> {
             head_timer: None,
             end: End::Open,
             refusals: Refusals::default(),
+            farewell: Farewell::default(),
             lingering: None,
         }
+    }
+
+    /// With a way to see whether bytes have arrived that a read does not give yet.
+    #[must_use]
+    pub fn looking(self, look: fn(&S) -> bool) -> Self {
+        Self { look, ..self }
+    }
+
+    /// Where it is wished that the connection end.
+    pub fn farewell(&self) -> Farewell {
+        self.farewell.clone()
     }
 
     /// Where the service looks up whether a request is to be refused.
@@ -154,6 +185,21 @@ impl Refusals {
     }
 }
 
+impl Farewell {
+    /// Wishes it, and says whether this is the moment: nothing is being asked, as far as anybody
+    /// can know, and something was before, or its time is over (`late`). True only for as long as
+    /// the connection is not polled again.
+    #[must_use]
+    pub fn is_heard(&self, late: bool) -> bool {
+        self.0.wished.store(true, Ordering::Relaxed);
+        self.0.quiet.load(Ordering::Relaxed) && (late || self.0.begun.load(Ordering::Relaxed))
+    }
+
+    fn is_wished(&self) -> bool {
+        self.0.wished.load(Ordering::Relaxed)
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -183,8 +229,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
                     this.refuse(Refusal::TooSlow);
                     continue;
                 }
+                if this.farewell.is_wished() {
+                    let quiet = this.is_between_messages() && !(this.look)(&this.inner);
+                    this.farewell.0.quiet.store(quiet, Ordering::Relaxed);
+                }
                 return Poll::Pending;
             }
+            this.farewell.0.begun.store(true, Ordering::Relaxed);
+            this.farewell.0.quiet.store(false, Ordering::Relaxed);
             if buf.filled().len() == start {
                 return Poll::Ready(Ok(()));
             }
@@ -225,12 +277,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         let this = &mut *self;
         if this.lingering.is_none() {
             ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
-            if this.is_between_messages() {
+            // After a farewell a request may still be on its way: a reset would be all that its
+            // client hears, which many take for a lost request and do not repeat.
+            if this.is_between_messages() && !this.farewell.is_wished() {
                 return Poll::Ready(Ok(()));
             }
         }
+        let time = if this.is_between_messages() {
+            FAREWELL_TIME
+        } else {
+            LINGER_TIME
+        };
         let lingering = this.lingering.get_or_insert_with(|| Lingering {
-            timer: Box::pin(sleep(LINGER_TIME)),
+            timer: Box::pin(sleep(time)),
             bytes: 0,
         });
         let mut waste = [0; 4096];
@@ -252,6 +311,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
 
 const LINGER_TIME: Duration = Duration::from_secs(2);
+const FAREWELL_TIME: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 8 * 1024 * 1024;
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use hyper_rustls::ConfigBuilderExt as _;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ConfigBuilder, InconsistentKeys, RootCertStore, ServerConfig};
 use x509_cert::Certificate;
@@ -75,6 +77,8 @@ pub enum Input {
     Key,
     /// The CA certificates that a directory is checked against.
     Ca,
+    /// The CA certificates that clients of a listener are checked against.
+    ClientCa,
     /// The client certificate that a directory wants to see.
     ClientCertificate,
     /// Its key.
@@ -86,7 +90,7 @@ pub enum Input {
 /// # Errors
 /// Says which of the two is wrong, and how.
 pub fn server_config(cert_pem: &[u8], key_pem: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
-    let mut config = server(cert_pem, key_pem)?;
+    let mut config = server(cert_pem, key_pem, None)?;
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(|e| TlsError::Library(e.to_string()))?;
     Ok(Arc::new(config))
 }
@@ -101,9 +105,38 @@ pub fn renewed_server_config(
     cert_pem: &[u8],
     key_pem: &[u8],
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    let mut config = server(cert_pem, key_pem)?;
+    let mut config = server(cert_pem, key_pem, None)?;
     config.ticketer = Arc::clone(&previous.ticketer);
     config.session_storage = Arc::clone(&previous.session_storage);
+    Ok(Arc::new(config))
+}
+
+/// What the control listener runs with: HTTP/1.1 only, and with `client_ca_pem` only for those who
+/// show a certificate of one of these CAs. Nothing is resumed, so nobody gets in on what an older
+/// CA file allowed.
+///
+/// # Errors
+/// Says which of the inputs is wrong, and how.
+pub fn control_server_config(
+    cert_pem: &[u8],
+    key_pem: &[u8],
+    client_ca_pem: Option<&[u8]>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let verifier = match client_ca_pem {
+        None => None,
+        Some(pem) => {
+            let roots = Arc::new(roots(pem, Input::ClientCa)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider()).build();
+            Some(verifier.map_err(|error| TlsError::Unusable {
+                input: Input::ClientCa,
+                reason: error.to_string(),
+            })?)
+        }
+    };
+    let mut config = server(cert_pem, key_pem, verifier)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(Arc::new(config))
 }
 
@@ -120,7 +153,7 @@ pub fn client_config(
         .with_safe_default_protocol_versions()
         .map_err(|e| TlsError::Library(e.to_string()))?;
     let builder = match ca_pem {
-        Some(pem) => builder.with_root_certificates(roots(pem)?),
+        Some(pem) => builder.with_root_certificates(roots(pem, Input::Ca)?),
         None => native_roots(builder)?,
     };
     match client_cert {
@@ -155,14 +188,16 @@ impl Input {
     fn wanted(self) -> &'static str {
         match self {
             Self::Certificate | Self::ClientCertificate => "certificate",
-            Self::Ca => "CA certificate",
+            Self::Ca | Self::ClientCa => "CA certificate",
             Self::Key | Self::ClientKey => "private key",
         }
     }
 
     fn block(self) -> &'static str {
         match self {
-            Self::Certificate | Self::ClientCertificate | Self::Ca => "CERTIFICATE",
+            Self::Certificate | Self::ClientCertificate | Self::Ca | Self::ClientCa => {
+                "CERTIFICATE"
+            }
             Self::Key | Self::ClientKey => "PRIVATE KEY",
         }
     }
@@ -174,18 +209,27 @@ impl std::fmt::Display for Input {
             Self::Certificate => "the certificate",
             Self::Key => "the private key",
             Self::Ca => "the CA file",
+            Self::ClientCa => "the file of the clients' CA",
             Self::ClientCertificate => "the client certificate",
             Self::ClientKey => "the client certificate's key",
         })
     }
 }
 
-fn server(cert_pem: &[u8], key_pem: &[u8]) -> Result<ServerConfig, TlsError> {
+fn server(
+    cert_pem: &[u8],
+    key_pem: &[u8],
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+) -> Result<ServerConfig, TlsError> {
     let (chain, key) = pair(cert_pem, Input::Certificate, key_pem, Input::Key)?;
-    let mut config = ServerConfig::builder_with_provider(provider())
+    let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|e| TlsError::Library(e.to_string()))?
-        .with_no_client_auth()
+        .map_err(|e| TlsError::Library(e.to_string()))?;
+    let builder = match verifier {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder
         .with_single_cert(chain, key)
         .map_err(|e| TlsError::Library(e.to_string()))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -244,12 +288,10 @@ fn certificates(pem: &[u8], input: Input) -> Result<Vec<CertificateDer<'static>>
     Ok(chain)
 }
 
-fn roots(pem: &[u8]) -> Result<RootCertStore, TlsError> {
+fn roots(pem: &[u8], input: Input) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
-    for certificate in certificates(pem, Input::Ca)? {
-        store
-            .add(certificate)
-            .map_err(|e| unusable(Input::Ca, &e))?;
+    for certificate in certificates(pem, input)? {
+        store.add(certificate).map_err(|e| unusable(input, &e))?;
     }
     Ok(store)
 }

@@ -1,22 +1,29 @@
 //! The public door: TCP, then TLS, then the protocol that ALPN agreed on.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 use rustls::ServerConfig;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::connections::{Connection, Connections};
+use super::connections::{Connection, Connections, Source};
 use super::limits::Limits;
-use super::{Handler, http1, http2, refuse};
+use super::refuse::First;
+use super::{Handler, bind, http1, http2, refuse};
 use crate::net::Peer;
+use crate::net::guarded::Guarded;
 use crate::net::paced::Paced;
+use crate::net::proxy::{self, ProxyError};
+use crate::telemetry::Metrics;
 
 /// What one worker needs to serve.
 pub(super) struct Door<H> {
@@ -24,17 +31,20 @@ pub(super) struct Door<H> {
     pub(super) handler: H,
     pub(super) limits: Limits,
     pub(super) connections: Connections,
+    /// Who must say whose connections they bring.
+    pub(super) proxies: Arc<[IpNet]>,
 }
 
 impl<H: Handler> Door<H> {
-    /// Accepts until the door drains.
-    pub(super) async fn serve(self, listener: TcpListener) {
+    /// Accepts until the door drains; then takes what the system has accepted already, so that
+    /// closing the listener resets nobody. A drain waits for this as long as `source` is there.
+    pub(super) async fn serve(self, listener: TcpListener, source: Source) {
         let door = Arc::new(self);
         let mut patience = Patience::default();
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = door.connections.draining() => return,
+                () = door.connections.draining() => break,
                 accepted = listener.accept() => accepted,
             };
             let Some((stream, address)) = patience.take(accepted).await else {
@@ -43,11 +53,68 @@ impl<H: Handler> Door<H> {
             // Beyond the limit one accepted socket per worker waits here, unread, and the rest in
             // the system's queue. (Waiting for a place before accepting would let an idle worker
             // keep a place that a busy one needs.)
-            let Some(connection) = door.connections.enter().await else {
-                return;
+            let connection = tokio::select! {
+                biased;
+                connection = door.connections.enter() => connection,
+                () = door.connections.draining() => {
+                    door.admit_later(stream, address);
+                    break;
+                }
             };
-            tokio::spawn(Arc::clone(&door).connection(stream, address, connection));
+            if let Some(connection) = connection {
+                tokio::spawn(Arc::clone(&door).connection(stream, address, connection));
+            }
         }
+        door.close(listener).await;
+        drop(source);
+    }
+
+    async fn close(self: &Arc<Self>, listener: TcpListener) {
+        if bind::admit_no_more(&listener).is_ok() {
+            // Whoever is in the middle of connecting gets through.
+            let through = sleep(CONNECTING);
+            tokio::pin!(through);
+            loop {
+                tokio::select! {
+                    biased;
+                    () = through.as_mut() => break,
+                    accepted = listener.accept() => match accepted {
+                        Ok((stream, address)) => self.admit_later(stream, address),
+                        Err(error) if of_the_peer(&error) => {}
+                        Err(_) => break,
+                    },
+                }
+            }
+        }
+        // What the runtime has not heard of yet.
+        let Ok(listener) = listener.into_std() else {
+            return;
+        };
+        loop {
+            match listener.accept() {
+                Ok((stream, address)) => {
+                    let _ = stream.set_nonblocking(true);
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        self.admit_later(stream, address);
+                    }
+                }
+                Err(error) if of_the_peer(&error) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Serves a connection when there is a place, without holding up the others.
+    fn admit_later(self: &Arc<Self>, stream: TcpStream, address: SocketAddr) {
+        let door = Arc::clone(self);
+        let source = door.connections.source();
+        tokio::spawn(async move {
+            let connection = door.connections.enter().await;
+            drop(source);
+            if let Some(connection) = connection {
+                door.connection(stream, address, connection).await;
+            }
+        });
     }
 
     async fn connection(
@@ -56,46 +123,109 @@ impl<H: Handler> Door<H> {
         address: SocketAddr,
         place: Connection,
     ) {
+        let counted = self.handler.metrics().map(Metrics::connection);
         let life = |mut place| async move {
+            let _counted = counted;
             let _ = stream.set_nodelay(true);
-            let peer = Peer { address };
-            let Some(stream) = self.handshake(stream, peer).await else {
+            // A socket for both families writes the older one's addresses in the newer one's way.
+            let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+            let Some((stream, peer)) = self.greet(stream, address).await else {
                 return;
             };
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
                 http2::serve(stream, peer, &self.handler, &self.limits, &mut place).await;
             } else {
-                http1::serve(stream, peer, &self.handler, &self.limits, &mut place).await;
+                let stream = Guarded::new(stream, self.limits.framing, self.limits.head)
+                    .looking(|stream| has_arrived(stream.get_ref().0.get_ref()));
+                http1::serve_guarded(stream, peer, &self.handler, &self.limits, &mut place).await;
             }
         };
         place.run(life).await;
     }
 
-    /// TLS, or the reason why not, in time.
-    async fn handshake(
-        &self,
-        stream: TcpStream,
-        peer: Peer,
-    ) -> Option<TlsStream<Paced<TcpStream>>> {
+    /// The PROXY protocol from those who must speak it, and TLS: both, or the reason why not, in
+    /// time.
+    async fn greet(&self, stream: TcpStream, address: SocketAddr) -> Option<(Tls, Peer)> {
         let outcome = timeout(self.limits.handshake, async {
-            if !refuse::speaks_tls(&stream).await? {
-                refuse::plain_http(stream).await?;
-                return Err(io::Error::other("plain HTTP on the TLS port"));
-            }
-            TlsAcceptor::from(self.tls.load_full())
-                .accept(Paced::new(stream, self.limits.pace))
-                .await
+            let (stream, peer) = self.presented(stream, address).await?;
+            Ok((self.handshake(stream).await?, peer))
         })
         .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        .unwrap_or_else(|_| Err(Failure::Tls(io::ErrorKind::TimedOut.into())));
         match outcome {
-            Ok(stream) => Some(stream),
-            Err(error) => {
-                tracing::debug!(peer = %peer.address, %error, "no TLS connection");
+            Ok(greeted) => Some(greeted),
+            Err(failure) => {
+                tracing::debug!(peer = %address, error = %failure, "no TLS connection");
+                self.count(&failure);
                 None
             }
         }
     }
+
+    fn count(&self, failure: &Failure) {
+        let Some(metrics) = self.handler.metrics() else {
+            return;
+        };
+        match failure {
+            Failure::Nothing => {}
+            Failure::Header(_) | Failure::Untrusted => metrics.proxy_header_failed(),
+            Failure::Tls(_) => metrics.handshake_failed(),
+        }
+    }
+
+    /// Whose connection it is.
+    async fn presented(
+        &self,
+        mut stream: TcpStream,
+        address: SocketAddr,
+    ) -> Result<(TcpStream, Peer), Failure> {
+        let trusts = |network: &IpNet| network.contains(&address.ip());
+        if !self.proxies.iter().any(trusts) {
+            return Ok((stream, Peer::direct(address)));
+        }
+        let client = proxy::read(&mut stream).await.map_err(Failure::Header)?;
+        let peer = Peer {
+            address: client.unwrap_or(address),
+            through: client.is_some().then_some(address),
+        };
+        Ok((stream, peer))
+    }
+
+    async fn handshake(&self, stream: TcpStream) -> Result<Tls, Failure> {
+        match refuse::first_bytes(&stream).await? {
+            First::Tls => {}
+            First::End => return Err(Failure::Nothing),
+            First::ProxyHeader => return Err(Failure::Untrusted),
+            First::PlainHttp => {
+                refuse::plain_http(stream).await?;
+                return Err(Failure::Tls(io::Error::other("plain HTTP on the TLS port")));
+            }
+            First::Other => return Err(Failure::Tls(io::Error::other("something else than TLS"))),
+        }
+        let stream = Paced::new(stream, self.limits.pace);
+        Ok(TlsAcceptor::from(self.tls.load_full())
+            .accept(stream)
+            .await?)
+    }
+}
+
+type Tls = TlsStream<Paced<TcpStream>>;
+
+/// Why a connection comes to nothing.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// Somebody only looked whether we listen, as balancers do all day.
+    #[error("the connection ended before it began")]
+    Nothing,
+    /// From a network of `trusted_proxies`.
+    #[error(transparent)]
+    Header(ProxyError),
+    /// From any other.
+    #[error("a PROXY protocol header from an address that is not in `trusted_proxies`")]
+    Untrusted,
+    /// TLS, or what should have been it.
+    #[error(transparent)]
+    Tls(#[from] io::Error),
 }
 
 /// What accepting does about errors: those of one connection are passed over; those of the
@@ -125,6 +255,13 @@ impl Patience {
     }
 }
 
+/// Whether the system holds bytes of this socket, or its end, that nobody has read: the runtime
+/// hears of them a little later.
+fn has_arrived(stream: &TcpStream) -> bool {
+    let mut byte = [MaybeUninit::uninit()];
+    SockRef::from(stream).peek(&mut byte).is_ok()
+}
+
 fn of_the_peer(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -134,6 +271,9 @@ fn of_the_peer(error: &io::Error) -> bool {
             | io::ErrorKind::Interrupted
     )
 }
+
+/// How long connecting may take that has begun when the door closes: a few round trips.
+const CONNECTING: Duration = Duration::from_millis(200);
 
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);

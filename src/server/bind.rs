@@ -48,6 +48,37 @@ fn open(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// Keeps new connections from a listener, while those that are being made get through and wait to
+/// be accepted. Closing a listener resets both.
+#[cfg(target_os = "linux")]
+pub(super) fn admit_no_more(listener: &impl std::os::fd::AsFd) -> io::Result<()> {
+    use socket2::{SockFilter, SockRef};
+
+    // A classic BPF program over the TCP header: drop what has SYN and not ACK. Whoever sent it
+    // tries again in a second, and is refused by then.
+    const LOAD_BYTE: u16 = 0x30;
+    const AND: u16 = 0x54;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    const FLAGS_AT: u32 = 13;
+    const SYN: u32 = 0x02;
+    const ACK: u32 = 0x10;
+    let program = [
+        SockFilter::new(LOAD_BYTE, 0, 0, FLAGS_AT),
+        SockFilter::new(AND, 0, 0, SYN | ACK),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ];
+    SockRef::from(listener).attach_filter(&program)
+}
+
+/// Elsewhere there is no such means.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn admit_no_more(_: &impl std::os::fd::AsFd) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 const BACKLOG: i32 = 1024;
 
 #[cfg(test)]

@@ -19,19 +19,37 @@ pub(super) struct Connection {
     _place: OwnedSemaphorePermit,
 }
 
+/// Something that may still bring connections: a listener, or a socket that waits for its place.
+/// A drain waits until it is dropped.
+#[derive(Debug)]
+pub(super) struct Source(Arc<Shared>);
+
+/// Tells how the door stands, without waiting.
+#[derive(Debug, Clone)]
+pub(super) struct Standing(watch::Receiver<Phase>);
+
 #[derive(Debug)]
 struct Shared {
     places: Arc<Semaphore>,
-    open: watch::Sender<usize>,
+    left: watch::Sender<Left>,
     phase: watch::Sender<Phase>,
     cut: AtomicUsize,
 }
 
+/// What a drain waits for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Left {
+    connections: usize,
+    sources: usize,
+}
+
 /// How a door stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
+enum Phase {
     /// It accepts.
     Open,
+    /// It accepts, and asks clients to come back elsewhere.
+    Leaving,
     /// Connections end after the request under way.
     Draining,
     /// Connections end now.
@@ -42,21 +60,30 @@ impl Connections {
     pub(super) fn new(limit: usize) -> Self {
         Self(Arc::new(Shared {
             places: Arc::new(Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS))),
-            open: watch::Sender::new(0),
+            left: watch::Sender::default(),
             phase: watch::Sender::new(Phase::Open),
             cut: AtomicUsize::new(0),
         }))
     }
 
-    /// Waits for a place; none once the door drains.
+    /// Counts a source in.
+    pub(super) fn source(&self) -> Source {
+        self.0.left.send_modify(|left| left.sources += 1);
+        Source(Arc::clone(&self.0))
+    }
+
+    /// Waits for a place. None once everything is cut, which counts as a connection cut.
     pub(super) async fn enter(&self) -> Option<Connection> {
         let mut phase = self.0.phase.subscribe();
         let place = tokio::select! {
             biased;
-            () = reached(&mut phase, Phase::Draining) => return None,
+            () = reached(&mut phase, Phase::Cut) => {
+                self.0.cut.fetch_add(1, Ordering::Release);
+                return None;
+            }
             place = Arc::clone(&self.0.places).acquire_owned() => place.ok()?,
         };
-        self.0.open.send_modify(|open| *open += 1);
+        self.0.left.send_modify(|left| left.connections += 1);
         Some(Connection {
             shared: Arc::clone(&self.0),
             phase,
@@ -65,7 +92,7 @@ impl Connections {
     }
 
     pub(super) fn open(&self) -> usize {
-        *self.0.open.borrow()
+        self.0.left.borrow().connections
     }
 
     /// Ready once the door drains.
@@ -73,17 +100,23 @@ impl Connections {
         reached(&mut self.0.phase.subscribe(), Phase::Draining).await;
     }
 
+    /// See [`super::Running::leave`].
+    pub(super) fn leave(&self) {
+        self.enter_phase(Phase::Leaving);
+    }
+
     /// See [`super::Running::drain`].
     pub(super) async fn drain(&self, deadline: Instant) -> usize {
         self.enter_phase(Phase::Draining);
-        let mut open = self.0.open.subscribe();
-        if timeout_at(deadline.into(), open.wait_for(|open| *open == 0))
+        let mut left = self.0.left.subscribe();
+        let nothing = |left: &Left| *left == Left::default();
+        if timeout_at(deadline.into(), left.wait_for(nothing))
             .await
             .is_err()
         {
             self.enter_phase(Phase::Cut);
             // They only have to be dropped; the sender lives as long as `self`.
-            let _ = open.wait_for(|open| *open == 0).await;
+            let _ = left.wait_for(nothing).await;
         }
         self.0.cut.load(Ordering::Acquire)
     }
@@ -101,6 +134,11 @@ impl Connection {
     /// Ready once the connection is to end after the request under way.
     pub(super) async fn draining(&mut self) {
         reached(&mut self.phase, Phase::Draining).await;
+    }
+
+    /// How the door stands.
+    pub(super) fn standing(&self) -> Standing {
+        Standing(self.phase.clone())
     }
 
     /// Runs it until it ends by itself or is cut.
@@ -123,9 +161,22 @@ impl Connection {
     }
 }
 
+impl Standing {
+    /// Whether clients had better come back elsewhere.
+    pub(super) fn is_leaving(&self) -> bool {
+        *self.0.borrow() >= Phase::Leaving
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.shared.open.send_modify(|open| *open -= 1);
+        self.shared.left.send_modify(|left| left.connections -= 1);
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.0.left.send_modify(|left| left.sources -= 1);
     }
 }
 

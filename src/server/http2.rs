@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep};
 
 use super::connections::Connection;
-use super::http1::see_out;
 use super::limits::Limits;
+use super::parting::see_out;
 use super::{Handler, refuse};
 use crate::net::framing::{Refusal, content_length, is_host};
 use crate::net::{Body, BodyError, Peer};
@@ -79,7 +79,10 @@ pub(super) async fn serve<S, H>(
         .serve_connection(TokioIo::new(stream), service);
     let idle = |time| watched.idle(time);
     let stalled = watched.stalled(limits.stall);
-    see_out(connection, peer, place, limits, idle, stalled).await;
+    // What was asked before the client hears of the farewell is served; but who has asked nothing
+    // yet would be sent away for nothing.
+    let parts = |late| late || watched.has_begun();
+    see_out(connection, peer, place, limits, idle, stalled, parts).await;
 }
 
 /// Brings a request into the shape that [`Handler`] promises: one `Host`, a path for a URI.
@@ -177,6 +180,8 @@ fn length_fits(request: &Request<Body>) -> bool {
 #[derive(Debug)]
 struct Streams {
     start: Instant,
+    /// Whether there has been a request.
+    begun: AtomicBool,
     /// Requests whose answer has not ended.
     open: AtomicUsize,
     /// Of those, answers of which the client has to take the next part.
@@ -189,6 +194,7 @@ impl Streams {
     fn new() -> Self {
         Self {
             start: Instant::now(),
+            begun: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             offered: AtomicUsize::new(0),
             touched: AtomicU64::new(0),
@@ -198,6 +204,10 @@ impl Streams {
     fn touch(&self) {
         let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.touched.store(now, Ordering::Relaxed);
+    }
+
+    fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
     }
 
     fn quiet(&self) -> Duration {
@@ -243,6 +253,7 @@ struct OpenStream {
 
 impl OpenStream {
     fn new(streams: &Arc<Streams>) -> Self {
+        streams.begun.store(true, Ordering::Relaxed);
         streams.open.fetch_add(1, Ordering::Relaxed);
         streams.touch();
         Self {

@@ -1,20 +1,29 @@
-//! The small doors, probe and control: plain HTTP/1.1 on a TCP or Unix socket, with the same guard
-//! and limits as the public door.
+//! The small doors, probe and control: HTTP/1.1 on a TCP or Unix socket, with the same guard and
+//! limits as the public door. Plain, or behind TLS where others than this machine may knock.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::accept::Patience;
 use super::connections::Connections;
 use super::limits::Limits;
-use super::{Handler, StartError, bind, http1};
-use crate::net::Peer;
+use super::refuse::First;
+use super::{Handler, StartError, bind, http1, refuse};
 use crate::net::paced::Paced;
+use crate::net::subject::Subject;
+use crate::net::{Body, Peer};
 
 /// Where a small door listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,10 +51,34 @@ pub fn start<H: Handler>(
     handler: H,
     limits: Limits,
 ) -> Result<Running, StartError> {
+    open(listen, None, handler, limits)
+}
+
+/// The same behind TLS, which may be exchanged while the door is open: the next connection takes
+/// what is there then. Requests of a client that showed a certificate carry its [`Subject`].
+///
+/// # Errors
+/// As [`start`].
+pub fn start_tls<H: Handler>(
+    address: SocketAddr,
+    tls: Arc<ArcSwap<ServerConfig>>,
+    handler: H,
+    limits: Limits,
+) -> Result<Running, StartError> {
+    open(&Listen::Tcp(address), Some(tls), handler, limits)
+}
+
+fn open<H: Handler>(
+    listen: &Listen,
+    tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    handler: H,
+    limits: Limits,
+) -> Result<Running, StartError> {
     let connections = Connections::new(limits.connections);
     let door = Door {
         handler,
         limits,
+        tls,
         connections: connections.clone(),
     };
     let (at, accepting) = match listen {
@@ -98,6 +131,7 @@ impl Drop for Running {
 struct Door<H> {
     handler: H,
     limits: Limits,
+    tls: Option<Arc<ArcSwap<ServerConfig>>>,
     connections: Connections,
 }
 
@@ -112,7 +146,11 @@ impl<H: Handler> Door<H> {
             };
             if let Some((stream, address)) = patience.take(accepted).await {
                 let _ = stream.set_nodelay(true);
-                self.connection(stream, Peer { address }).await;
+                let peer = Peer::direct(address);
+                match &self.tls {
+                    None => self.connection(stream, peer).await,
+                    Some(tls) => self.secured(stream, tls.load_full(), peer).await,
+                }
             }
         }
     }
@@ -127,7 +165,7 @@ impl<H: Handler> Door<H> {
                 accepted = listener.accept() => accepted,
             };
             if let Some((stream, _)) = patience.take(accepted).await {
-                self.connection(stream, Peer { address }).await;
+                self.connection(stream, Peer::direct(address)).await;
             }
         }
     }
@@ -145,6 +183,69 @@ impl<H: Handler> Door<H> {
         tokio::spawn(place.run(move |mut place| async move {
             http1::serve(stream, peer, &handler, &limits, &mut place).await;
         }));
+    }
+}
+
+impl<H: Handler> Door<H> {
+    /// The same behind TLS: the handshake has its time, and a place among the connections.
+    async fn secured(&self, stream: TcpStream, tls: Arc<ServerConfig>, peer: Peer) {
+        let Some(place) = self.connections.enter().await else {
+            return;
+        };
+        let (handler, limits) = (self.handler.clone(), self.limits);
+        tokio::spawn(place.run(move |mut place| async move {
+            let Some(stream) = handshake(stream, tls, &limits, peer).await else {
+                return;
+            };
+            let shown = stream.get_ref().1.peer_certificates();
+            let subject = shown.and_then(<[_]>::first).map(|leaf| Subject::of(leaf));
+            let handler = Named { handler, subject };
+            http1::serve(stream, peer, &handler, &limits, &mut place).await;
+        }));
+    }
+}
+
+/// TLS, or the reason why not, in time.
+async fn handshake(
+    stream: TcpStream,
+    tls: Arc<ServerConfig>,
+    limits: &Limits,
+    peer: Peer,
+) -> Option<TlsStream<Paced<TcpStream>>> {
+    let outcome = timeout(limits.handshake, async {
+        match refuse::first_bytes(&stream).await? {
+            First::Tls => {}
+            First::PlainHttp => {
+                refuse::plain_http(stream).await?;
+                return Err(io::Error::other("plain HTTP on the TLS port"));
+            }
+            First::End | First::ProxyHeader | First::Other => {
+                return Err(io::Error::other("something else than TLS"));
+            }
+        }
+        let stream = Paced::new(stream, limits.pace);
+        TlsAcceptor::from(tls).accept(stream).await
+    })
+    .await
+    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let refused =
+        |error: &io::Error| tracing::info!(peer = %peer.address, %error, "no control connection");
+    outcome.inspect_err(refused).ok()
+}
+
+/// Says with each request whose certificate the connection showed.
+#[derive(Clone)]
+struct Named<H> {
+    handler: H,
+    subject: Option<Subject>,
+}
+
+impl<H: Handler> Handler for Named<H> {
+    async fn handle(&self, mut request: Request<Body>, peer: Peer) -> Response<Body> {
+        if let Some(subject) = &self.subject {
+            request.extensions_mut().insert(subject.clone());
+        }
+        self.handler.handle(request, peer).await
     }
 }
 

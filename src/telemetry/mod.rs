@@ -8,5 +8,5 @@ pub mod metrics;
 pub use access::{AccessLog, Line};
 pub use metrics::{
     AuthFailure, Certificate, CertificateUse, Counters, Denial, Direction, DirectoryScene, Fault,
-    Metrics, OperationKind, Outcome, Scene, TenantMetrics,
+    Folder, Metrics, OperationKind, Outcome, Scene, TenantMetrics,
 };

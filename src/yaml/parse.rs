@@ -8,8 +8,8 @@ use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::node::{Key, Node, Source, Span, Value};
 
-/// The largest file that is read, in bytes.
-pub const MAX_FILE: usize = 1024 * 1024;
+/// The largest file that is read, in bytes: an access file of a hundred thousand tokens.
+pub const MAX_FILE: usize = 16 * 1024 * 1024;
 
 /// How deeply lists and tables may be nested.
 pub const MAX_DEPTH: usize = 64;

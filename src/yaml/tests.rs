@@ -161,7 +161,7 @@ fn a_part_of_a_scalar_has_a_place() {
 #[test]
 fn too_large_and_too_deep_are_refused() {
     let large = format!("a: {}", "x".repeat(MAX_FILE));
-    assert!(rendered(&large).contains("more than 1048576"));
+    assert!(rendered(&large).contains("more than 16777216"));
     let just = format!("a: {}", "x".repeat(MAX_FILE - 3));
     assert!(parse(&source(&just)).is_ok());
     let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));

@@ -81,6 +81,7 @@ impl<'a> Reader<'a> {
         let traces = traces.map(|node| self.traces(node));
         let (certificate, key) = tls?;
         Some(Config {
+            file: PathBuf::from(&*self.source.name),
             listen: listen?,
             certificate,
             key,

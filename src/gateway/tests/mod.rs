@@ -276,7 +276,7 @@ impl World {
 
     pub(super) async fn send(&self, request: Request<Body>) -> Answered {
         let address = ([127, 0, 0, 1], 1).into();
-        let response = self.gateway.handle(request, Peer { address }).await;
+        let response = self.gateway.handle(request, Peer::direct(address)).await;
         Answered::of(response)
     }
 
@@ -329,6 +329,7 @@ resources:
         directory: Arc::clone(fake) as Arc<dyn Directory>,
         verify_without_etag,
         metrics: metrics.tenant(name),
+        certificate_ends: None,
     }
 }
 

@@ -18,7 +18,7 @@ mod words;
 mod tests;
 
 pub use families::{BUCKETS, FAMILIES, Family, Kind};
-pub use scene::{Certificate, DirectoryScene, Scene};
+pub use scene::{Certificate, DirectoryScene, Folder, Scene};
 pub use tenant::{Counters, TenantMetrics};
 pub use words::{AuthFailure, CertificateUse, Denial, Direction, Fault, OperationKind, Outcome};
 
@@ -55,6 +55,16 @@ pub struct Metrics {
     access_dropped: IntCounter,
     traces_exported: IntCounter,
     traces_dropped: IntCounter,
+}
+
+/// A connection that is counted while it stands.
+#[derive(Debug)]
+pub struct ConnectionStands(IntGauge);
+
+impl Drop for ConnectionStands {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Default for Metrics {
@@ -122,7 +132,7 @@ impl Metrics {
         for tenant in tenants.iter().chain([&self.nobody]) {
             tenant.fill(&mut page);
         }
-        self.reloads.fill(&mut page);
+        self.reloads.fill(&mut page, &scene.folders);
         scene.fill(&mut page);
         process::fill(&mut page);
         page.kept(&IN_FLIGHT, &self.in_flight);
@@ -146,8 +156,8 @@ impl Metrics {
         page.text()
     }
 
-    /// A source folder was loaded, or could not be, at this time. The sources are those of
-    /// `config::report::Kind`; another word is not counted.
+    /// A source folder that changed was loaded, or could not be, at this time. The sources are those
+    /// of `config::report::Kind`; another word is not counted.
     pub fn reloaded(&self, source: &str, good: bool, at: SystemTime) {
         self.reloads.count(source, good, at);
     }
@@ -174,9 +184,11 @@ impl Metrics {
         &self.writes_in_flight
     }
 
-    /// Connections of the public listener.
-    pub fn connections(&self) -> &IntGauge {
-        &self.connections
+    /// A connection of the public listener stands, until what this gives back is dropped.
+    #[must_use]
+    pub fn connection(&self) -> ConnectionStands {
+        self.connections.inc();
+        ConnectionStands(self.connections.clone())
     }
 
     /// A list broke off after its head.

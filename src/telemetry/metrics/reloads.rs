@@ -8,7 +8,7 @@ use prometheus::IntCounter;
 
 use super::families::{CONFIG_INFO, RELOAD_GOOD, RELOAD_TIME, RELOADS};
 use super::page::Page;
-use super::scene::seconds;
+use super::scene::{Folder, seconds};
 
 /// One per source folder, and the revision.
 #[derive(Debug)]
@@ -23,8 +23,6 @@ struct Source {
     name: &'static str,
     good: IntCounter,
     bad: IntCounter,
-    /// Whether the last one went well.
-    last: Mutex<Option<bool>>,
     /// When one last went well: the bits of seconds since 1970.
     last_good: AtomicU64,
 }
@@ -41,7 +39,6 @@ impl Reloads {
         let Some(source) = self.sources.iter().find(|known| known.name == source) else {
             return;
         };
-        *source.last() = Some(good);
         if good {
             source.good.inc();
             let at = seconds(at).to_bits();
@@ -55,16 +52,22 @@ impl Reloads {
         *self.revision() = revision.into();
     }
 
-    pub(super) fn fill(&self, page: &mut Page) {
+    pub(super) fn fill(&self, page: &mut Page, folders: &[Folder]) {
         for source in &self.sources {
             page.kept(&RELOADS, &source.good);
             page.kept(&RELOADS, &source.bad);
             let name = [source.name];
-            if let Some(good) = *source.last() {
+            // Of some kinds there are several folders: one that is broken is enough.
+            let folders = || folders.iter().filter(|folder| folder.source == source.name);
+            if folders().next().is_some() {
+                let good = folders().all(|folder| folder.good);
                 let good = f64::from(u8::from(good));
                 page.add(&RELOAD_GOOD, RELOAD_GOOD.now(&name, good));
             }
             let at = f64::from_bits(source.last_good.load(Ordering::Relaxed));
+            let at = folders()
+                .map(|folder| seconds(folder.loaded))
+                .fold(at, f64::max);
             if at > 0.0 {
                 page.add(&RELOAD_TIME, RELOAD_TIME.now(&name, at));
             }
@@ -86,13 +89,8 @@ impl Source {
             name,
             good: RELOADS.counter(&[name, "success"]),
             bad: RELOADS.counter(&[name, "failure"]),
-            last: Mutex::new(None),
             last_good: AtomicU64::new(0),
         }
-    }
-
-    fn last(&self) -> MutexGuard<'_, Option<bool>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,0 +1,101 @@
+//! The files that rules name: secrets of directories, CA files, client certificates.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::digest::{Digest, Digesting};
+use super::folder::{Bytes, Look, parent};
+use super::rules::Rule;
+use crate::mapping::ruleset::Login;
+
+/// Files with their bytes, or why they have none.
+#[derive(Clone, Default)]
+pub(super) struct Files(BTreeMap<PathBuf, Result<Arc<Bytes>, Arc<str>>>);
+
+/// Every file that a rule names; `folder` is that of the rule.
+pub(super) fn named_by(rule: &Rule, folder: &Path) -> Vec<PathBuf> {
+    let backend = &rule.backend;
+    [
+        backend.ca_file.as_deref(),
+        backend.client_certificate_file.as_deref(),
+        backend.client_key_file.as_deref(),
+        login_file(&backend.login),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|file| folder.join(file))
+    .collect()
+}
+
+/// The file that a login takes its secret from.
+pub(super) fn login_file(login: &Login) -> Option<&str> {
+    match login {
+        Login::None => None,
+        Login::Bearer { file } => Some(file),
+        Login::Basic { password_file, .. } => Some(password_file),
+    }
+}
+
+/// The files that are in other folders than the rules, by folder.
+pub(super) fn elsewhere<'a>(
+    rules: impl Iterator<Item = &'a Arc<Rule>>,
+    folder: &Path,
+) -> BTreeMap<PathBuf, BTreeSet<PathBuf>> {
+    let mut found: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
+    for path in rules.flat_map(|rule| named_by(rule, folder)) {
+        let its = parent(&path);
+        if its != folder {
+            found.entry(its.to_owned()).or_default().insert(path);
+        }
+    }
+    found
+}
+
+impl Files {
+    /// Reads one more.
+    pub(super) fn read(&mut self, path: PathBuf, look: &mut Look) {
+        if self.0.contains_key(&path) {
+            return;
+        }
+        let read = look.file(&path, LARGEST);
+        let read = read.map(Arc::new).map_err(|error| error.to_string().into());
+        self.0.insert(path, read);
+    }
+
+    pub(super) fn get(&self, path: &Path) -> Option<&Result<Arc<Bytes>, Arc<str>>> {
+        self.0.get(path)
+    }
+
+    /// Whether all of these are in `other`, with the same bytes.
+    pub(super) fn is_part_of(&self, other: &Self) -> bool {
+        self.0
+            .iter()
+            .all(|(path, read)| other.0.get(path) == Some(read))
+    }
+
+    /// Only these of them.
+    pub(super) fn only(&self, paths: &BTreeSet<PathBuf>) -> Self {
+        let kept = self.0.iter().filter(|(path, _)| paths.contains(*path));
+        Self(
+            kept.map(|(path, read)| (path.clone(), read.clone()))
+                .collect(),
+        )
+    }
+
+    /// A hash of all of them. Where secrets are short, it gives them away: never show it as it is.
+    pub(super) fn digest(&self) -> Digest {
+        let mut all = Digesting::default();
+        for (path, read) in &self.0 {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            match read {
+                Ok(bytes) => all.part(&name, Digest::of(bytes)),
+                Err(why) => all.part(&name, Digest::of(format!("unreadable: {why}").as_bytes())),
+            }
+        }
+        all.finish()
+    }
+}
+
+/// The largest of these files, in bytes.
+const LARGEST: usize = 1024 * 1024;

@@ -1,0 +1,199 @@
+//! What of `postern.yaml` changed since it was read: only a restart takes it, so it is named.
+
+use std::path::Path;
+
+use super::digest::{Digest, Digesting};
+use super::file::{Config, Limits, Listen, Log, Operators, Timeouts, Traces};
+use super::folder::{State, parent, steadily};
+use super::read::text;
+use crate::yaml::{Diagnostic, MAX_FILE};
+
+/// How the file stands to what runs.
+#[derive(Default)]
+pub(super) struct Restart {
+    seen: Option<Digest>,
+    keys: Vec<String>,
+}
+
+impl Restart {
+    /// The keys that differ.
+    pub(super) fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
+    /// Reads the file again. What to say of it, where it was not said before.
+    pub(super) fn look(&mut self, running: &Config) -> Option<String> {
+        let path = &running.file;
+        let (read, state) = steadily(None, |look| look.file(path, MAX_FILE));
+        let mut digest = Digesting::default();
+        digest.read("", &read);
+        let digest = digest.finish();
+        if state == State::Restless || self.seen == Some(digest) {
+            return None;
+        }
+        let first = self.seen.replace(digest).is_none();
+        let read = read.map(|mut bytes| std::mem::take(&mut *bytes));
+        let config = text(path, "the configuration that runs goes on", read)
+            .and_then(|source| Config::parse(&source, parent_of(path)));
+        let keys = match config {
+            Ok(config) => differences(running, &config),
+            Err(found) => {
+                let lines: Vec<_> = found.iter().map(Diagnostic::one_line).collect();
+                return Some(format!(
+                    "the configuration could not be used at the next start: {}",
+                    lines.join("; ")
+                ));
+            }
+        };
+        let before = std::mem::replace(&mut self.keys, keys);
+        let said = if self.keys.is_empty() {
+            "the configuration is again as it runs".to_owned()
+        } else {
+            format!(
+                "the configuration changed where only a restart takes it: {}",
+                self.keys.join(", ")
+            )
+        };
+        (before != self.keys && !first).then_some(said)
+    }
+}
+
+/// What relative paths are meant from, as when it was read first.
+fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) => folder,
+        None => parent(path),
+    }
+}
+
+/// The keys in which two configurations differ. Taken apart field by field, so that a new one
+/// cannot be forgotten.
+fn differences(old: &Config, new: &Config) -> Vec<String> {
+    let Config {
+        file: _,
+        listen,
+        certificate,
+        key,
+        rules,
+        access,
+        workers,
+        trusted_proxies,
+        operators,
+        ready,
+        poll,
+        traces,
+        limits,
+        timeouts,
+        log,
+    } = old;
+    let mut found = Differences::default();
+    let Listen {
+        public,
+        probe,
+        control,
+    } = listen;
+    found.note("listen.public", *public != new.listen.public);
+    found.note("listen.probe", *probe != new.listen.probe);
+    found.note("listen.control", *control != new.listen.control);
+    found.note("tls.certificate", *certificate != new.certificate);
+    found.note("tls.key", *key != new.key);
+    found.note("rules", *rules != new.rules);
+    found.note("access", *access != new.access);
+    found.note("workers", *workers != new.workers);
+    found.note("trusted_proxies", *trusted_proxies != new.trusted_proxies);
+    found.operators(operators.as_ref(), new.operators.as_ref());
+    found.note("ready.directories", *ready != new.ready);
+    found.note("reload.poll", *poll != new.poll);
+    found.traces(traces.as_ref(), new.traces.as_ref());
+    found.limits(limits, &new.limits);
+    found.timeouts(timeouts, &new.timeouts);
+    let Log { level, format } = log;
+    found.note("log.level", *level != new.log.level);
+    found.note("log.format", *format != new.log.format);
+    found.0
+}
+
+#[derive(Default)]
+struct Differences(Vec<String>);
+
+impl Differences {
+    fn note(&mut self, key: &str, differs: bool) {
+        if differs {
+            self.0.push(key.to_owned());
+        }
+    }
+
+    fn operators(&mut self, old: Option<&Operators>, new: Option<&Operators>) {
+        let (Some(old), Some(new)) = (old, new) else {
+            return self.note("control", old != new);
+        };
+        let Operators {
+            certificate,
+            key,
+            client_ca,
+            operator_token,
+        } = old;
+        self.note("control.certificate", *certificate != new.certificate);
+        self.note("control.key", *key != new.key);
+        self.note("control.client_ca", *client_ca != new.client_ca);
+        let differs = *operator_token != new.operator_token;
+        self.note("control.operator_token", differs);
+    }
+
+    fn traces(&mut self, old: Option<&Traces>, new: Option<&Traces>) {
+        let (Some(old), Some(new)) = (old, new) else {
+            return self.note("traces", old != new);
+        };
+        let Traces {
+            endpoint,
+            ratio,
+            headers_file,
+        } = old;
+        self.note("traces.endpoint", *endpoint != new.endpoint);
+        self.note("traces.ratio", ratio.to_bits() != new.ratio.to_bits());
+        self.note("traces.headers_file", *headers_file != new.headers_file);
+    }
+
+    fn limits(&mut self, old: &Limits, new: &Limits) {
+        let Limits {
+            body,
+            answer,
+            element,
+            connections,
+            in_flight,
+            bulk_operations,
+            bulk_body,
+            page,
+        } = *old;
+        self.note("limits.body", body != new.body);
+        self.note("limits.answer", answer != new.answer);
+        self.note("limits.element", element != new.element);
+        self.note("limits.connections", connections != new.connections);
+        self.note("limits.in_flight", in_flight != new.in_flight);
+        let differs = bulk_operations != new.bulk_operations;
+        self.note("limits.bulk_operations", differs);
+        self.note("limits.bulk_body", bulk_body != new.bulk_body);
+        self.note("limits.page", page != new.page);
+    }
+
+    fn timeouts(&mut self, old: &Timeouts, new: &Timeouts) {
+        let Timeouts {
+            handshake,
+            head,
+            body,
+            idle,
+            request,
+            bulk,
+            grace,
+            drain,
+        } = *old;
+        self.note("timeouts.handshake", handshake != new.handshake);
+        self.note("timeouts.head", head != new.head);
+        self.note("timeouts.body", body != new.body);
+        self.note("timeouts.idle", idle != new.idle);
+        self.note("timeouts.request", request != new.request);
+        self.note("timeouts.bulk", bulk != new.bulk);
+        self.note("timeouts.grace", grace != new.grace);
+        self.note("timeouts.drain", drain != new.drain);
+    }
+}
