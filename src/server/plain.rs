@@ -19,6 +19,7 @@ use tokio_rustls::server::TlsStream;
 use super::accept::Patience;
 use super::connections::Connections;
 use super::limits::Limits;
+use super::refuse::First;
 use super::{Handler, StartError, bind, http1, refuse};
 use crate::net::paced::Paced;
 use crate::net::subject::Subject;
@@ -145,7 +146,7 @@ impl<H: Handler> Door<H> {
             };
             if let Some((stream, address)) = patience.take(accepted).await {
                 let _ = stream.set_nodelay(true);
-                let peer = Peer { address };
+                let peer = Peer::direct(address);
                 match &self.tls {
                     None => self.connection(stream, peer).await,
                     Some(tls) => self.secured(stream, tls.load_full(), peer).await,
@@ -164,7 +165,7 @@ impl<H: Handler> Door<H> {
                 accepted = listener.accept() => accepted,
             };
             if let Some((stream, _)) = patience.take(accepted).await {
-                self.connection(stream, Peer { address }).await;
+                self.connection(stream, Peer::direct(address)).await;
             }
         }
     }
@@ -212,9 +213,15 @@ async fn handshake(
     peer: Peer,
 ) -> Option<TlsStream<Paced<TcpStream>>> {
     let outcome = timeout(limits.handshake, async {
-        if !refuse::speaks_tls(&stream).await? {
-            refuse::plain_http(stream).await?;
-            return Err(io::Error::other("plain HTTP on the TLS port"));
+        match refuse::first_bytes(&stream).await? {
+            First::Tls => {}
+            First::PlainHttp => {
+                refuse::plain_http(stream).await?;
+                return Err(io::Error::other("plain HTTP on the TLS port"));
+            }
+            First::End | First::ProxyHeader | First::Other => {
+                return Err(io::Error::other("something else than TLS"));
+            }
         }
         let stream = Paced::new(stream, limits.pace);
         match TlsAcceptor::from(tls).accept(stream).into_fallible().await {

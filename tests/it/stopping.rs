@@ -12,7 +12,7 @@ use super::support::{Program, world};
 const USERS: &str = "  User: {unmapped: pass}\n";
 const SCIM: &str = ", supports: {patch: true, etag: false, filter: true, sort: true, page: true}";
 
-async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !holds().await {
         assert!(Instant::now() < deadline, "{what} did not come about");

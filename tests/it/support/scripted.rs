@@ -2,6 +2,7 @@
 //! what it was sent.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,6 +28,7 @@ pub(crate) enum Act {
 pub(crate) struct Scripted {
     pub address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
+    accepted: Arc<AtomicUsize>,
 }
 
 impl Scripted {
@@ -36,16 +38,28 @@ impl Scripted {
         let heads = Arc::new(Mutex::new(Vec::new()));
         let acts: Arc<Vec<Act>> = Arc::new(acts.into_iter().collect());
         let seen = Arc::clone(&heads);
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&accepted);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(answer(stream, Arc::clone(&acts), Arc::clone(&seen)));
             }
         });
-        Self { address, heads }
+        Self {
+            address,
+            heads,
+            accepted,
+        }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// How many connections there have been so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
     }
 
     /// The requests so far (head and body), without those for the service provider's
