@@ -5,6 +5,7 @@
 mod control;
 mod entry;
 mod probe;
+mod scene;
 mod status;
 
 #[cfg(test)]

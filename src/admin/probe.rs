@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{Request, Response, StatusCode};
 use serde_json::json;
 
-use super::{document, plain, reading};
+use super::{document, plain, reading, scene};
 use crate::config::Live;
 use crate::gateway::State;
 use crate::net::{Body, Peer};
@@ -38,9 +38,8 @@ impl Probe {
             "/livez" => reading(request, || plain(StatusCode::OK, "alive\n".to_owned())),
             "/readyz" => reading(request, || self.readiness()),
             "/metrics" => reading(request, || {
-                self.metrics
-                    .set_tenants(self.live.current().tenants().count());
-                plain(StatusCode::OK, self.metrics.render())
+                let scene = scene::of(&self.live, &self.state, scene::now());
+                plain(StatusCode::OK, self.metrics.render(&scene))
             }),
             _ => plain(
                 StatusCode::NOT_FOUND,
