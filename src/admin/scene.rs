@@ -4,11 +4,12 @@ use std::time::SystemTime;
 
 use crate::config::Live;
 use crate::gateway::State;
-use crate::telemetry::{Certificate, CertificateUse, DirectoryScene, Folder, Scene};
+use crate::telemetry::{Certificate, CertificateUse, DirectoryScene, Scene};
 
 /// The scene at the time `now`.
 pub(super) fn of(live: &Live, state: &State, now: SystemTime) -> Scene {
     let snapshot = live.current();
+    state.clients().prune(&snapshot);
     let directories = snapshot.tenants().map(|tenant| DirectoryScene {
         tenant: tenant.name.as_str().into(),
         directory: tenant.directory.name(),
@@ -28,18 +29,12 @@ pub(super) fn of(live: &Live, state: &State, now: SystemTime) -> Scene {
             ends: tenant.certificate_ends?,
         })
     });
-    let folders = report.sources.iter().map(|source| Folder {
-        source: source.kind.as_str(),
-        good: source.errors.is_empty(),
-        loaded: source.loaded,
-    });
     Scene {
         tenants: snapshot.tenants().count(),
         clients: state.clients().count(),
         draining: state.is_draining(),
         directories: directories.collect(),
         certificates: listeners.chain(clients).collect(),
-        folders: folders.collect(),
         tokens: snapshot.auth.tokens(now),
     }
 }

@@ -23,9 +23,9 @@ use crate::yaml::{Diagnostic, Diagnostics, Source, Span, suggest};
 pub struct Authenticator {
     keys: HashMap<Arc<str>, Entry<Account>>,
     accounts: Vec<Arc<Account>>,
-    lives: Lives,
     operator_keys: HashMap<Arc<str>, Entry<Operator>>,
     operators: Vec<Arc<Operator>>,
+    lives: Lives,
     mentions: Mentions,
 }
 

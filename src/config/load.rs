@@ -444,8 +444,8 @@ impl Parts {
                 rules,
                 files,
                 previous: &self.made,
-                metrics: &self.metrics,
                 limit: self.config.limits.answer,
+                metrics: &self.metrics,
             };
             let failures = match making.all() {
                 Ok(made) => return Ok((made, fallen)),

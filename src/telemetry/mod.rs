@@ -8,5 +8,5 @@ pub mod metrics;
 pub use access::{AccessLog, Line};
 pub use metrics::{
     AuthFailure, Certificate, CertificateUse, Counters, Denial, Direction, DirectoryScene, Fault,
-    Folder, Metrics, OperationKind, Outcome, Scene, TenantMetrics,
+    Metrics, OperationKind, Outcome, Scene, TenantMetrics,
 };

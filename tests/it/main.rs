@@ -13,7 +13,9 @@
 
 mod bad_input;
 mod commands;
+mod control;
 mod directory_faults;
+mod metrics;
 mod proxy_protocol;
 mod readiness;
 mod reload;

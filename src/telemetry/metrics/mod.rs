@@ -18,7 +18,7 @@ mod words;
 mod tests;
 
 pub use families::{BUCKETS, FAMILIES, Family, Kind};
-pub use scene::{Certificate, DirectoryScene, Folder, Scene};
+pub use scene::{Certificate, DirectoryScene, Scene};
 pub use tenant::{Counters, TenantMetrics};
 pub use words::{AuthFailure, CertificateUse, Denial, Direction, Fault, OperationKind, Outcome};
 
@@ -132,7 +132,7 @@ impl Metrics {
         for tenant in tenants.iter().chain([&self.nobody]) {
             tenant.fill(&mut page);
         }
-        self.reloads.fill(&mut page, &scene.folders);
+        self.reloads.fill(&mut page);
         scene.fill(&mut page);
         process::fill(&mut page);
         page.kept(&IN_FLIGHT, &self.in_flight);
@@ -160,6 +160,11 @@ impl Metrics {
     /// of `config::report::Kind`; another word is not counted.
     pub fn reloaded(&self, source: &str, good: bool, at: SystemTime) {
         self.reloads.count(source, good, at);
+    }
+
+    /// Whether every folder of this source is good now, after one of them was counted.
+    pub fn stands(&self, source: &str, good: bool) {
+        self.reloads.stands(source, good);
     }
 
     /// This revision serves now.

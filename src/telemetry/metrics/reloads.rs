@@ -8,7 +8,7 @@ use prometheus::IntCounter;
 
 use super::families::{CONFIG_INFO, RELOAD_GOOD, RELOAD_TIME, RELOADS};
 use super::page::Page;
-use super::scene::{Folder, seconds};
+use super::scene::seconds;
 
 /// One per source folder, and the revision.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ struct Source {
     name: &'static str,
     good: IntCounter,
     bad: IntCounter,
+    /// Whether the last one went well.
+    last: Mutex<Option<bool>>,
     /// When one last went well: the bits of seconds since 1970.
     last_good: AtomicU64,
 }
@@ -39,6 +41,7 @@ impl Reloads {
         let Some(source) = self.sources.iter().find(|known| known.name == source) else {
             return;
         };
+        *source.last() = Some(good);
         if good {
             source.good.inc();
             let at = seconds(at).to_bits();
@@ -48,26 +51,27 @@ impl Reloads {
         }
     }
 
+    /// Whether everything of this source serves as it is now.
+    pub(super) fn stands(&self, source: &str, good: bool) {
+        if let Some(source) = self.sources.iter().find(|known| known.name == source) {
+            *source.last() = Some(good);
+        }
+    }
+
     pub(super) fn serves(&self, revision: &str) {
         *self.revision() = revision.into();
     }
 
-    pub(super) fn fill(&self, page: &mut Page, folders: &[Folder]) {
+    pub(super) fn fill(&self, page: &mut Page) {
         for source in &self.sources {
             page.kept(&RELOADS, &source.good);
             page.kept(&RELOADS, &source.bad);
             let name = [source.name];
-            // Of some kinds there are several folders: one that is broken is enough.
-            let folders = || folders.iter().filter(|folder| folder.source == source.name);
-            if folders().next().is_some() {
-                let good = folders().all(|folder| folder.good);
+            if let Some(good) = *source.last() {
                 let good = f64::from(u8::from(good));
                 page.add(&RELOAD_GOOD, RELOAD_GOOD.now(&name, good));
             }
             let at = f64::from_bits(source.last_good.load(Ordering::Relaxed));
-            let at = folders()
-                .map(|folder| seconds(folder.loaded))
-                .fold(at, f64::max);
             if at > 0.0 {
                 page.add(&RELOAD_TIME, RELOAD_TIME.now(&name, at));
             }
@@ -89,8 +93,13 @@ impl Source {
             name,
             good: RELOADS.counter(&[name, "success"]),
             bad: RELOADS.counter(&[name, "failure"]),
+            last: Mutex::new(None),
             last_good: AtomicU64::new(0),
         }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<bool>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

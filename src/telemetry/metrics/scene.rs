@@ -27,8 +27,6 @@ pub struct Scene {
     pub directories: Vec<DirectoryScene>,
     /// When certificates end.
     pub certificates: Vec<Certificate>,
-    /// The source folders.
-    pub folders: Vec<Folder>,
     /// How the tokens are.
     pub tokens: TokenCounts,
 }
@@ -44,17 +42,6 @@ pub struct DirectoryScene {
     pub health: Health,
     /// How its connections are.
     pub vitals: Vitals,
-}
-
-/// A source folder at one moment.
-#[derive(Debug, Clone)]
-pub struct Folder {
-    /// The word for what it holds.
-    pub source: &'static str,
-    /// Whether what is in it is what serves.
-    pub good: bool,
-    /// When what serves was read.
-    pub loaded: SystemTime,
 }
 
 /// When a certificate ends.

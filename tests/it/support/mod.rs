@@ -1,12 +1,12 @@
 //! What the tests share: a started program, a client, and directories that misbehave on order.
 
 pub(crate) mod client;
+pub(crate) mod exposition;
 pub(crate) mod kubelet;
 pub(crate) mod load;
 pub(crate) mod marked;
 pub(crate) mod mix;
 pub(crate) mod pod;
-pub(crate) mod probe;
 pub(crate) mod program;
 pub(crate) mod scripted;
 pub(crate) mod service;
