@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use rustls::ServerConfig;
 
 use super::certificate::{Pair, Shown};
-use super::control::Secured;
+use super::control::{Secured, ends};
 use super::digest::{Digest, Digesting};
 use super::file::Config;
 use super::find::about;
@@ -24,7 +24,7 @@ use super::snapshot::Snapshot;
 use super::tenants::{Failure, Made, Making};
 use super::unit::{News, Unit};
 use crate::auth::{Authenticator, access};
-use crate::telemetry::{CertificateUse, Metrics};
+use crate::telemetry::Metrics;
 use crate::yaml::{Diagnostic, Diagnostics, MAX_FILE};
 
 /// A snapshot, and what was found on the way that does not stop it.
@@ -168,7 +168,7 @@ impl Loader {
             revision: Arc::clone(&self.loaded.snapshot.revision),
             since: Some(self.since),
             sources: self.parts.sources(),
-            certificates: self.parts.certificates(),
+            certificates: ends(self.parts.certificate.value(), self.parts.control.as_ref()),
             needs_restart: self.parts.restart.keys().to_vec(),
         }
     }
@@ -558,16 +558,6 @@ impl Parts {
         let control = control.map(|it| it.unit.report(|good| good.digest));
         let all = parts.into_iter().chain(control).chain(secrets);
         all.flatten().collect()
-    }
-
-    /// When the certificates of the listeners end.
-    fn certificates(&self) -> Vec<(CertificateUse, SystemTime)> {
-        let public = self.certificate.value().and_then(|shown| shown.ends);
-        let control = self.control.as_ref();
-        let control = control.and_then(|secured| secured.unit.value()?.ends);
-        let public = public.map(|ends| (CertificateUse::Public, ends));
-        let control = control.map(|ends| (CertificateUse::Control, ends));
-        public.into_iter().chain(control).collect()
     }
 
     fn events(&mut self) -> Vec<Event> {
