@@ -158,7 +158,10 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     )
     .context("the public listener does not open")?;
     let _inside = runtime.enter();
-    let after = Box::new(|_: &Pass| ());
+    let after = Box::new({
+        let (state, live) = (Arc::clone(&state), Arc::clone(&live));
+        move |_: &Pass| state.clients().prune(&live.current())
+    });
     let reloader = Reloader::new(
         loader,
         Arc::clone(&live),
