@@ -26,16 +26,29 @@ apt_get() {
     DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@"
 }
 
-# python_environment REQUIREMENTS: .venv with exactly these packages, made anew when they change.
+# Where Debian's kubectl is: unpacked, not installed, since another may be installed already.
+debian_kubectl() {
+    local folder=${CARGO_TARGET_DIR:-target}/kubernetes-client
+    if [ ! -x "$folder/usr/bin/kubectl" ]; then
+        mkdir -p "$folder"
+        (cd "$folder" && apt_get download kubernetes-client && dpkg-deb --extract ./*.deb .) >/dev/null 2>&1 ||
+            { echo "kubernetes-client cannot be downloaded: no second kubectl" >&2 && return 0; }
+    fi
+    realpath "$folder/usr/bin/kubectl"
+}
+
+# python_environment REQUIREMENTS [FOLDER]: a virtual environment, by default .venv, with exactly
+# these packages, made anew when they change.
 python_environment() {
-    local requirements=$1 stamp=.venv/requirements
+    local requirements=$1 folder=${2:-.venv}
+    local stamp=$folder/requirements
     need python3 python3
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         { echo "missing: Python 3.10 or newer" >&2 && return 1; }
     python3 -c 'import ensurepip, venv' 2>/dev/null || install python3-venv
-    cmp -s "$requirements" "$stamp" && .venv/bin/python -c '' 2>/dev/null && return 0
-    echo "installing $requirements into .venv"
-    python3 -m venv --clear .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement "$requirements"
+    cmp -s "$requirements" "$stamp" && "$folder/bin/python" -c '' 2>/dev/null && return 0
+    echo "installing $requirements into $folder"
+    python3 -m venv --clear "$folder"
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements"
     cp "$requirements" "$stamp"
 }

@@ -1,5 +1,7 @@
 //! The only place that knows everyone: load, build, start, wait, drain.
 
+mod vigil;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -19,6 +21,7 @@ use crate::gateway::{self, Gateway, State, Tap};
 use crate::server::{self, plain};
 use crate::telemetry::{AccessLog, Metrics, logging};
 use crate::yaml::Diagnostics;
+use vigil::Vigil;
 
 /// What a caller within the process adds to the files.
 #[derive(Default)]
@@ -51,6 +54,7 @@ pub struct Running {
     config: Config,
     state: Arc<State>,
     server: server::Running,
+    vigil: Option<Vigil>,
     small_doors: Vec<plain::Running>,
     reloading: Reloading,
     control_thread: Control,
@@ -144,9 +148,10 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         .build()
         .context("cannot start the control thread")?;
     let server = server::start(
-        server::Listen {
+        &server::Listen {
             address: config.listen.public,
             workers: config.workers,
+            proxies: config.trusted_proxies.clone().into(),
         },
         &certificate,
         &gateway,
@@ -163,9 +168,20 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         after,
     );
     let reloading = reload(reloader, config.poll)?;
-    let probe = admin::Probe::new(Arc::clone(&live), Arc::clone(&state), Arc::clone(&metrics));
+    let signs = admin::Signs::new(server.pulse(), config.ready);
+    let probe = admin::Probe::new(
+        Arc::clone(&live),
+        Arc::clone(&state),
+        Arc::clone(&metrics),
+        signs.clone(),
+    );
     let orders = reloading.clone();
-    let door = admin::Control::new(live, Arc::clone(&state), entry(&config), orders);
+    let door = admin::Control::new(
+        Arc::clone(&live),
+        Arc::clone(&state),
+        entry(&config),
+        orders,
+    );
     let probe = plain::start(
         &plain::Listen::Tcp(config.listen.probe),
         probe,
@@ -179,6 +195,8 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         _ => plain::start(&control_address(&config), door, small_limits()),
     }
     .context("the control listener does not open")?;
+    let vigil = Vigil::begin(live);
+    signs.listening();
     let (probe_at, control_at) = (name(probe.at()), name(control.at()));
     info!(public = %server.address(), probe = probe_at, control = control_at, revision = &*revision, "serving");
     Ok(Running {
@@ -190,6 +208,7 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         config,
         state,
         server,
+        vigil: Some(vigil),
         small_doors: vec![probe, control],
         reloading,
         control_thread: Control::of(runtime),
@@ -264,13 +283,14 @@ impl Running {
     /// Serves until it is told to stop, then ends in good order: not ready any more, but open to
     /// everybody who has not heard of it for the time of grace; a second signal ends that early.
     /// Then as [`Running::stop`].
-    pub fn run_until(self, mut stop: Stop) {
+    pub fn run_until(mut self, mut stop: Stop) {
         stop.wait(Duration::MAX);
         let deadline = Instant::now() + self.config.timeouts.drain;
         let grace = self.config.timeouts.grace;
         if !grace.is_zero() {
             info!(?grace, "stopping: not ready any more, still serving");
             self.state.start_draining();
+            self.vigil = None;
             self.server.leave();
             stop.wait(grace);
         }
@@ -285,13 +305,16 @@ impl Running {
     }
 
     fn drain(self, deadline: Instant) {
+        // The small doors answer to the very end.
         let Self {
             state,
             server,
+            vigil,
             small_doors,
             control_thread,
             ..
         } = self;
+        drop(vigil);
         info!("draining");
         state.start_draining();
         control_thread.handle.block_on(async {

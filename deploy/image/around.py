@@ -20,6 +20,7 @@ ADDRESSES = {
     (f"both.{DOMAIN}", A): "127.0.0.1",
     (f"both.{DOMAIN}", AAAA): "::1",
     (f"short.{DOMAIN}", A): "127.0.0.1",
+    (f"large.{DOMAIN}", A): "127.0.0.1",
 }
 HOSTS = f"127.0.0.1 localhost\n127.0.0.1 hosts.{DOMAIN}\n"
 # As Kubernetes writes it: every name is tried within the search list first.
@@ -27,29 +28,44 @@ RESOLV = f"nameserver 127.0.0.1\nsearch default.svc.test {DOMAIN}\noptions ndots
 
 
 class Names(socketserver.BaseRequestHandler):
-    """A DNS server of one datagram and the table above. `asked` is what it was asked."""
+    """A DNS server of the table above. `asked` is what it was asked."""
 
     asked = set()
 
     def handle(self):
         query, channel = self.request
+        channel.sendto(self.answer(query, "UDP"), self.client_address)
+
+    def answer(self, query, by):
         labels, at = [], 12
         while query[at]:
             labels.append(query[at + 1 : at + 1 + query[at]].decode())
             at += 1 + query[at]
         name, (kind,) = ".".join(labels).lower(), struct.unpack("!H", query[at + 1 : at + 3])
-        self.asked.add((name, kind))
-        address = ADDRESSES.get((name, kind))
+        self.asked.add((name, kind, by))
+        # What does not fit into a datagram is asked for again by TCP.
+        cut = name.startswith("large.") and by == "UDP"
+        address = None if cut else ADDRESSES.get((name, kind))
         known = any(other == name for other, _ in ADDRESSES)
-        answer = query[:2] + struct.pack(
-            "!HHHHH", 0x8180 | (0 if known else 3), 1, 1 if address else 0, 0, 0
-        )
+        flags = 0x8180 | (0x0200 if cut else 0) | (0 if known else 3)
+        answer = query[:2] + struct.pack("!HHHHH", flags, 1, 1 if address else 0, 0, 0)
         answer += query[12 : at + 5]
         if address:
             family = socket.AF_INET if kind == A else socket.AF_INET6
             packed = socket.inet_pton(family, address)
             answer += struct.pack("!HHHIH", 0xC00C, kind, 1, 60, len(packed)) + packed
-        channel.sendto(answer, self.client_address)
+        return answer
+
+
+class NamesByTcp(Names):
+    """The same by TCP: every message after its length."""
+
+    def handle(self):
+        stream = self.request.makefile("rwb")
+        while length := stream.read(2):
+            answer = self.answer(stream.read(int.from_bytes(length, "big")), "TCP")
+            stream.write(len(answer).to_bytes(2, "big") + answer)
+            stream.flush()
 
 
 class Directory(http.server.BaseHTTPRequestHandler):

@@ -5,7 +5,7 @@ usage: deploy/image/prove.py IMAGE.tar [--alone]
 
 The image is an OCI archive. What is proved: it says of itself what deploy/README.md promises; the
 program starts with its root read-only, as 65532, without a privilege; it finds directories by name
-(A, AAAA, both, a search list, /etc/hosts) and trusts them by the CA certificates of the image.
+(A, AAAA, both, by TCP, a search list, /etc/hosts) and trusts them by the CA certificates of the image.
 Everything happens in a network namespace of its own, so that DNS can have port 53. Needs root and
 crun. Ends with a line of counts.
 """
@@ -37,10 +37,11 @@ FILES = {"postern", BUNDLE}
 
 # How each tenant's directory is named, and what DNS must have been asked for that.
 FOUND = {
-    "v4": (f"v4.{DOMAIN}", {(f"v4.{DOMAIN}", A)}),
-    "v6": (f"v6.{DOMAIN}", {(f"v6.{DOMAIN}", AAAA)}),
-    "both": (f"both.{DOMAIN}", {(f"both.{DOMAIN}", A), (f"both.{DOMAIN}", AAAA)}),
-    "search": ("short", {(f"short.{DOMAIN}", A)}),
+    "v4": (f"v4.{DOMAIN}", {(f"v4.{DOMAIN}", A, "UDP")}),
+    "v6": (f"v6.{DOMAIN}", {(f"v6.{DOMAIN}", AAAA, "UDP")}),
+    "both": (f"both.{DOMAIN}", {(f"both.{DOMAIN}", A, "UDP"), (f"both.{DOMAIN}", AAAA, "UDP")}),
+    "large": (f"large.{DOMAIN}", {(f"large.{DOMAIN}", A, "TCP")}),
+    "search": ("short", {(f"short.{DOMAIN}", A, "UDP")}),
     "hosts": (f"hosts.{DOMAIN}", set()),
 }
 TENANTS = {name: host for name, (host, _) in FOUND.items()} | {"nowhere": f"nowhere.{DOMAIN}"}
@@ -54,7 +55,7 @@ def main(archive):
         report = Report()
         promises(image, report)
         configuration(folder)
-        start_around(folder)
+        start_around(folder, report)
         lone_check(image, folder, report)
         serving(image, folder, report)
         report.end()
@@ -64,7 +65,7 @@ class Report:
     """Counts what holds and what does not, and says so as it comes."""
 
     def __init__(self):
-        self.passed = self.failed = 0
+        self.passed = self.failed = self.skipped = 0
 
     def holds(self, what, condition, otherwise=""):
         if condition:
@@ -74,8 +75,12 @@ class Report:
             self.failed += 1
             print(f"  FAILED  {what}: {otherwise}")
 
+    def skip(self, what):
+        self.skipped += 1
+        print(f"  skipped {what}")
+
     def end(self):
-        print(f"{self.passed} passed, {self.failed} failed, 0 skipped")
+        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
         sys.exit(1 if self.failed else 0)
 
 
@@ -126,15 +131,21 @@ def configuration(folder):
         path.chmod(0o755 if path.is_dir() else 0o644)
     (folder / "hosts").write_text(around.HOSTS)
     (folder / "resolv.conf").write_text(around.RESOLV)
-    bundle = (folder / "root" / BUNDLE).read_bytes()
+    bundle = folder / "root" / BUNDLE
+    bundle = bundle.read_bytes() if bundle.exists() else b""
     (folder / "bundle.crt").write_bytes(bundle + (folder / "ca" / "tls.crt").read_bytes())
 
 
-def start_around(folder):
+def start_around(folder, report):
     up_loopback()
     around.serve(socketserver.ThreadingUDPServer(("127.0.0.1", 53), around.Names))
-    for address in ("127.0.0.1", "::1"):
-        around.serve(around.Tls(address, DIRECTORY, folder / "ca" / "directory"))
+    around.serve(socketserver.ThreadingTCPServer(("127.0.0.1", 53), around.NamesByTcp))
+    around.serve(around.Tls("127.0.0.1", DIRECTORY, folder / "ca" / "directory"))
+    try:
+        around.serve(around.Tls("::1", DIRECTORY, folder / "ca" / "directory"))
+    except OSError as error:
+        report.skip(f"request: by name, v6: no IPv6 here: {error}")
+        del FOUND["v6"]
 
 
 def lone_check(image, folder, report):
@@ -166,8 +177,11 @@ def serving(image, folder, report):
                 and sent[2]["login"] == f"jo-{name}"
             )
             report.holds(f"request: by name, {name}", good, f"{status} {document} {sent}")
-            missing = asked - around.Names.asked
-            report.holds(f"request: DNS was asked for it, {name}", not missing, missing)
+            heard = {query for query in around.Names.asked if query[0].startswith(host)}
+            if asked:
+                report.holds(f"request: DNS was asked for it, {name}", asked <= heard, heard)
+            else:
+                report.holds(f"request: DNS was not asked for it, {name}", not heard, heard)
         status, document = create(folder, "nowhere")
         report.holds("request: no such name is no success", status in (502, 503), document)
         print(f"  PSS {program.memory()} KiB with 2 workers and {len(TENANTS)} tenants")

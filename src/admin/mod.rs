@@ -5,6 +5,7 @@
 mod control;
 mod entry;
 mod probe;
+mod readiness;
 mod scene;
 mod status;
 
@@ -14,6 +15,7 @@ mod tests;
 pub use control::Control;
 pub use entry::Entry;
 pub use probe::Probe;
+pub use readiness::Signs;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};

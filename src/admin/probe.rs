@@ -1,10 +1,11 @@
 //! The probe door: `/livez`, `/readyz`, `/metrics`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::{Request, Response, StatusCode};
-use serde_json::json;
 
+use super::readiness::Signs;
 use super::{document, plain, reading, scene};
 use crate::config::Live;
 use crate::gateway::State;
@@ -18,16 +19,18 @@ pub struct Probe {
     live: Arc<Live>,
     state: Arc<State>,
     metrics: Arc<Metrics>,
+    signs: Signs,
 }
 
 impl Probe {
     /// The probe of what `live` holds.
     #[must_use]
-    pub fn new(live: Arc<Live>, state: Arc<State>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(live: Arc<Live>, state: Arc<State>, metrics: Arc<Metrics>, signs: Signs) -> Self {
         Self {
             live,
             state,
             metrics,
+            signs,
         }
     }
 
@@ -35,7 +38,10 @@ impl Probe {
     #[must_use]
     pub fn answer(&self, request: &Request<Body>) -> Response<Body> {
         match request.uri().path() {
-            "/livez" => reading(request, || plain(StatusCode::OK, "alive\n".to_owned())),
+            "/livez" => reading(request, || {
+                let (status, text) = self.signs.life(Instant::now());
+                plain(status, text)
+            }),
             "/readyz" => reading(request, || self.readiness()),
             "/metrics" => reading(request, || {
                 let scene = scene::of(&self.live, &self.state, scene::now());
@@ -48,24 +54,13 @@ impl Probe {
         }
     }
 
-    /// Ready until the drain begins: a broken directory or a broken new rule file is told
-    /// elsewhere, since taking every replica out of service helps nobody.
     fn readiness(&self) -> Response<Body> {
         let snapshot = self.live.current();
+        let mut tenants: Vec<_> = snapshot.tenants().collect();
+        tenants.sort_by(|a, b| a.name.cmp(&b.name));
         let draining = self.state.is_draining();
-        let serving = snapshot.tenants().next().is_some();
-        let ready = serving && !draining;
-        let status = if ready {
-            StatusCode::OK
-        } else {
-            StatusCode::SERVICE_UNAVAILABLE
-        };
-        let parts = json!({
-            "ready": ready,
-            "listening": true,
-            "snapshot": {"ready": serving, "revision": &*snapshot.revision},
-            "draining": draining,
-        });
+        let found = self.signs.readiness(draining, &snapshot.revision, &tenants);
+        let (status, parts) = found.answer();
         document(status, &parts)
     }
 }

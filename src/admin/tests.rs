@@ -9,7 +9,7 @@ use http::{Method, Request, Response};
 use serde_json::{Value, json};
 
 use super::status::of_key;
-use super::{Control, Entry, Probe};
+use super::{Control, Entry, Probe, Signs};
 use crate::auth::{Authenticator, Key};
 use crate::config::order::{Orders, Outcome};
 use crate::config::{Live, Reloading, Snapshot, Tenant};
@@ -22,7 +22,12 @@ fn doors(tenants: Vec<Arc<Tenant>>) -> (Probe, Control, Arc<State>) {
     let live = Arc::new(Live::new(snapshot));
     let metrics = Arc::new(Metrics::new());
     let state = Arc::new(State::new(Limits::default(), Arc::clone(&metrics)));
-    let probe = Probe::new(Arc::clone(&live), Arc::clone(&state), metrics);
+    let probe = Probe::new(
+        Arc::clone(&live),
+        Arc::clone(&state),
+        metrics,
+        Signs::default(),
+    );
     let (reloading, _) = Reloading::channel();
     let control = Control::new(live, Arc::clone(&state), Entry::Near, reloading);
     (probe, control, state)
@@ -31,7 +36,9 @@ fn doors(tenants: Vec<Arc<Tenant>>) -> (Probe, Control, Arc<State>) {
 /// As a program on this machine asks.
 async fn near(control: &Control, request: Request<Body>) -> Response<Body> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 50_000));
-    control.answer(request, Peer { address }, UNIX_EPOCH).await
+    control
+        .answer(request, Peer::direct(address), UNIX_EPOCH)
+        .await
 }
 
 fn ask(method: &Method, path: &str) -> Request<Body> {
@@ -130,7 +137,9 @@ async fn pages_in_a_browser_are_kept_out() {
     let mut unix = ask(&Method::GET, "/status");
     unix.headers_mut().insert(HOST, "postern".parse().unwrap());
     let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-    let answer = control.answer(unix, Peer { address }, UNIX_EPOCH).await;
+    let answer = control
+        .answer(unix, Peer::direct(address), UNIX_EPOCH)
+        .await;
     assert_eq!(answer.status(), 200);
 }
 

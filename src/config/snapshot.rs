@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::report::Report;
 use crate::auth::{Authenticator, TenantName};
@@ -45,6 +46,7 @@ pub struct Tenant {
 /// The snapshot that new requests take, and how its loading went.
 pub struct Live {
     snapshot: ArcSwap<Snapshot>,
+    changes: watch::Sender<()>,
     report: ArcSwap<Report>,
 }
 
@@ -93,6 +95,7 @@ impl Live {
     pub fn new(snapshot: impl Into<Arc<Snapshot>>) -> Self {
         Self {
             snapshot: ArcSwap::from(snapshot.into()),
+            changes: watch::Sender::default(),
             report: ArcSwap::default(),
         }
     }
@@ -105,7 +108,15 @@ impl Live {
 
     /// Puts another one in its place, and gives back the one that served until now.
     pub fn replace(&self, next: Arc<Snapshot>) -> Arc<Snapshot> {
-        self.snapshot.swap(next)
+        let previous = self.snapshot.swap(next);
+        self.changes.send_replace(());
+        previous
+    }
+
+    /// Tells whenever another snapshot has been put in place.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// How the last loading went.

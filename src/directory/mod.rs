@@ -30,6 +30,12 @@ pub trait Directory: Send + Sync + 'static {
     /// Where it is, for logs and labels: scheme, host and port, such as `https://ldap1:636`.
     fn name(&self) -> Arc<str>;
 
+    /// The same number for two views of the same connections, such as those of two rules that reach
+    /// one directory in the same way: they are asked after once.
+    fn pool(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
     /// How its connections are.
     fn vitals(&self) -> Vitals;
 

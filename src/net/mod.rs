@@ -7,6 +7,7 @@ pub mod framing;
 pub mod guarded;
 pub mod oneshot;
 pub mod paced;
+pub mod proxy;
 mod reading;
 pub mod secret;
 pub mod shard;
@@ -19,6 +20,20 @@ pub use secret::Secret;
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// The address of the socket; of a Unix socket, which has none, `0.0.0.0:0`.
+    /// Of the client: the address of the socket, or what a trusted proxy says; of a Unix socket,
+    /// which has none, `0.0.0.0:0`.
     pub address: std::net::SocketAddr,
+    /// The proxy that says so.
+    pub through: Option<std::net::SocketAddr>,
+}
+
+impl Peer {
+    /// Whoever is at the other end of the socket.
+    #[must_use]
+    pub fn direct(address: std::net::SocketAddr) -> Self {
+        Self {
+            address,
+            through: None,
+        }
+    }
 }

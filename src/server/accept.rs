@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 use rustls::ServerConfig;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
@@ -16,10 +17,12 @@ use tokio_rustls::server::TlsStream;
 
 use super::connections::{Connection, Connections, Source};
 use super::limits::Limits;
+use super::refuse::First;
 use super::{Handler, bind, http1, http2, refuse};
 use crate::net::Peer;
 use crate::net::guarded::Guarded;
 use crate::net::paced::Paced;
+use crate::net::proxy::{self, ProxyError};
 
 /// What one worker needs to serve.
 pub(super) struct Door<H> {
@@ -27,6 +30,8 @@ pub(super) struct Door<H> {
     pub(super) handler: H,
     pub(super) limits: Limits,
     pub(super) connections: Connections,
+    /// Who must say whose connections they bring.
+    pub(super) proxies: Arc<[IpNet]>,
 }
 
 impl<H: Handler> Door<H> {
@@ -119,8 +124,9 @@ impl<H: Handler> Door<H> {
     ) {
         let life = |mut place| async move {
             let _ = stream.set_nodelay(true);
-            let peer = Peer { address };
-            let Some(stream) = self.handshake(stream, peer).await else {
+            // A socket for both families writes the older one's addresses in the newer one's way.
+            let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+            let Some((stream, peer)) = self.greet(stream, address).await else {
                 return;
             };
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
@@ -134,31 +140,77 @@ impl<H: Handler> Door<H> {
         place.run(life).await;
     }
 
-    /// TLS, or the reason why not, in time.
-    async fn handshake(
-        &self,
-        stream: TcpStream,
-        peer: Peer,
-    ) -> Option<TlsStream<Paced<TcpStream>>> {
+    /// The PROXY protocol from those who must speak it, and TLS: both, or the reason why not, in
+    /// time.
+    async fn greet(&self, stream: TcpStream, address: SocketAddr) -> Option<(Tls, Peer)> {
         let outcome = timeout(self.limits.handshake, async {
-            if !refuse::speaks_tls(&stream).await? {
-                refuse::plain_http(stream).await?;
-                return Err(io::Error::other("plain HTTP on the TLS port"));
-            }
-            TlsAcceptor::from(self.tls.load_full())
-                .accept(Paced::new(stream, self.limits.pace))
-                .await
+            let (stream, peer) = self.presented(stream, address).await?;
+            Ok((self.handshake(stream).await?, peer))
         })
         .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        .unwrap_or_else(|_| Err(Failure::Tls(io::ErrorKind::TimedOut.into())));
         match outcome {
-            Ok(stream) => Some(stream),
-            Err(error) => {
-                tracing::debug!(peer = %peer.address, %error, "no TLS connection");
+            Ok(greeted) => Some(greeted),
+            Err(failure) => {
+                tracing::debug!(peer = %address, error = %failure, "no TLS connection");
                 None
             }
         }
     }
+
+    /// Whose connection it is.
+    async fn presented(
+        &self,
+        mut stream: TcpStream,
+        address: SocketAddr,
+    ) -> Result<(TcpStream, Peer), Failure> {
+        let trusts = |network: &IpNet| network.contains(&address.ip());
+        if !self.proxies.iter().any(trusts) {
+            return Ok((stream, Peer::direct(address)));
+        }
+        let client = proxy::read(&mut stream).await.map_err(Failure::Header)?;
+        let peer = Peer {
+            address: client.unwrap_or(address),
+            through: client.is_some().then_some(address),
+        };
+        Ok((stream, peer))
+    }
+
+    async fn handshake(&self, stream: TcpStream) -> Result<Tls, Failure> {
+        match refuse::first_bytes(&stream).await? {
+            First::Tls => {}
+            First::End => return Err(Failure::Nothing),
+            First::ProxyHeader => return Err(Failure::Untrusted),
+            First::PlainHttp => {
+                refuse::plain_http(stream).await?;
+                return Err(Failure::Tls(io::Error::other("plain HTTP on the TLS port")));
+            }
+            First::Other => return Err(Failure::Tls(io::Error::other("something else than TLS"))),
+        }
+        let stream = Paced::new(stream, self.limits.pace);
+        Ok(TlsAcceptor::from(self.tls.load_full())
+            .accept(stream)
+            .await?)
+    }
+}
+
+type Tls = TlsStream<Paced<TcpStream>>;
+
+/// Why a connection comes to nothing.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// Somebody only looked whether we listen, as balancers do all day.
+    #[error("the connection ended before it began")]
+    Nothing,
+    /// From a network of `trusted_proxies`.
+    #[error(transparent)]
+    Header(ProxyError),
+    /// From any other.
+    #[error("a PROXY protocol header from an address that is not in `trusted_proxies`")]
+    Untrusted,
+    /// TLS, or what should have been it.
+    #[error(transparent)]
+    Tls(#[from] io::Error),
 }
 
 /// What accepting does about errors: those of one connection are passed over; those of the

@@ -12,16 +12,19 @@ mod http2;
 pub mod limits;
 mod parting;
 pub mod plain;
+mod pulse;
 mod refuse;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use http::{Request, Response};
+use ipnet::IpNet;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -31,8 +34,10 @@ use crate::gateway::Gateway;
 use crate::net::shard::{MOST_WORKERS, Shard};
 use crate::net::{Body, Peer};
 use connections::Connections;
+use pulse::Heart;
 
 pub use limits::Limits;
+pub use pulse::{Arrest, Pulse};
 
 /// What answers requests. Every connection has a clone of its own.
 ///
@@ -48,12 +53,15 @@ pub trait Handler: Clone + Send + Sync + 'static {
 }
 
 /// Where the public door listens.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Listen {
     /// The address; with port 0 the system chooses one, the same for all workers.
     pub address: SocketAddr,
     /// How many threads serve it, at least one.
     pub workers: usize,
+    /// Connections from these networks must begin with a header of the PROXY protocol, and are
+    /// the client's that it names.
+    pub proxies: Arc<[IpNet]>,
 }
 
 /// The public door at work. Dropping it ends the workers with whatever they are doing.
@@ -61,8 +69,10 @@ pub struct Listen {
 pub struct Running {
     address: SocketAddr,
     connections: Connections,
+    pulse: Pulse,
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
+    ended: Mutex<Receiver<()>>,
 }
 
 /// Why a door does not open.
@@ -87,7 +97,7 @@ pub enum StartError {
 /// # Errors
 /// When the address is taken or may not be used, or the system is out of threads.
 pub fn start<H: Handler>(
-    listen: Listen,
+    listen: &Listen,
     tls: &Arc<ArcSwap<ServerConfig>>,
     handler: &H,
     limits: Limits,
@@ -96,13 +106,17 @@ pub fn start<H: Handler>(
     let (address, listeners) = bind::shared(listen.address, workers)?;
     let connections = Connections::new(limits.connections);
     let (stop, _) = watch::channel(false);
+    let (pulse, hearts) = Pulse::of(workers);
+    let (at_work, ended) = mpsc::channel();
     let mut running = Running {
         address,
         connections: connections.clone(),
+        pulse,
         stop,
         workers: Vec::with_capacity(workers),
+        ended: Mutex::new(ended),
     };
-    for (number, listener) in listeners.into_iter().enumerate() {
+    for (number, (listener, heart)) in listeners.into_iter().zip(hearts).enumerate() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -112,16 +126,26 @@ pub fn start<H: Handler>(
             handler: handler.clone(),
             limits,
             connections: connections.clone(),
+            proxies: Arc::clone(&listen.proxies),
         };
         let source = connections.source();
         let listener = {
             let _context = runtime.enter();
             TcpListener::from_std(listener).map_err(StartError::Worker)?
         };
-        let stopped = running.stop.subscribe();
+        let (stopped, at_work) = (running.stop.subscribe(), at_work.clone());
         let worker = std::thread::Builder::new()
             .name(format!("worker-{number}"))
-            .spawn(move || work(number, runtime, door.serve(listener, source), stopped))
+            .spawn(move || {
+                work(
+                    number,
+                    runtime,
+                    door.serve(listener, source),
+                    heart,
+                    stopped,
+                );
+                drop(at_work);
+            })
             .map_err(StartError::Worker)?;
         running.workers.push(worker);
     }
@@ -141,6 +165,12 @@ impl Running {
         self.connections.open()
     }
 
+    /// Tells whether the workers turn.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+
     /// From now on the answers of HTTP/1.1 end their connections, so that clients come back through
     /// whatever spreads them, and find another of us there. All else goes on.
     pub fn leave(&self) {
@@ -156,12 +186,17 @@ impl Running {
         self.connections.drain(deadline).await
     }
 
-    /// Ends the workers and waits for their threads. Everything still running on them is dropped.
+    /// Ends the workers and waits for their threads, but not for ever: one that is stuck ends with
+    /// the process. Everything still running on them is dropped.
     pub fn stop(mut self) {
         self.stop.send_replace(true);
-        for worker in self.workers.drain(..) {
-            // A worker that panicked has ended as well.
-            let _ = worker.join();
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // Nothing is ever sent: the last sender goes with the last worker.
+        if ended.recv_timeout(LAST_WAIT) == Err(RecvTimeoutError::Disconnected) {
+            for worker in self.workers.drain(..) {
+                // A worker that panicked has ended as well.
+                let _ = worker.join();
+            }
         }
     }
 }
@@ -193,17 +228,22 @@ fn work(
     number: usize,
     runtime: Runtime,
     serving: impl Future<Output = ()> + Send + 'static,
+    heart: Heart,
     mut stopped: watch::Receiver<bool>,
 ) {
     Shard::enter(number);
     runtime.block_on(async {
         tokio::spawn(serving);
+        tokio::spawn(heart.beat());
         // An error means that `Running` is gone, which ends the worker too.
         let _ = stopped.wait_for(|stopped| *stopped).await;
     });
     // Not waiting for a name lookup that hangs.
     runtime.shutdown_background();
 }
+
+/// How long the threads may take to end: nothing waits in them by then.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests;

@@ -5,12 +5,12 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use http::{Request, Response};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -19,6 +19,7 @@ use tokio_rustls::server::TlsStream;
 use super::accept::Patience;
 use super::connections::Connections;
 use super::limits::Limits;
+use super::refuse::First;
 use super::{Handler, StartError, bind, http1, refuse};
 use crate::net::paced::Paced;
 use crate::net::subject::Subject;
@@ -145,7 +146,7 @@ impl<H: Handler> Door<H> {
             };
             if let Some((stream, address)) = patience.take(accepted).await {
                 let _ = stream.set_nodelay(true);
-                let peer = Peer { address };
+                let peer = Peer::direct(address);
                 match &self.tls {
                     None => self.connection(stream, peer).await,
                     Some(tls) => self.secured(stream, tls.load_full(), peer).await,
@@ -164,7 +165,7 @@ impl<H: Handler> Door<H> {
                 accepted = listener.accept() => accepted,
             };
             if let Some((stream, _)) = patience.take(accepted).await {
-                self.connection(stream, Peer { address }).await;
+                self.connection(stream, Peer::direct(address)).await;
             }
         }
     }
@@ -212,18 +213,46 @@ async fn handshake(
     peer: Peer,
 ) -> Option<TlsStream<Paced<TcpStream>>> {
     let outcome = timeout(limits.handshake, async {
-        if !refuse::speaks_tls(&stream).await? {
-            refuse::plain_http(stream).await?;
-            return Err(io::Error::other("plain HTTP on the TLS port"));
+        match refuse::first_bytes(&stream).await? {
+            First::Tls => {}
+            First::PlainHttp => {
+                refuse::plain_http(stream).await?;
+                return Err(io::Error::other("plain HTTP on the TLS port"));
+            }
+            First::End | First::ProxyHeader | First::Other => {
+                return Err(io::Error::other("something else than TLS"));
+            }
         }
         let stream = Paced::new(stream, limits.pace);
-        TlsAcceptor::from(tls).accept(stream).await
+        match TlsAcceptor::from(tls).accept(stream).into_fallible().await {
+            Ok(stream) => Ok(stream),
+            Err((error, stream)) => {
+                part(stream).await;
+                Err(error)
+            }
+        }
     })
     .await
     .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     let refused =
         |error: &io::Error| tracing::info!(peer = %peer.address, %error, "no control connection");
     outcome.inspect_err(refused).ok()
+}
+
+/// Lets a client that was refused read why: with TLS 1.3 it has sent its request by then, and
+/// closing on what is unread would reset the alert away.
+async fn part(mut stream: Paced<TcpStream>) {
+    let reading = async {
+        let mut waste = [0; 4096];
+        stream.shutdown().await?;
+        for _ in 0..16 {
+            if stream.read(&mut waste).await? == 0 {
+                break;
+            }
+        }
+        io::Result::Ok(())
+    };
+    let _ = timeout(Duration::from_secs(1), reading).await;
 }
 
 /// Says with each request whose certificate the connection showed.

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::net::Body;
 use crate::net::framing::Refusal;
+use crate::net::proxy;
 use crate::scim::message::{ERROR, MEDIA_TYPE};
 
 /// The SCIM error for a request head that is refused.
@@ -30,20 +31,37 @@ pub(super) fn error(status: StatusCode, detail: &str) -> Response<Body> {
     answer
 }
 
-/// Whether the first byte is that of a TLS record, or nothing comes at all.
-pub(super) async fn speaks_tls(stream: &TcpStream) -> io::Result<bool> {
-    let mut first = [HANDSHAKE];
-    stream.peek(&mut first).await?;
-    Ok(first == [HANDSHAKE])
+/// What a connection begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum First {
+    /// Nothing at all.
+    End,
+    /// A TLS record.
+    Tls,
+    /// Something like the line of an HTTP request.
+    PlainHttp,
+    /// A header of the PROXY protocol.
+    ProxyHeader,
+    /// Anything else.
+    Other,
 }
 
-/// Tells a client that speaks plain HTTP what is wrong; says nothing to anything else.
+/// Looks at the first bytes without taking them.
+pub(super) async fn first_bytes(stream: &TcpStream) -> io::Result<First> {
+    let mut first = [0; 8];
+    let length = stream.peek(&mut first).await?;
+    let first = first.get(..length).unwrap_or_default();
+    Ok(match first.first() {
+        None => First::End,
+        Some(&HANDSHAKE) => First::Tls,
+        _ if proxy::begins(first) => First::ProxyHeader,
+        Some(byte) if byte.is_ascii_alphabetic() => First::PlainHttp,
+        Some(_) => First::Other,
+    })
+}
+
+/// Tells a client that speaks plain HTTP what is wrong.
 pub(super) async fn plain_http(mut stream: TcpStream) -> io::Result<()> {
-    let mut first = [0];
-    stream.peek(&mut first).await?;
-    if !first[0].is_ascii_alphabetic() {
-        return Ok(());
-    }
     stream.write_all(SPEAKS_HTTPS.as_bytes()).await?;
     stream.shutdown().await?;
     // Reading what was sent keeps the closing from resetting the answer away.

@@ -24,6 +24,7 @@ use crate::net::tls;
 mod drain;
 mod http2;
 mod plain;
+mod proxy;
 mod public;
 mod smuggling;
 
@@ -48,6 +49,11 @@ impl TestDoor {
     }
 
     fn with_workers(workers: usize, change: impl FnOnce(&mut Limits)) -> Self {
+        Self::behind(&[], workers, change)
+    }
+
+    fn behind(proxies: &[&str], workers: usize, change: impl FnOnce(&mut Limits)) -> Self {
+        let proxies: Vec<_> = proxies.iter().map(|net| net.parse().unwrap()).collect();
         let mut limits = Limits::default();
         change(&mut limits);
         let (ca, tls) = certificate();
@@ -58,8 +64,9 @@ impl TestDoor {
         let listen = Listen {
             address: "127.0.0.1:0".parse().unwrap(),
             workers,
+            proxies: proxies.into(),
         };
-        let running = start(listen, &tls, &handler, limits).unwrap();
+        let running = start(&listen, &tls, &handler, limits).unwrap();
         Self {
             running: Some(running),
             tls,
@@ -90,6 +97,17 @@ impl TestDoor {
         alpn: &[&str],
         versions: &[&'static rustls::SupportedProtocolVersion],
     ) -> io::Result<Tls> {
+        let config = self.client_config(alpn, versions);
+        TlsConnector::from(Arc::new(config))
+            .connect(ServerName::try_from("localhost").unwrap(), self.tcp().await)
+            .await
+    }
+
+    fn client_config(
+        &self,
+        alpn: &[&str],
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots
             .add(CertificateDer::from_pem_slice(self.ca.as_bytes()).unwrap())
@@ -100,9 +118,7 @@ impl TestDoor {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-        TlsConnector::from(Arc::new(config))
-            .connect(ServerName::try_from("localhost").unwrap(), self.tcp().await)
-            .await
+        config
     }
 
     /// The client that directories are asked with; here it asks the door.
@@ -128,7 +144,7 @@ fn certificate() -> (String, Arc<ServerConfig>) {
 
 /// Answers `METHOD path host body`, or as much data as the path says: `/bytes/1000000`.
 fn echo(asked: Arc<AtomicUsize>, go: Arc<Semaphore>) -> impl Handler {
-    move |request: Request<Body>, _: Peer| {
+    move |request: Request<Body>, peer: Peer| {
         let (asked, go) = (Arc::clone(&asked), Arc::clone(&go));
         async move {
             asked.fetch_add(1, Ordering::SeqCst);
@@ -136,9 +152,21 @@ fn echo(asked: Arc<AtomicUsize>, go: Arc<Semaphore>) -> impl Handler {
             if head.uri.path() == "/wait" {
                 go.acquire().await.unwrap().forget();
             }
+            if head.uri.path() == "/block" {
+                while go.try_acquire().map(|permit| permit.forget()).is_err() {
+                    std::thread::yield_now();
+                }
+            }
             if let Some(size) = head.uri.path().strip_prefix("/bytes/") {
                 let bytes = vec![b'x'; size.parse().unwrap()];
                 return Response::new(Body::Full(bytes.into()));
+            }
+            if head.uri.path() == "/peer" {
+                let text = match peer.through {
+                    Some(proxy) => format!("{} through {}", peer.address, proxy.ip()),
+                    None => format!("{} directly", peer.address.ip()),
+                };
+                return Response::new(Body::Full(text.into()));
             }
             if head.uri.path() == "/early" {
                 return Response::new(Body::Full("early".into()));

@@ -10,6 +10,7 @@ import pathlib
 import sys
 
 import manifests
+import pods
 
 
 class Report:
@@ -23,7 +24,7 @@ class Report:
         """Passed when there are no problems."""
         try:
             problems = list(problems)
-        except LookupError as error:
+        except (LookupError, OSError) as error:
             problems = [f"not as it should be: {error!r}"]
         if problems:
             self.failed += 1
@@ -53,6 +54,7 @@ def main():
     options = parser.parse_args()
     report = Report(options.verbose)
     manifests.run(report)
+    pods.run(report, options.binary)
     return report.end()
 
 

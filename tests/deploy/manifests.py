@@ -9,6 +9,7 @@ import subprocess
 import kubernetes_validate
 import yaml
 
+import dashboard
 import promises
 from copies import ALERTS, ROOT, copies
 from rendered import EXAMPLES, OVERLAYS, Rendered, examples, name
@@ -34,6 +35,7 @@ def run(report):
     other_kubectls(report, overlays)
     report.check("promtool takes the alerts", promtool("check", "rules", ALERTS))
     report.check("promtool's tests of the alerts", promtool("test", "rules", ALERT_TESTS))
+    report.check("the dashboard can be imported and read", dashboard.problems())
     report.check("every alert is tested and says what to do", told())
 
 
@@ -113,7 +115,9 @@ def promtool(*arguments):
 
 def told():
     """Each alert has words and a runbook, one test where it fires and one where it is silent."""
-    rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+    rules = [
+        rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]
+    ]
     tests = yaml.safe_load(ALERT_TESTS.read_text())["tests"]
     silent, firing = set(), set()
     for test in tests:
@@ -122,7 +126,9 @@ def told():
                 silent.add(one["alertname"])
         for one in test.get("promql_expr_test", []):
             text = one["expr"] + str(one["exp_samples"])
-            firing |= set(re.findall(r'alertname="(Postern\w+)"', text)) if "firing" in text else set()
+            firing |= (
+                set(re.findall(r'alertname="(Postern\w+)"', text)) if "firing" in text else set()
+            )
     for rule in rules:
         alert = rule["alert"]
         for key in ("summary", "description", "runbook"):
@@ -148,9 +154,13 @@ MUTATIONS = {
     "connected": lambda one: one.one("Service", "postern")["spec"].pop("sessionAffinity"),
     "fenced": lambda one: one.one("NetworkPolicy", "postern")["spec"]["ingress"][1].pop("from"),
     "scraped": lambda one: one.one("ServiceMonitor", "postern")["spec"].update(jobLabel="app"),
-    "steady": lambda one: one.workload["spec"]["strategy"]["rollingUpdate"].update(maxUnavailable=1),
-    "shaped": lambda one: one.workload["spec"].update(replicas=1)
-    or one.container("postern").pop("restartPolicy", None),
+    "steady": lambda one: one.workload["spec"]["strategy"]["rollingUpdate"].update(
+        maxUnavailable=1
+    ),
+    "shaped": lambda one: (
+        one.workload["spec"].update(replicas=1)
+        or one.container("postern").pop("restartPolicy", None)
+    ),
     "schemas": lambda one: one.container("postern").update(readynessProbe={}),
 }
 

@@ -13,11 +13,16 @@
 
 mod bad_input;
 mod commands;
+mod control;
 mod directory_faults;
+mod proxy_protocol;
+mod readiness;
 mod reload;
+mod rollout;
 mod shapes;
 mod stopping;
 mod support;
 mod systemd;
 mod tenants;
+mod under_load;
 mod versions;

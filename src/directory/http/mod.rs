@@ -55,6 +55,10 @@ impl Directory for Http {
         self.pool.name()
     }
 
+    fn pool(&self) -> usize {
+        Arc::as_ptr(&self.pool).addr()
+    }
+
     fn vitals(&self) -> Vitals {
         self.pool.vitals()
     }

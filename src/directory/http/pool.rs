@@ -27,8 +27,15 @@ pub struct Pool {
     knowledge: Knowledge,
     /// Held by the one request that asks what the directory can do.
     asking: tokio::sync::Mutex<()>,
-    health: Mutex<Health>,
+    health: Mutex<Noted>,
     retries: AtomicU64,
+}
+
+/// How the last exchange went, and when that was.
+#[derive(Debug)]
+struct Noted {
+    health: Health,
+    at: Instant,
 }
 
 /// Why there can be no pool: a mistake of configuration.
@@ -77,7 +84,10 @@ impl Pool {
             base,
             client,
             asking: tokio::sync::Mutex::new(()),
-            health: Mutex::new(Health::Unknown),
+            health: Mutex::new(Noted {
+                health: Health::Unknown,
+                at: Instant::now(),
+            }),
             retries: AtomicU64::new(0),
         }))
     }
@@ -102,29 +112,24 @@ impl Pool {
         }
     }
 
-    /// Asks for something small, and takes note of how that went.
+    /// Asks for something small and takes note of how that went, unless an exchange has just gone
+    /// well.
     pub(super) async fn check(&self, ask: &Ask) {
-        let outgoing = Outgoing::get("/ServiceProviderConfig".to_owned());
-        let answer = self.send(&outgoing, ask, &mut Tries::none()).await;
-        match answer {
-            // Having no such page is an answer, too.
-            Ok(answer) if matches!(answer.status().as_u16(), 401 | 403 | 500..) => {
-                let status = answer.status().as_u16();
-                let error = match status {
-                    401 | 403 => DirectoryError::Credentials(status),
-                    _ => DirectoryError::Failed(status),
-                };
-                self.note(Err(&error));
-            }
-            Ok(_) => self.note(Ok(())),
-            Err(error) => self.note(Err(&error)),
+        if self.lock_health().is_up_since(Instant::now(), JUST_NOW) {
+            return;
+        }
+        let (outcome, lesson) = self.inquire(ask).await;
+        self.note(outcome.as_ref().copied());
+        // What nobody has asked for needs no second try soon.
+        if lesson != Lesson::Away {
+            self.knowledge.take(lesson, Instant::now());
         }
     }
 
     /// How the last exchange went.
     #[must_use]
     pub fn health(&self) -> Health {
-        self.lock_health().clone()
+        self.lock_health().health.clone()
     }
 
     /// What the directory can do, as far as is known.
@@ -159,7 +164,7 @@ impl Pool {
             deadline: until,
             ..ask.clone()
         };
-        let lesson = self.probe(&ask).await;
+        let (_, lesson) = self.inquire(&ask).await;
         self.knowledge.take(lesson, Instant::now());
         drop(turn);
     }
@@ -240,6 +245,7 @@ impl Pool {
                 | DirectoryError::TimedOut
                 | DirectoryError::Malformed(_)
                 | DirectoryError::Credentials(_)
+                | DirectoryError::Busy { status: 503, .. }
                 | DirectoryError::Failed(_)),
             ) => Health::Down(error.to_string()),
             Err(
@@ -253,35 +259,48 @@ impl Pool {
             )
             | Ok(()) => Health::Up,
         };
-        let mut present = self.lock_health();
-        if *present != health {
-            *present = health;
+        let mut noted = self.lock_health();
+        noted.at = Instant::now();
+        if noted.health != health {
+            noted.health = health;
         }
     }
 
-    async fn probe(&self, ask: &Ask) -> Lesson {
+    /// Asks what the directory can do: how that went, and what it taught.
+    async fn inquire(&self, ask: &Ask) -> (Result<(), DirectoryError>, Lesson) {
         let outgoing = Outgoing::get("/ServiceProviderConfig".to_owned());
-        let Ok(answer) = self.send(&outgoing, ask, &mut Tries::none()).await else {
-            return Lesson::Away;
+        let answer = match self.send(&outgoing, ask, &mut Tries::none()).await {
+            Ok(answer) => answer,
+            Err(error) => return (Err(error), Lesson::Away),
         };
-        if !answer.status().is_success() {
-            // No such page is an answer; a refusal or a failure is none.
-            return match answer.status().as_u16() {
-                401 | 403 | 429 | 500.. => Lesson::Away,
-                _ => Lesson::Nothing,
-            };
-        }
-        match self
+        let status = answer.status().as_u16();
+        // Read to its end whatever it is: the connection is kept then.
+        let body = self
             .collect(answer.into_body(), MAX_CONFIG, ask.deadline)
-            .await
-        {
-            Ok(text) => probe::read(&text),
-            Err(_) => Lesson::Away,
+            .await;
+        match (status, body) {
+            (200..300, Ok(text)) => (Ok(()), probe::read(&text)),
+            // Too long to be one.
+            (200..300, Err(DirectoryError::Malformed(_))) => (Ok(()), Lesson::Nothing),
+            (200..300, Err(error)) => (Err(error), Lesson::Away),
+            (401, _) => (Err(DirectoryError::Credentials(status)), Lesson::Away),
+            // Not to see this page, or not now, says nothing of other pages.
+            (403 | 429, _) => (Ok(()), Lesson::Away),
+            // That there is no such page is an answer.
+            (501, _) => (Ok(()), Lesson::Nothing),
+            (500.., _) => (Err(DirectoryError::Failed(status)), Lesson::Away),
+            _ => (Ok(()), Lesson::Nothing),
         }
     }
 
-    fn lock_health(&self) -> std::sync::MutexGuard<'_, Health> {
+    fn lock_health(&self) -> std::sync::MutexGuard<'_, Noted> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Noted {
+    fn is_up_since(&self, now: Instant, time: Duration) -> bool {
+        self.health == Health::Up && now.saturating_duration_since(self.at) < time
     }
 }
 
@@ -354,6 +373,8 @@ fn broken_off(why: CollectError) -> DirectoryError {
 
 /// How long a list may take from its head to its end.
 const WHOLE_LIST: Duration = Duration::from_secs(600);
+/// An exchange that went well so long ago answers for a check.
+const JUST_NOW: Duration = Duration::from_secs(5);
 /// How long asking what a directory can do may hold up a request.
 const PROBE: Duration = Duration::from_secs(2);
 /// The longest that a `ServiceProviderConfig` may be.

@@ -49,7 +49,7 @@ async fn a_lost_race_by_version_is_run_again_and_keeps_both() {
         let body = patch("replace", "title", &"Boss".into());
         let request = request(Method::PATCH, "/corp/v2/Users/1", &body);
         let address = ([127, 0, 0, 1], 1).into();
-        tokio::spawn(async move { gateway.handle(request, Peer { address }).await })
+        tokio::spawn(async move { gateway.handle(request, Peer::direct(address)).await })
     };
     while world.gateway.state.writes() == 0 {
         tokio::task::yield_now().await;
@@ -131,7 +131,7 @@ async fn a_hang_up_never_stops_a_write_and_the_drain_waits_for_it() {
     let address = ([127, 0, 0, 1], 1).into();
     let mut asked = Box::pin(world.gateway.handle(
         request(Method::POST, "/corp/v2/Users", &user("anna")),
-        Peer { address },
+        Peer::direct(address),
     ));
     tokio::select! {
         biased;

@@ -276,7 +276,7 @@ impl World {
 
     pub(super) async fn send(&self, request: Request<Body>) -> Answered {
         let address = ([127, 0, 0, 1], 1).into();
-        let response = self.gateway.handle(request, Peer { address }).await;
+        let response = self.gateway.handle(request, Peer::direct(address)).await;
         Answered::of(response)
     }
 

@@ -1,6 +1,6 @@
 //! A SCIM client as plain as can be: one connection per request, HTTP/1.1 or HTTP/2 over TLS.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -26,6 +26,8 @@ pub(crate) struct Client {
     /// What goes into `Host`.
     pub host: String,
     http2: bool,
+    /// The address to come from, where it matters.
+    from: Option<IpAddr>,
 }
 
 /// What came back.
@@ -38,23 +40,14 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn new(address: SocketAddr, ca_pem: &[u8], base: &str, token: &str) -> Self {
-        let mut roots = rustls::RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_slice(ca_pem).unwrap())
-            .unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         Self {
             address,
-            tls: Arc::new(tls),
+            tls: trust(ca_pem),
             base: base.to_owned(),
             authorization: format!("Bearer {token}"),
             host: "localhost".to_owned(),
             http2: false,
+            from: None,
         }
     }
 
@@ -75,6 +68,15 @@ impl Client {
     pub(crate) fn at(&self, base: &str) -> Self {
         Self {
             base: base.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// The same by another address, such as a balancer's, and from one of this machine's own.
+    pub(crate) fn by(&self, address: SocketAddr, from: &str) -> Self {
+        Self {
+            address,
+            from: Some(from.parse().unwrap()),
             ..self.clone()
         }
     }
@@ -117,7 +119,11 @@ impl Client {
     pub(crate) async fn try_connect(&self, protocols: &[&[u8]]) -> Option<TlsStream<TcpStream>> {
         let mut config = (*self.tls).clone();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        let stream = TcpStream::connect(self.address).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        if let Some(from) = self.from {
+            socket.bind(SocketAddr::new(from, 0)).unwrap();
+        }
+        let stream = socket.connect(self.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         TlsConnector::from(Arc::new(config))
             .connect(name, stream)
@@ -213,4 +219,54 @@ impl Answer {
     pub(crate) fn id(&self) -> String {
         self.json()["id"].as_str().unwrap().to_owned()
     }
+}
+
+/// What a client trusts: the certificates that this one signed, and itself.
+pub(crate) fn trust(ca_pem: &[u8]) -> Arc<rustls::ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(ca_pem).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Arc::new(tls)
+}
+
+/// The first certificate that a server shows to somebody who has never been there.
+pub(crate) async fn certificate_shown(
+    address: SocketAddr,
+    tls: &Arc<rustls::ClientConfig>,
+) -> Vec<u8> {
+    let mut config = (**tls).clone();
+    config.resumption = rustls::client::Resumption::disabled();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
+        .unwrap();
+    let chain = stream.get_ref().1.peer_certificates().unwrap();
+    chain[0].to_vec()
+}
+
+/// A GET without TLS, as of a probe: status and body. Nothing when nobody answers.
+pub(crate) async fn plain_get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let stream = TcpStream::connect(address).await.ok()?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .ok()?;
+    tokio::spawn(connection);
+    let request = Request::get(path)
+        .header("host", address.to_string())
+        .header("connection", "close")
+        .body(Full::new(Bytes::new()))
+        .unwrap();
+    let response = sender.send_request(request).await.ok()?;
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.ok()?.to_bytes();
+    Some((status, String::from_utf8(body.to_vec()).unwrap()))
 }

@@ -1,13 +1,16 @@
 //! The built program as a process of its own, run in a folder of files.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::Client;
+use super::client::trust;
 use super::world::{ADMIN, access, certificate, folder, token};
 
 /// Files for the program, which it finds as its defaults: `postern.yaml` and what that names.
@@ -30,15 +33,15 @@ pub(crate) struct Serving {
     /// The line of JSON that it began with.
     pub line: Value,
     pub client: Client,
+    access: Arc<Mutex<Vec<String>>>,
 }
 
 impl Program {
     /// With these rule files (name with ending, text) and one administrator of all tenants.
     pub(crate) fn new(rules: &[(&str, &str)]) -> Self {
-        let folder = folder();
-        std::fs::create_dir_all(folder.join("rules")).unwrap();
-        let ca = certificate(&folder);
-        let program = Self { folder, ca };
+        let mut program = Self::empty();
+        program.ca = certificate(&program.folder);
+        std::fs::create_dir_all(program.folder.join("rules")).unwrap();
         for (name, text) in rules {
             program.write(&format!("rules/{name}"), text);
         }
@@ -51,6 +54,16 @@ impl Program {
              timeouts: {request: 20s, grace: 0s, drain: 20s}\n",
         );
         program
+    }
+
+    /// With a folder, and nothing in it.
+    pub(crate) fn empty() -> Self {
+        let folder = folder();
+        std::fs::create_dir_all(&folder).unwrap();
+        Self {
+            folder,
+            ca: Vec::new(),
+        }
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
@@ -78,21 +91,57 @@ impl Program {
         }
     }
 
-    /// `serve`, ready, with a client of the tenant at `base`.
+    /// What clients trust who call it.
+    pub(crate) fn trust(&self) -> Arc<rustls::ClientConfig> {
+        trust(&self.ca)
+    }
+
+    /// Clients trust this certificate instead.
+    pub(crate) fn trusted_by(mut self, ca_pem: &str) -> Self {
+        self.ca = ca_pem.as_bytes().to_vec();
+        self
+    }
+
+    /// `serve`, ready, with a client of the tenant at `base`. What it logs goes into the file
+    /// `log` of the folder.
     pub(crate) fn serve(&self, base: &str) -> Serving {
+        self.serve_with(base, "postern.yaml")
+    }
+
+    /// The same by another configuration.
+    pub(crate) fn serve_with(&self, base: &str, config: &str) -> Serving {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("log"))
+            .unwrap();
         let mut child = self
-            .command(&["serve", "--json"])
+            .command(&["serve", "--json", "--config", config])
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
-        let line = first_line(&mut child);
+        let (line, mut rest) = first_line_of(&mut child);
+        let access = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&access);
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            while rest.read_line(&mut line).is_ok_and(|length| length > 0) {
+                lines.lock().unwrap().push(std::mem::take(&mut line));
+            }
+        });
         let address = line["public"].as_str().unwrap().parse().unwrap();
         Serving {
             child,
             line,
             client: Client::new(address, &self.ca, base, &token("admin")),
+            access,
         }
+    }
+
+    /// What it has logged so far, by all processes of this folder.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("log")).unwrap()
     }
 }
 
@@ -103,6 +152,23 @@ impl Drop for Program {
 }
 
 impl Serving {
+    pub(crate) fn public(&self) -> SocketAddr {
+        self.line["public"].as_str().unwrap().parse().unwrap()
+    }
+
+    pub(crate) fn probe(&self) -> SocketAddr {
+        self.line["probe"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// The access lines so far, without the first line of all.
+    pub(crate) fn access(&self) -> Vec<Value> {
+        let lines = self.access.lock().unwrap();
+        lines
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
     /// Sends a signal by name, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         signal(&self.child, name);
@@ -123,11 +189,17 @@ impl Drop for Serving {
 
 /// The line of JSON that a program begins with; what it says later is read and thrown away.
 pub(crate) fn first_line(child: &mut Child) -> Value {
+    let (line, mut rest) = first_line_of(child);
+    std::thread::spawn(move || std::io::copy(&mut rest, &mut std::io::sink()));
+    line
+}
+
+fn first_line_of(child: &mut Child) -> (Value, BufReader<ChildStdout>) {
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     out.read_line(&mut line).unwrap();
-    std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line:?}"))
+    let line = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line:?}"));
+    (line, out)
 }
 
 pub(crate) fn signal(child: &Child, name: &str) {
