@@ -4,6 +4,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::disallowed_methods,
     clippy::allow_attributes,
     reason = "a bench that cannot go on stops, and it reads the clock"
@@ -96,6 +97,7 @@ backend:
   scim: {{url: \"http://127.0.0.1:{}\", plaintext: true, bearer_file: ../secrets/token-{tenant}}}
 resources:
   User:
+    extensions: [\"urn:acme:2.0:User\"]
     attributes:
       - {{scim: userName, target: login, required: true}}
 ",
