@@ -11,6 +11,7 @@ pub mod load;
 pub mod measure;
 mod named;
 pub mod order;
+mod parts;
 pub mod read;
 pub mod reload;
 pub mod report;
