@@ -164,6 +164,18 @@ pub fn client_config(
     }
 }
 
+/// For who is reached without TLS: a machine without any CA certificates must do.
+///
+/// # Errors
+/// TLS cannot be set up.
+pub fn trusting_nobody() -> Result<ClientConfig, TlsError> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|e| TlsError::Library(e.to_string()))?;
+    let nobody = RootCertStore::empty();
+    Ok(builder.with_root_certificates(nobody).with_no_client_auth())
+}
+
 /// The one provider of cryptography.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {

@@ -14,6 +14,7 @@
 mod bad_input;
 mod commands;
 mod directory_faults;
+mod logs;
 mod proxy_protocol;
 mod readiness;
 mod reload;
@@ -23,5 +24,6 @@ mod stopping;
 mod support;
 mod systemd;
 mod tenants;
+mod traces;
 mod under_load;
 mod versions;
