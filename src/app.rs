@@ -123,6 +123,7 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     if !extras.quiet {
         logging::start(config.log.level, config.log.format);
     }
+    headers::check(&config).map_err(StartError::Configuration)?;
     let metrics = Arc::new(Metrics::new());
     let loader = Loader::start(config.clone(), Arc::clone(&metrics), now())
         .map_err(StartError::Configuration)?;
@@ -401,10 +402,24 @@ fn tracing_to(
         headers: traces.headers_file.as_ref().map(read),
         host: headers::machine(),
     };
+    if traces.headers_file.is_some() && in_the_clear(&traces.endpoint) {
+        warn!("the collector's headers go over the network in the clear: use `https`");
+    }
     let (tracer, exporter) = Tracer::start(handle, settings, metrics)
         .map_err(anyhow::Error::msg)
         .context("`traces` cannot be used")?;
     Ok((tracer, Some(exporter)))
+}
+
+/// Whether a URL leads out of this machine without TLS.
+fn in_the_clear(url: &str) -> bool {
+    let Ok(url) = url.parse::<http::Uri>() else {
+        return false;
+    };
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let address = host.parse::<std::net::IpAddr>();
+    let here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    url.scheme_str() == Some("http") && !here
 }
 
 fn limits(config: &Config) -> gateway::Limits {

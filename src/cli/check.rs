@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{CliError, ConfigFile};
 use crate::config::file::Config;
+use crate::config::headers;
 use crate::config::load::load;
 use crate::config::{Snapshot, Tenant};
 use crate::mapping::kind::Class;
@@ -20,7 +21,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
-    let loaded = Config::load(&arguments.file.config).and_then(|config| load(&config));
+    let loaded = Config::load(&arguments.file.config).and_then(|config| {
+        headers::check(&config)?;
+        load(&config)
+    });
     match loaded {
         Ok(loaded) => {
             super::tell(&super::rendered(&loaded.warnings));

@@ -4,34 +4,63 @@ use std::path::Path;
 
 use http::{HeaderName, HeaderValue};
 
+use super::file::Config;
 use super::read::read_bytes;
+use crate::yaml::{Diagnostic, Diagnostics, Source, Span};
+
+/// The headers that the collector of traces wants.
+///
+/// # Errors
+/// The file cannot be read or understood: one finding, which says where and quotes nothing.
+pub fn check(config: &Config) -> Result<(), Diagnostics> {
+    let traces = config.traces.as_ref();
+    let Some(file) = traces.and_then(|traces| traces.headers_file.as_deref()) else {
+        return Ok(());
+    };
+    let place = Span {
+        line: 1,
+        column: 1,
+        ..Span::default()
+    };
+    // Without its text, so that nothing of that can be shown.
+    let source = Source::new(file.display().to_string(), "");
+    match lines(file) {
+        Ok(_) => Ok(()),
+        Err(problem) => Err(Diagnostic::error(&source, place, problem)
+            .help("lines of `Name: value`, which `traces.headers_file` names")
+            .into()),
+    }
+}
 
 /// The headers of a file; empty lines and those that begin with `#` are passed over.
 ///
 /// # Errors
 /// The file cannot be read or understood. The text says where and never quotes a value.
 pub fn read(path: &Path) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
-    let place = path.display();
-    let bytes = read_bytes(path).map_err(|error| format!("{place} cannot be read: {error}"))?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{place} is not UTF-8"))?;
+    lines(path).map_err(|problem| format!("{}: {problem}", path.display()))
+}
+
+fn lines(path: &Path) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+    let bytes = read_bytes(path).map_err(|error| format!("the file cannot be read: {error}"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| "the file is not UTF-8".to_owned())?;
     let mut headers = Vec::new();
     for (number, line) in (1..).zip(text.lines().map(str::trim)) {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let wrong = |what: &str| format!("{place}:{number}: {what}");
+        let wrong = |what: &str| format!("line {number} {what}");
         let (name, value) = line
             .split_once(':')
-            .ok_or_else(|| wrong("this is not `Name: value`"))?;
+            .ok_or_else(|| wrong("is not `Name: value`"))?;
         let name: HeaderName = name
             .trim()
             .parse()
-            .map_err(|_| wrong("this is no name of a header"))?;
+            .map_err(|_| wrong("has no name of a header"))?;
         if OURS.contains(&name.as_str()) {
-            return Err(wrong("this header is not for others to set"));
+            return Err(wrong("has a header that the message itself decides"));
         }
         let mut value = HeaderValue::from_str(value.trim())
-            .map_err(|_| wrong("the value has characters that a header cannot have"))?;
+            .map_err(|_| wrong("has characters that a header cannot have"))?;
         value.set_sensitive(true);
         headers.push((name, value));
     }
@@ -92,19 +121,22 @@ mod tests {
     #[test]
     fn a_mistake_has_a_place_and_no_value() {
         for (text, wanted) in [
-            ("a: b\nsecret", "F:2: this is not `Name: value`"),
-            ("a b: c", "F:1: this is no name of a header"),
+            ("a: b\nsecret", "F: line 2 is not `Name: value`"),
+            ("a b: c", "F: line 1 has no name of a header"),
             (
                 "\na: secret\u{1}x",
-                "F:2: the value has characters that a header cannot have",
+                "F: line 2 has characters that a header cannot have",
             ),
-            ("Host: x", "F:1: this header is not for others to set"),
+            (
+                "Host: x",
+                "F: line 1 has a header that the message itself decides",
+            ),
         ] {
             assert_eq!(read_text(text).unwrap_err(), wanted);
         }
         let missing = read(Path::new("/no/such/file")).unwrap_err();
         assert!(
-            missing.starts_with("/no/such/file cannot be read: "),
+            missing.starts_with("/no/such/file: the file cannot be read: "),
             "{missing}"
         );
     }

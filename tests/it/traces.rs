@@ -317,9 +317,15 @@ fn headers_that_cannot_be_read_are_said_at_the_start() {
         "traces: {endpoint: \"http://127.0.0.1:9\", headers_file: headers}\n",
     );
     program.write("headers", "secret-without-a-name\n");
-    let said = program.run(&["serve"]);
-    assert_eq!(said.code, Some(1));
-    let wanted = "error: `traces` cannot be used: headers:1: this is not `Name: value`\n";
-    assert!(said.err.ends_with(wanted), "{}", said.err);
-    assert!(!said.err.contains("secret-without"), "{}", said.err);
+    for command in ["serve", "check"] {
+        let said = program.run(&[command]);
+        assert_eq!(said.code, Some(if command == "serve" { 64 } else { 1 }));
+        let wanted = "line 1 is not `Name: value`";
+        assert!(
+            said.err.contains("headers:1:1") && said.err.contains(wanted),
+            "{}",
+            said.err
+        );
+        assert!(!said.err.contains("secret-without"), "{}", said.err);
+    }
 }
