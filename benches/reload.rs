@@ -4,6 +4,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::disallowed_methods,
     clippy::allow_attributes,
     reason = "a bench that cannot go on stops, and it reads the clock"

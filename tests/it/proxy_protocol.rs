@@ -28,12 +28,13 @@ impl Balancer {
         );
         let path = std::env::var("PATH").unwrap_or_default();
         let child = Command::new("haproxy")
-            .args(["-db", "-q", "-f", "haproxy.cfg"])
+            .args(["-db", "-f", "haproxy.cfg"])
             .current_dir(&program.folder)
             // Where Debian puts it is not in everybody's path.
             .env("PATH", format!("{path}:/usr/sbin"))
             // The socket that it is to listen on: so no port is chosen twice.
             .stdin(Stdio::from(std::os::fd::OwnedFd::from(listener)))
+            .stderr(Stdio::null())
             .spawn();
         match child {
             Ok(child) => Some(Self { child, address }),

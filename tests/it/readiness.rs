@@ -1,5 +1,6 @@
 //! What `/readyz` makes of directories, and how it is known whether they are there.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::stopping::until;
-use super::support::probe::{page, readyz};
+use super::support::client::plain_get;
 use super::support::program::Serving;
 use super::support::{Program, world};
 
@@ -28,6 +29,14 @@ fn serve(rules: &[(&str, &str)], more: &str) -> (Program, Serving) {
     );
     let serving = program.serve("/");
     (program, serving)
+}
+
+/// What `/readyz` says, with its status.
+pub(crate) async fn readyz(probe: SocketAddr) -> (u16, Value) {
+    let (status, body) = plain_get(probe, "/readyz")
+        .await
+        .expect("the probe answers");
+    (status, serde_json::from_str(&body).unwrap())
 }
 
 async fn ready(serving: &Serving, what: &str, holds: impl Fn(u16, &Value) -> bool) {
@@ -60,7 +69,13 @@ async fn directory(listener: TcpListener) -> Arc<AtomicUsize> {
     asked
 }
 
-fn rule_at(path: &str, address: std::net::SocketAddr) -> String {
+/// Where nobody listens.
+async fn nowhere() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap()
+}
+
+fn rule_at(path: &str, address: SocketAddr) -> String {
     world::rule(path, &format!("http://{address}"), "", USERS)
 }
 
@@ -69,8 +84,7 @@ fn rule_at(path: &str, address: std::net::SocketAddr) -> String {
 async fn a_directory_that_is_down_counts_as_the_configuration_says() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = rule_at("/here", listener.local_addr().unwrap());
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let gone = rule_at("/gone", gone.local_addr().unwrap());
+    let gone = rule_at("/gone", nowhere().await);
     directory(listener).await;
     let rules = [("here.yaml", &*here), ("gone.yaml", &*gone)];
     for (policy, status) in [("ignore", 200), ("any", 200), ("all", 503)] {
@@ -103,7 +117,7 @@ async fn a_directory_that_is_down_counts_as_the_configuration_says() {
             );
         }
         assert_eq!(
-            page(serving.probe(), "/livez").await.unwrap(),
+            plain_get(serving.probe(), "/livez").await.unwrap(),
             (200, "alive\n".to_owned())
         );
     }
@@ -136,9 +150,7 @@ async fn a_directory_of_many_tenants_is_asked_once() {
 /// Away and back: two lines, however often it was asked in between.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_directory_that_goes_and_comes_back_is_two_lines_in_the_log() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let address = nowhere().await;
     let rule = rule_at("/corp", address);
     let (program, mut serving) = serve(&[("corp.yaml", &rule)], "ready: {directories: any}");
     ready(&serving, "that it is down", |status, parts| {

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::header::CONNECTION;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
+use super::readiness::readyz;
+use super::support::client::plain_get;
 use super::support::scripted::{Act, Scripted, json_answer};
 use super::support::{Program, world};
 
@@ -77,4 +80,71 @@ async fn requests_under_way_are_answered_after_the_signal() {
         ),
     );
     assert_eq!(program.serve("/corp").line["public"], public);
+}
+
+/// Not ready at once, open until the grace ends, by a second signal here; a third changes nothing;
+/// the probe answers until the process ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_the_time_of_grace_everybody_is_served() {
+    let user =
+        r#"{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"1","userName":"a"}"#;
+    let go = Arc::new(Semaphore::new(3));
+    let act = Act::When(Arc::clone(&go), json_answer(201, user));
+    let directory = Scripted::start([act]).await;
+    let rule = world::rule("/corp", &directory.url(), SCIM, USERS);
+    let program = Program::new(&[("corp.yaml", &rule)]);
+    program.write(
+        "postern.yaml",
+        "listen: {public: \"127.0.0.1:0\", probe: \"127.0.0.1:0\", control: \"127.0.0.1:0\"}\n\
+         tls: {certificate: tls.crt, key: tls.key}\n\
+         timeouts: {request: 50m, grace: 50m, drain: 50m}\n",
+    );
+    let mut serving = program.serve("/corp");
+    let (client, probe) = (serving.client.clone(), serving.probe());
+    assert_eq!(readyz(probe).await.0, 200);
+    let body = json!({"userName": "a"});
+    let answer = client.post("/Users", &body).await.expect(201);
+    assert_eq!(answer.headers.get(CONNECTION), None);
+
+    serving.signal("TERM");
+    until("the end of readiness", async || {
+        readyz(probe).await.0 == 503
+    })
+    .await;
+    let (_, parts) = readyz(probe).await;
+    assert_eq!(parts["draining"], true);
+    assert_eq!(parts["reasons"], json!(["draining: about to stop"]));
+    // It may be known a moment earlier that readiness has gone than that clients are to leave.
+    until("that HTTP/1.1 is sent elsewhere", async || {
+        go.add_permits(1);
+        let answer = client.post("/Users", &body).await.expect(201);
+        answer
+            .headers
+            .get(CONNECTION)
+            .is_some_and(|close| close == "close")
+    })
+    .await;
+    go.add_permits(1);
+    client.http2().post("/Users", &body).await.expect(201);
+
+    let waiting = {
+        let (client, before) = (client.clone(), directory.requests().len());
+        let body = body.clone();
+        while go.try_acquire().map(|permit| permit.forget()).is_ok() {}
+        let request = tokio::spawn(async move { client.post("/Users", &body).await.status });
+        until("a request", async || directory.requests().len() > before).await;
+        request
+    };
+    serving.signal("TERM");
+    let public = serving.public();
+    until("the closing of the door", async || {
+        tokio::net::TcpStream::connect(public).await.is_err()
+    })
+    .await;
+    serving.signal("INT");
+    assert_eq!(readyz(probe).await.0, 503);
+    assert_eq!(plain_get(probe, "/livez").await.unwrap().0, 200);
+    go.add_permits(1);
+    assert_eq!(waiting.await.unwrap(), 201);
+    assert_eq!(serving.end().code(), Some(0));
 }

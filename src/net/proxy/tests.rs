@@ -137,6 +137,16 @@ fn a_header_that_ends_early_is_none() {
 }
 
 #[test]
+fn what_haproxy_sends_is_read() {
+    // HAProxy 2.6 with `send-proxy-v2 proxy-v2-options crc32c,unique-id`.
+    let header =
+        b"\r\n\r\n\x00\r\nQUIT\n!\x11\x00\x16\x7f\x00\x00\x02\x7f\x00\x00\x01\xc4\xf5\xa1\x85\
+        \x03\x00\x04\xa7a\x1b\xce\x05\x00\x00";
+    let source = "127.0.0.2:50421".parse().unwrap();
+    assert_eq!(take(header).0.unwrap(), Some(source));
+}
+
+#[test]
 fn the_checksum_is_the_usual_one() {
     // The check value that every catalogue of CRCs gives.
     assert_eq!(crc32c(b"123456789", 100), 0xe306_9283);

@@ -248,9 +248,12 @@ async fn a_worker_that_is_stuck_is_found_out() {
         .await
         .unwrap();
     eventually("the one that blocks", || door.asked() == 1).await;
+    // A minute goes by between two questions.
+    let minutes = AtomicUsize::new(0);
     let stuck = || {
-        let late = Instant::now() + Duration::from_secs(3600);
-        let arrests = pulse.arrests(late, Duration::from_secs(3599));
+        let minute = u64::try_from(minutes.fetch_add(1, Ordering::Relaxed)).unwrap();
+        let now = Instant::now() + Duration::from_secs(60 * minute);
+        let arrests = pulse.arrests(now, Duration::from_secs(30));
         matches!(arrests[..], [(_, Arrest::Stuck(_))])
     };
     eventually("that one of them is stuck", stuck).await;

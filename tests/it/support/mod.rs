@@ -6,7 +6,6 @@ pub(crate) mod load;
 pub(crate) mod marked;
 pub(crate) mod mix;
 pub(crate) mod pod;
-pub(crate) mod probe;
 pub(crate) mod program;
 pub(crate) mod scripted;
 pub(crate) mod service;
