@@ -322,7 +322,7 @@ fn headers_that_cannot_be_read_are_said_at_the_start() {
         assert_eq!(said.code, Some(if command == "serve" { 64 } else { 1 }));
         let wanted = "line 1 is not `Name: value`";
         assert!(
-            said.err.contains("headers:1:1") && said.err.contains(wanted),
+            said.err.contains("--> headers\n") && said.err.contains(wanted),
             "{}",
             said.err
         );
