@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{CliError, ConfigFile};
 use crate::config::file::Config;
+use crate::config::headers;
 use crate::config::load::{load, mistakes};
 use crate::config::{Snapshot, Tenant};
 use crate::mapping::kind::Class;
@@ -22,7 +23,10 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
     let path = &arguments.file.config;
     let config = Config::load(path).map_err(|found| mistakes(path, found));
-    let loaded = config.and_then(|config| load(&config));
+    let loaded = config.and_then(|config| {
+        headers::check(&config)?;
+        load(&config)
+    });
     match loaded {
         Ok(loaded) => {
             super::tell(&super::rendered(&loaded.warnings));

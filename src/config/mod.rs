@@ -7,6 +7,7 @@ mod digest;
 pub mod file;
 mod find;
 mod folder;
+pub mod headers;
 pub mod load;
 pub mod measure;
 mod named;
