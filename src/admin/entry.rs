@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 
 use super::control::Parts;
 use super::plain;
-use crate::auth::{AuthError, OperatorCaller, Rejection};
+use crate::auth::{AuthError, OperatorCaller};
 use crate::net::subject::Subject;
 use crate::net::{Body, Peer};
 use crate::telemetry::AuthFailure;
@@ -140,9 +140,7 @@ impl fmt::Display for Who {
 fn reason(error: &AuthError) -> AuthFailure {
     match error {
         AuthError::Missing => AuthFailure::Missing,
-        AuthError::Rejected(Rejection::Unknown) => AuthFailure::Unknown,
-        AuthError::Rejected(Rejection::Expired) => AuthFailure::Expired,
-        AuthError::Rejected(Rejection::NotYet) => AuthFailure::NotYet,
+        AuthError::Rejected(rejection) => AuthFailure::from(*rejection),
         AuthError::Malformed | AuthError::Tenant { .. } | AuthError::Forbidden { .. } => {
             AuthFailure::Malformed
         }

@@ -4,23 +4,37 @@ use std::time::SystemTime;
 
 use crate::config::Live;
 use crate::gateway::State;
-use crate::telemetry::{DirectoryScene, Scene};
+use crate::telemetry::{Certificate, CertificateUse, DirectoryScene, Scene};
 
 /// The scene at the time `now`.
 pub(super) fn of(live: &Live, state: &State, now: SystemTime) -> Scene {
     let snapshot = live.current();
+    state.clients().prune(&snapshot);
     let directories = snapshot.tenants().map(|tenant| DirectoryScene {
         tenant: tenant.name.as_str().into(),
         directory: tenant.directory.name(),
         health: tenant.directory.health(),
         vitals: tenant.directory.vitals(),
     });
+    let report = live.report();
+    let listeners = report.certificates.iter().map(|(usage, ends)| Certificate {
+        usage: *usage,
+        tenant: None,
+        ends: *ends,
+    });
+    let clients = snapshot.tenants().filter_map(|tenant| {
+        Some(Certificate {
+            usage: CertificateUse::Directory,
+            tenant: Some(tenant.name.as_str().into()),
+            ends: tenant.certificate_ends?,
+        })
+    });
     Scene {
         tenants: snapshot.tenants().count(),
         clients: state.clients().count(),
         draining: state.is_draining(),
         directories: directories.collect(),
-        certificates: Vec::new(),
+        certificates: listeners.chain(clients).collect(),
         tokens: snapshot.auth.tokens(now),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::ServerConfig;
 
@@ -16,6 +17,25 @@ use crate::yaml::{Diagnostic, Diagnostics};
 pub(super) struct Pair {
     pub(super) certificate: PathBuf,
     pub(super) key: PathBuf,
+}
+
+/// What a listener shows.
+pub(super) struct Shown {
+    pub(super) config: Arc<ServerConfig>,
+    /// When its certificate ends.
+    pub(super) ends: Option<SystemTime>,
+}
+
+impl Shown {
+    pub(super) fn new(config: Arc<ServerConfig>, certificate: &[u8]) -> Self {
+        let ends = tls::not_after(certificate);
+        Self { config, ends }
+    }
+
+    /// What the listener runs with.
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
 }
 
 /// What was read of them.
@@ -37,7 +57,7 @@ impl Pair {
         &self,
         read: Read,
         previous: Option<&ServerConfig>,
-    ) -> Result<Arc<ServerConfig>, Diagnostics> {
+    ) -> Result<Shown, Diagnostics> {
         let mut found = Diagnostics::default();
         for (path, read) in [
             (&self.certificate, &read.certificate),
@@ -55,7 +75,10 @@ impl Pair {
             Some(previous) => tls::renewed_server_config(previous, &certificate, &key),
             None => tls::server_config(&certificate, &key),
         };
-        config.map_err(|error| self.at_fault(&error).into())
+        match config {
+            Ok(config) => Ok(Shown::new(config, &certificate)),
+            Err(error) => Err(self.at_fault(&error).into()),
+        }
     }
 
     fn at_fault(&self, error: &TlsError) -> Diagnostic {

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustls::ServerConfig;
-
+use super::certificate::Shown;
 use super::digest::{Digest, Digesting};
 use super::file::Operators;
 use super::find::about;
@@ -19,7 +17,7 @@ use crate::yaml::{Diagnostic, Diagnostics};
 /// The TLS side of a secured control listener, and its last good state.
 pub(super) struct Secured {
     files: Operators,
-    pub(super) unit: Unit<Arc<ServerConfig>>,
+    pub(super) unit: Unit<Shown>,
 }
 
 /// What was read of the files.
@@ -93,7 +91,7 @@ impl Read {
 }
 
 /// What the listener runs with, or every file that cannot be used.
-fn config(files: &Operators, read: Read) -> Result<Arc<ServerConfig>, Diagnostics> {
+fn config(files: &Operators, read: Read) -> Result<Shown, Diagnostics> {
     let mut found = Diagnostics::default();
     let mut kept = |path: &Path, read: std::io::Result<Bytes>| match read {
         Ok(bytes) => Some(bytes),
@@ -115,7 +113,10 @@ fn config(files: &Operators, read: Read) -> Result<Arc<ServerConfig>, Diagnostic
     };
     let ca = ca.as_ref().map(|ca| ca.as_slice());
     let made = tls::control_server_config(&certificate, &key, ca);
-    made.map_err(|error| at_fault(files, &error).into())
+    match made {
+        Ok(config) => Ok(Shown::new(config, &certificate)),
+        Err(error) => Err(at_fault(files, &error).into()),
+    }
 }
 
 fn at_fault(files: &Operators, error: &TlsError) -> Diagnostic {
@@ -172,7 +173,7 @@ mod tests {
                 file.rsplit('/').next().unwrap_or_default().to_owned()
             });
             let files: Vec<String> = files.collect();
-            secured.unit.value().cloned().ok_or(files)
+            secured.unit.value().map(Shown::config).ok_or(files)
         };
         let good = outcome("c.crt", "c.key", Some("c.crt")).unwrap();
         assert_eq!(good.alpn_protocols, [b"http/1.1"]);

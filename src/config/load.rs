@@ -150,6 +150,7 @@ impl Loader {
             revision: Arc::clone(&self.loaded.snapshot.revision),
             since: Some(self.since),
             sources: self.parts.sources(),
+            certificates: self.parts.certificates(),
             needs_restart: self.restart.keys().to_vec(),
         }
     }

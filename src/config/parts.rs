@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use rustls::ServerConfig;
 
-use super::certificate::Pair;
+use super::certificate::{Pair, Shown};
 use super::control::Secured;
 use super::digest::{Digest, Digesting};
 use super::file::Config;
@@ -21,13 +21,13 @@ use super::snapshot::Snapshot;
 use super::tenants::{Failure, Made, Making};
 use super::unit::{News, Unit};
 use crate::auth::{Authenticator, access};
-use crate::telemetry::Metrics;
+use crate::telemetry::{CertificateUse, Metrics};
 use crate::yaml::{Diagnostic, Diagnostics, MAX_FILE};
 
 /// The last good parts. Each serves on its own: what is wrong with one holds up no other.
 pub(super) struct Parts {
     pub(super) config: Config,
-    certificate: Unit<Arc<ServerConfig>>,
+    certificate: Unit<Shown>,
     control: Option<Secured>,
     access: Unit<Arc<Authenticator>>,
     rules: Unit<Rules>,
@@ -91,7 +91,7 @@ impl Parts {
         if unit.serves(digest) {
             unit.heal();
         } else if is_new {
-            match pair.config(read, unit.value().map(|previous| &**previous)) {
+            match pair.config(read, unit.value().map(|previous| &*previous.config)) {
                 Ok(config) => unit.take(digest, config, now),
                 Err(found) => unit.refuse(found, is_new),
             }
@@ -279,7 +279,7 @@ impl Parts {
 
     pub(super) fn control(&self) -> Option<Arc<ServerConfig>> {
         let secured = self.control.as_ref()?;
-        secured.unit.value().cloned()
+        secured.unit.value().map(Shown::config)
     }
 
     fn good(&self, folder: &Path) -> Option<&Files> {
@@ -305,7 +305,17 @@ impl Parts {
 
     /// What the public listener shows.
     pub(super) fn certificate(&self) -> Option<Arc<ServerConfig>> {
-        self.certificate.value().cloned()
+        self.certificate.value().map(Shown::config)
+    }
+
+    /// When the certificates of the listeners end.
+    pub(super) fn certificates(&self) -> Vec<(CertificateUse, SystemTime)> {
+        let public = self.certificate.value().and_then(|shown| shown.ends);
+        let control = self.control.as_ref();
+        let control = control.and_then(|secured| secured.unit.value()?.ends);
+        let public = public.map(|ends| (CertificateUse::Public, ends));
+        let control = control.map(|ends| (CertificateUse::Control, ends));
+        public.into_iter().chain(control).collect()
     }
 
     /// What was found in the rules that stops nothing.

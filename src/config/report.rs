@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::telemetry::CertificateUse;
+
 /// What is served, and what is not because it is broken.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
@@ -16,6 +18,8 @@ pub struct Report {
     pub sources: Vec<Source>,
     /// The keys of `postern.yaml` that differ from what runs: only a restart takes them.
     pub needs_restart: Vec<String>,
+    /// When the certificates of the listeners end.
+    pub certificates: Vec<(CertificateUse, SystemTime)>,
 }
 
 /// One unit of all-or-nothing: a folder with the files in it.

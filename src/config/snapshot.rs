@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -41,6 +42,8 @@ pub struct Tenant {
     pub verify_without_etag: bool,
     /// What its requests are counted with: the same while the name is served, whatever is edited.
     pub metrics: Arc<TenantMetrics>,
+    /// When the client certificate ends that its directory wants, if it wants one.
+    pub certificate_ends: Option<SystemTime>,
 }
 
 /// The snapshot that new requests take, and how its loading went.

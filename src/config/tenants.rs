@@ -69,8 +69,9 @@ impl Making<'_> {
         let serving = self.previous.iter().map(|made| &made.pool);
         let pools = || opened.iter().chain(serving.clone());
         let equal = pools().find(|pool| *pool.config() == config);
-        // Its counters go on where only the credentials changed.
-        let same_place = || pools().find(|pool| pool.config().url == config.url);
+        // What is counted belongs to the place.
+        let place = config.place();
+        let same_place = || pools().find(|pool| pool.config().place() == place);
         let like = equal.or_else(same_place).cloned();
         Pool::open(config, like.as_ref()).map_err(|error| {
             let backend = &rule.backend;
@@ -107,6 +108,7 @@ impl Making<'_> {
             directory: driver(Arc::clone(&pool), Arc::clone(&rule.layout)),
             verify_without_etag: rule.backend.verify_without_etag,
             metrics: self.metrics.tenant(rule.name.as_str()),
+            certificate_ends: pool.config().certificate_ends(),
         };
         Made {
             rule: Arc::clone(rule),

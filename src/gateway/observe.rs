@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::{Method, Response};
 
-use crate::auth::{AuthError, Caller, Rejection, TenantName};
+use crate::auth::{AuthError, Caller, TenantName};
 use crate::config::Tenant;
 use crate::mapping::MappingError;
 use crate::net::{Body, Peer};
@@ -308,11 +308,7 @@ pub(super) fn count_refused(metrics: &Metrics, tenant: &TenantMetrics, error: &G
         GatewayError::Auth(error) => match error {
             AuthError::Missing => metrics.auth_failed(AuthFailure::Missing),
             AuthError::Malformed => metrics.auth_failed(AuthFailure::Malformed),
-            AuthError::Rejected(why) => metrics.auth_failed(match why {
-                Rejection::Unknown => AuthFailure::Unknown,
-                Rejection::Expired => AuthFailure::Expired,
-                Rejection::NotYet => AuthFailure::NotYet,
-            }),
+            AuthError::Rejected(why) => metrics.auth_failed(AuthFailure::from(*why)),
             AuthError::Tenant { .. } => tenant.denied(Denial::Tenant),
             AuthError::Forbidden { .. } => tenant.denied(Denial::Role),
         },

@@ -124,7 +124,7 @@ impl<H: Handler> Door<H> {
         address: SocketAddr,
         place: Connection,
     ) {
-        let _counted = Counted::enter(&self.metrics);
+        let _counted = self.metrics.connection();
         let life = |mut place| async move {
             let _ = stream.set_nodelay(true);
             // A socket for both families writes the older one's addresses in the newer one's way.
@@ -203,22 +203,6 @@ impl<H: Handler> Door<H> {
             Failure::Header(_) | Failure::Untrusted => self.metrics.proxy_header_failed(),
             Failure::Tls(_) => self.metrics.handshake_failed(),
         }
-    }
-}
-
-/// A connection that the metrics know of, until it is dropped.
-struct Counted(Arc<Metrics>);
-
-impl Counted {
-    fn enter(metrics: &Arc<Metrics>) -> Self {
-        metrics.connections().inc();
-        Self(Arc::clone(metrics))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.connections().dec();
     }
 }
 

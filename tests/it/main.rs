@@ -16,6 +16,7 @@ mod commands;
 mod control;
 mod directory_faults;
 mod logs;
+mod metrics;
 mod proxy_protocol;
 mod readiness;
 mod reload;

@@ -1,10 +1,11 @@
 //! What must be known to reach a directory over HTTP.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 
 use crate::net::secret::Secret;
+use crate::net::tls::not_after;
 
 use super::probe::Supports;
 
@@ -27,6 +28,21 @@ pub struct HttpConfig {
     pub supports: Supports,
     /// The largest answer, in bytes.
     pub answer_limit: usize,
+}
+
+impl HttpConfig {
+    /// Where the directory is: scheme, host and port, without the path.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let parts: Vec<&str> = self.url.splitn(4, '/').take(3).collect();
+        parts.join("/").to_ascii_lowercase()
+    }
+
+    /// When our own certificate ends.
+    #[must_use]
+    pub fn certificate_ends(&self) -> Option<SystemTime> {
+        not_after(&self.identity.as_ref()?.certificate)
+    }
 }
 
 /// A certificate with its key, as PEM.

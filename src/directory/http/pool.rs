@@ -73,7 +73,7 @@ impl Pool {
             tls::trusting_nobody()?
         };
         // What is counted belongs to the place.
-        let same_place = |known: &&Arc<Self>| known.base.name() == base.name();
+        let same_place = |known: &&Arc<Self>| known.config.place() == config.place();
         let known = previous.filter(same_place);
         let tally = known.map_or_else(Arc::default, |known| Arc::clone(known.client.tally()));
         let client = Client::new(ClientConfig {

@@ -337,6 +337,7 @@ resources:
         directory: Arc::clone(fake) as Arc<dyn Directory>,
         verify_without_etag,
         metrics: metrics.tenant(name),
+        certificate_ends: None,
     }
 }
 

@@ -57,6 +57,16 @@ pub struct Metrics {
     traces_dropped: IntCounter,
 }
 
+/// A connection that is counted while it stands.
+#[derive(Debug)]
+pub struct ConnectionStands(IntGauge);
+
+impl Drop for ConnectionStands {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
@@ -146,8 +156,8 @@ impl Metrics {
         page.text()
     }
 
-    /// A source folder was loaded, or could not be, at this time. The sources are those of
-    /// `config::report::Kind`; another word is not counted.
+    /// A source folder that changed was loaded, or could not be, at this time. The sources are those
+    /// of `config::report::Kind`; another word is not counted.
     pub fn reloaded(&self, source: &str, good: bool, at: SystemTime) {
         self.reloads.count(source, good, at);
     }
@@ -179,9 +189,11 @@ impl Metrics {
         &self.writes_in_flight
     }
 
-    /// Connections of the public listener.
-    pub fn connections(&self) -> &IntGauge {
-        &self.connections
+    /// A connection of the public listener stands, until what this gives back is dropped.
+    #[must_use]
+    pub fn connection(&self) -> ConnectionStands {
+        self.connections.inc();
+        ConnectionStands(self.connections.clone())
     }
 
     /// A list broke off after its head.

@@ -128,6 +128,8 @@ fn reloads_say_what_serves_and_since_when() {
     metrics.reloaded("rules", true, UNIX_EPOCH + Duration::from_secs(7));
     metrics.reloaded("rules", false, UNIX_EPOCH + Duration::from_secs(8));
     metrics.reloaded("no such source", false, UNIX_EPOCH);
+    metrics.reloaded("secrets", true, UNIX_EPOCH + Duration::from_secs(9));
+    metrics.stands("secrets", false);
     let text = text(&metrics);
     for line in [
         r#"postern_config_info{revision="def"} 1"#,
@@ -135,6 +137,8 @@ fn reloads_say_what_serves_and_since_when() {
         r#"postern_config_reloads_total{result="failure",source="rules"} 1"#,
         r#"postern_config_reloads_total{result="failure",source="tls"} 0"#,
         r#"postern_config_last_reload_successful{source="rules"} 0"#,
+        r#"postern_config_last_reload_successful{source="secrets"} 0"#,
+        r#"postern_config_last_reload_success_timestamp_seconds{source="secrets"} 9"#,
         r#"postern_config_last_reload_success_timestamp_seconds{source="rules"} 7"#,
     ] {
         has(&text, line);

@@ -1,5 +1,7 @@
 //! The words that become labels: small closed sets, so that no label can grow.
 
+use crate::auth::Rejection;
+
 /// Who has to act when something fails. It chooses the class of the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
@@ -196,6 +198,16 @@ impl AuthFailure {
             Self::Unknown => "unknown",
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
+        }
+    }
+}
+
+impl From<Rejection> for AuthFailure {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Unknown => Self::Unknown,
+            Rejection::Expired => Self::Expired,
+            Rejection::NotYet => Self::NotYet,
         }
     }
 }

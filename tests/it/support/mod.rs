@@ -1,6 +1,7 @@
 //! What the tests share: a started program, a client, and directories that misbehave on order.
 
 pub(crate) mod client;
+pub(crate) mod exposition;
 pub(crate) mod kubelet;
 pub(crate) mod load;
 pub(crate) mod marked;
