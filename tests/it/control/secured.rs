@@ -221,8 +221,12 @@ async fn the_configuration_says_that_the_listener_is_secured() {
         &format!("control: \"{}\"", desk.control()),
     );
     desk.program.write("postern.yaml", &fixed);
-    let page = [&["ctl"], &CA[..], &OPS, &["status"]].concat();
-    let page = desk.program.run(&page);
+    let found = |command| {
+        let arguments = [&["ctl"], &CA[..], &OPS, &[command]].concat();
+        desk.program.run(&arguments)
+    };
+    assert_eq!(found("reload").code, Some(0));
+    let page = found("status");
     assert_eq!(page.code, Some(0), "{page:?}");
     assert!(page.out.contains("A RESTART IS NEEDED"), "{page:?}");
 }
