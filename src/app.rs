@@ -15,8 +15,8 @@ use tracing::{info, warn};
 use crate::admin;
 use crate::config::file::{self, Config};
 use crate::config::load::{Loader, Pass};
-use crate::config::reload::Reloader;
-use crate::config::{Live, Reloading};
+use crate::config::reload::{After, Reloader};
+use crate::config::{Live, Reloading, Report};
 use crate::gateway::{self, Gateway, State, Tap};
 use crate::server::{self, plain};
 use crate::telemetry::{AccessLog, Metrics, logging};
@@ -118,7 +118,9 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     if !extras.quiet {
         logging::start(config.log.level, config.log.format);
     }
-    let loader = Loader::start(config.clone(), now()).map_err(StartError::Configuration)?;
+    let metrics = Arc::new(Metrics::new());
+    let loader = Loader::start(config.clone(), Arc::clone(&metrics), now())
+        .map_err(StartError::Configuration)?;
     for warning in loader.loaded().warnings.iter() {
         warn!("{}", warning.one_line());
     }
@@ -129,7 +131,6 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     let operators = loader.loaded().control.clone();
     let operators = operators.map(|tls| Arc::new(ArcSwap::from(tls)));
 
-    let metrics = Arc::new(Metrics::new());
     let state = Arc::new(State::new(limits(&config), Arc::clone(&metrics)));
     let access = if extras.quiet {
         AccessLog::off(Arc::clone(&metrics))
@@ -158,7 +159,7 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     )
     .context("the public listener does not open")?;
     let _inside = runtime.enter();
-    let after = Box::new(|_: &Pass| ());
+    let after = after(&loader.report(), Arc::clone(&metrics));
     let reloader = Reloader::new(
         loader,
         Arc::clone(&live),
@@ -211,6 +212,30 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         small_doors: vec![probe, control],
         reloading,
         control_thread: Control::of(runtime),
+    })
+}
+
+/// What follows when files were taken or refused: it is counted, and what was kept for tenants that
+/// are gone goes.
+fn after(loaded: &Report, metrics: Arc<Metrics>) -> After {
+    let at = now();
+    for source in &loaded.sources {
+        metrics.reloaded(source.kind.as_str(), true, at);
+    }
+    metrics.serves(&loaded.revision);
+    Box::new(move |pass: &Pass| {
+        let at = now();
+        for event in &pass.events {
+            let kind = event.kind;
+            metrics.reloaded(kind.as_str(), event.errors.is_empty(), at);
+            // One folder that is good again does not make another of its kind so.
+            metrics.stands(kind.as_str(), pass.report.is_good_for(kind));
+        }
+        if let Some(next) = &pass.next {
+            metrics.serves(&next.snapshot.revision);
+            let tenants = next.snapshot.tenants();
+            metrics.keep_only(tenants.map(|tenant| tenant.name.as_str()));
+        }
     })
 }
 

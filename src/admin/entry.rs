@@ -9,9 +9,10 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 
 use super::control::Parts;
 use super::plain;
-use crate::auth::{AuthError, OperatorCaller};
+use crate::auth::{AuthError, OperatorCaller, Rejection};
 use crate::net::subject::Subject;
 use crate::net::{Body, Peer};
+use crate::telemetry::AuthFailure;
 
 /// Who is let in. (A certificate, where one is demanded, is TLS' business: without it there is no
 /// connection.)
@@ -87,7 +88,7 @@ impl Parts {
         let snapshot = self.live.current();
         let found = snapshot.auth.authenticate_operator(headers, now);
         found.map_err(|error| {
-            self.state.metrics().auth_failure(reason(&error));
+            self.state.metrics().auth_failed(reason(&error));
             Refused::Token
         })
     }
@@ -136,12 +137,14 @@ impl fmt::Display for Who {
 }
 
 /// The true reason, for metrics.
-fn reason(error: &AuthError) -> &'static str {
+fn reason(error: &AuthError) -> AuthFailure {
     match error {
-        AuthError::Missing => "missing",
-        AuthError::Rejected(rejection) => rejection.as_str(),
+        AuthError::Missing => AuthFailure::Missing,
+        AuthError::Rejected(Rejection::Unknown) => AuthFailure::Unknown,
+        AuthError::Rejected(Rejection::Expired) => AuthFailure::Expired,
+        AuthError::Rejected(Rejection::NotYet) => AuthFailure::NotYet,
         AuthError::Malformed | AuthError::Tenant { .. } | AuthError::Forbidden { .. } => {
-            "malformed"
+            AuthFailure::Malformed
         }
     }
 }

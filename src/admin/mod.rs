@@ -6,6 +6,7 @@ mod control;
 mod entry;
 mod probe;
 mod readiness;
+mod scene;
 mod status;
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Instant;
 use http::{Request, Response, StatusCode};
 
 use super::readiness::Signs;
-use super::{document, plain, reading};
+use super::{document, plain, reading, scene};
 use crate::config::Live;
 use crate::gateway::State;
 use crate::net::{Body, Peer};
@@ -44,9 +44,8 @@ impl Probe {
             }),
             "/readyz" => reading(request, || self.readiness()),
             "/metrics" => reading(request, || {
-                self.metrics
-                    .set_tenants(self.live.current().tenants().count());
-                plain(StatusCode::OK, self.metrics.render())
+                let scene = scene::of(&self.live, &self.state, scene::now());
+                plain(StatusCode::OK, self.metrics.render(&scene))
             }),
             _ => plain(
                 StatusCode::NOT_FOUND,

@@ -11,6 +11,7 @@ use http::HeaderMap;
 use subtle::ConstantTimeEq;
 
 use super::last_use::LastUse;
+use super::lives::{Lives, TokenCounts};
 use super::permit::{Caller, Grant};
 use super::token::{TokenHash, bearer, key_id};
 use super::{AuthError, Rejection, TenantName};
@@ -24,6 +25,7 @@ pub struct Authenticator {
     accounts: Vec<Arc<Account>>,
     operator_keys: HashMap<Arc<str>, Entry<Operator>>,
     operators: Vec<Arc<Operator>>,
+    lives: Lives,
     mentions: Mentions,
 }
 
@@ -129,6 +131,7 @@ impl Authenticator {
             enter(&mut found.operator_keys, &operator, &operator.keys, hashes);
             found.operators.push(operator);
         }
+        found.lives = Lives::of(found.keys.values().map(|entry| &entry.key));
         found
     }
 
@@ -189,6 +192,13 @@ impl Authenticator {
     /// Every account, in the file's order.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.accounts.iter().map(|account| &**account)
+    }
+
+    /// How many keys are alive at this time, and when the first of these ends. Cheap, however many
+    /// there are.
+    #[must_use]
+    pub fn tokens(&self, now: SystemTime) -> TokenCounts {
+        self.lives.at(now)
     }
 
     /// The account of a key id.

@@ -7,12 +7,14 @@ pub mod token;
 
 mod authenticator;
 mod last_use;
+mod lives;
 mod permit;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use authenticator::{Account, Authenticator, Key, KeyState, Operator, OperatorCaller, Tenants};
+pub use lives::TokenCounts;
 pub use permit::{Caller, Permitted, Scope};
 
 pub use crate::net::Secret;

@@ -1,6 +1,7 @@
 //! `postern token`: the keys in `access.yaml`, made, listed and revoked. A secret is shown once;
 //! what is kept is its hash.
 
+pub mod owner;
 mod splice;
 mod store;
 
@@ -9,13 +10,14 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use self::owner::{Of, Owner, help, owner_of};
 use self::splice::SpliceError;
 use super::CliError;
 use crate::auth::token::{self, KeyId, Random, TokenHash};
-use crate::auth::{Account, Authenticator, Key, KeyState, Secret, access, instant};
+use crate::auth::{Authenticator, Key, KeyState, Secret, access, instant};
 use crate::config::read::read;
 use crate::net::secret;
-use crate::yaml::{Diagnostics, Source, TOKEN_PREFIX, suggest};
+use crate::yaml::{Diagnostics, Source, TOKEN_PREFIX};
 
 /// `postern token …`.
 #[derive(Debug, clap::Args)]
@@ -31,7 +33,7 @@ pub enum Command {
     New(New),
     /// List every token with its life, never with its secret
     List(List),
-    /// Take a token out of the access file: it works until postern is started again
+    /// Take a token out of the access file: a postern that runs refuses it within seconds
     Revoke(Revoke),
 }
 
@@ -41,9 +43,9 @@ pub struct New {
     /// The access file
     #[arg(long, value_name = "FILE", default_value = "access.yaml")]
     pub access: PathBuf,
-    /// The account that the token is for; it must be in the access file
-    #[arg(long, value_name = "NAME")]
-    pub account: String,
+    /// Whom the token is for.
+    #[command(flatten)]
+    pub of: Of,
     /// The key id: 1 to 32 lower-case letters and digits, unique in the file [default: random]
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
@@ -125,7 +127,7 @@ pub fn perform(command: &Command, console: &mut Console<'_>) -> Result<(), CliEr
 
 fn new(options: &New, console: &mut Console<'_>) -> Result<(), CliError> {
     let (source, access) = open(&options.access, console)?;
-    let account = account_of(&access, &options.account, &source)?;
+    let owner = options.of.owner(&access, &source)?;
     let id = key_id(options, &access, console)?;
     let key = Key {
         id: id.as_str().into(),
@@ -139,30 +141,31 @@ fn new(options: &New, console: &mut Console<'_>) -> Result<(), CliError> {
 
     let name = source.name.clone();
     let next_step = if options.write {
-        let text = splice::add(&source, &account.name, &item)
-            .map_err(|error| not_added(&source, error))?;
+        let text = splice::add(&source, owner, &item).map_err(|error| not_added(&source, error))?;
         save(&options.access, &source, &text)?;
-        format!("It is in {name}: postern takes it when it is started again.")
+        format!("It is in {name}: a postern that runs takes it within seconds.")
     } else if options.kubernetes {
-        let text = splice::add(&source, &account.name, &item)
-            .map_err(|error| not_added(&source, error))?;
+        let text = splice::add(&source, owner, &item).map_err(|error| not_added(&source, error))?;
         checked(&source, &text)?;
         let patch = serde_json::json!({ "stringData": { FILE_IN_SECRET: text } });
         print(console.out, format_args!("{patch}\n"))?;
         "The patch is for `kubectl patch secret NAME --patch-file /dev/stdin`.".to_owned()
     } else {
-        format!("Put the line into {name} under `tokens` of the account, or use --write.")
+        format!(
+            "Put the line into {name} under `tokens` of the {}, or use --write.",
+            owner.kind()
+        )
     };
     if !options.kubernetes {
         print(console.out, format_args!("- {item}\n"))?;
     }
-    show(console.err, &account.name, &id, &secret, &next_step)
+    show(console.err, owner, &id, &secret, &next_step)
 }
 
 /// The secret with what there is to know about it.
 fn show(
     err: &mut dyn Write,
-    account: &str,
+    owner: Owner<'_>,
     id: &KeyId,
     secret: &Secret,
     next_step: &str,
@@ -171,7 +174,7 @@ fn show(
     print(
         err,
         format_args!(
-            "The secret token of account `{account}`, key `{id}`. It is shown this once:\n\n    \
+            "The secret token of {owner}, key `{id}`. It is shown this once:\n\n    \
              {secret}\n\n{next_step}\n"
         ),
     )
@@ -180,8 +183,13 @@ fn show(
 fn list(options: &List, console: &mut Console<'_>) -> Result<(), CliError> {
     let (source, access) = open(&options.access, console)?;
     let mut rows = vec![["ACCOUNT", "ID", "NOT BEFORE", "EXPIRES", "STATE"].map(str::to_owned)];
-    for account in access.accounts() {
-        for key in &account.keys {
+    let accounts = access
+        .accounts()
+        .map(|account| (&account.name, &account.keys, ""));
+    let operators = access.operators();
+    let operators = operators.map(|operator| (&operator.name, &operator.keys, "operator "));
+    for (name, keys, kind) in accounts.chain(operators) {
+        for key in keys {
             let time = |time: Option<SystemTime>| time.map_or("-".to_owned(), instant::format);
             let state = match key.state(console.now) {
                 KeyState::NotYet => "not yet",
@@ -189,7 +197,7 @@ fn list(options: &List, console: &mut Console<'_>) -> Result<(), CliError> {
                 KeyState::Expired => "expired",
             };
             rows.push([
-                account.name.to_string(),
+                format!("{kind}{name}"),
                 key.id.to_string(),
                 time(key.not_before),
                 time(key.expires),
@@ -211,7 +219,7 @@ fn revoke(options: &Revoke, console: &mut Console<'_>) -> Result<(), CliError> {
     let (source, access) = open(&options.access, console)?;
     // Who has just seen a token leak has the token in hand, not its key id.
     let id = token::key_id(&options.id).unwrap_or(&options.id);
-    let Some(account) = access.account_of(id) else {
+    let Some(owner) = owner_of(&access, id) else {
         let known: Vec<&str> = keys(&access).collect();
         let shown = crate::yaml::mask(id);
         return Err(CliError::usage(format!(
@@ -232,8 +240,9 @@ fn revoke(options: &Revoke, console: &mut Console<'_>) -> Result<(), CliError> {
     print(
         console.err,
         format_args!(
-            "Key `{id}` of account `{}` is out of {}: postern refuses it once it is started again.\n",
-            account.name, source.name
+            "Key `{id}` of {owner} is out of {}: a postern that runs refuses it within seconds \
+             (`postern ctl reload` waits for that).\n",
+            source.name
         ),
     )
 }
@@ -246,24 +255,6 @@ fn open(path: &Path, console: &Console<'_>) -> Result<(Source, Authenticator), C
     Ok((source, access))
 }
 
-fn account_of<'a>(
-    access: &'a Authenticator,
-    name: &str,
-    source: &Source,
-) -> Result<&'a Account, CliError> {
-    access
-        .accounts()
-        .find(|account| &*account.name == name)
-        .ok_or_else(|| {
-            let known: Vec<&str> = access.accounts().map(|a| &*a.name).collect();
-            CliError::usage(format!(
-                "there is no account `{name}` in {}{}",
-                source.name,
-                help(name, &known, "account")
-            ))
-        })
-}
-
 fn key_id(
     options: &New,
     access: &Authenticator,
@@ -271,17 +262,16 @@ fn key_id(
 ) -> Result<KeyId, CliError> {
     let Some(id) = &options.id else {
         return KeyId::random(console.random)
-            .filter(|id| access.account_of(id.as_str()).is_none())
+            .filter(|id| owner_of(access, id.as_str()).is_none())
             .ok_or_else(|| CliError::failed("the system gives no randomness: try again later"));
     };
     let id: KeyId = id
         .parse()
         .map_err(|error| CliError::usage(format!("--id: {error}")))?;
-    match access.account_of(id.as_str()) {
+    match owner_of(access, id.as_str()) {
         None => Ok(id),
-        Some(account) => Err(CliError::usage(format!(
-            "--id: key `{id}` is taken by account `{}`; leave --id out for a random one",
-            account.name
+        Some(owner) => Err(CliError::usage(format!(
+            "--id: key `{id}` is taken by {owner}; leave --id out for a random one"
         ))),
     }
 }
@@ -345,21 +335,9 @@ fn checked(source: &Source, text: &str) -> Result<(), CliError> {
 }
 
 fn keys(access: &Authenticator) -> impl Iterator<Item = &str> {
-    access
-        .accounts()
-        .flat_map(|account| account.keys.iter().map(|key| &*key.id))
-}
-
-/// What might have been meant, or what there is.
-fn help(word: &str, known: &[&str], what: &str) -> String {
-    match suggest(word, known.iter().copied()) {
-        Some(meant) => format!("; did you mean `{meant}`?"),
-        None if known.is_empty() => format!("; it has no {what} at all"),
-        None => {
-            let shown: Vec<&str> = known.iter().copied().take(20).collect();
-            format!("; there is: {}", shown.join(", "))
-        }
-    }
+    let accounts = access.accounts().flat_map(|account| &account.keys);
+    let operators = access.operators().flat_map(|operator| &operator.keys);
+    accounts.chain(operators).map(|key| &*key.id)
 }
 
 /// Columns as wide as their widest cell.

@@ -24,6 +24,7 @@ use super::snapshot::Snapshot;
 use super::tenants::{Failure, Made, Making};
 use super::unit::{News, Unit};
 use crate::auth::{Authenticator, access};
+use crate::telemetry::Metrics;
 use crate::yaml::{Diagnostic, Diagnostics, MAX_FILE};
 
 /// A snapshot, and what was found on the way that does not stop it.
@@ -44,7 +45,8 @@ pub struct Loaded {
 /// # Errors
 /// Every mistake of every file.
 pub fn load(config: &Config) -> Result<Loaded, Diagnostics> {
-    let loader = Loader::start(config.clone(), SystemTime::UNIX_EPOCH)?;
+    let metrics = Arc::new(Metrics::new());
+    let loader = Loader::start(config.clone(), metrics, SystemTime::UNIX_EPOCH)?;
     Ok(loader.loaded)
 }
 
@@ -66,6 +68,7 @@ struct Parts {
     compiled: Compiled,
     made: Vec<Made>,
     restart: Restart,
+    metrics: Arc<Metrics>,
 }
 
 /// What one look at the files came to.
@@ -114,8 +117,12 @@ impl Loader {
     ///
     /// # Errors
     /// Every mistake of every file: there is no last good.
-    pub fn start(config: Config, now: SystemTime) -> Result<Self, Diagnostics> {
-        let mut parts = Parts::new(config);
+    pub fn start(
+        config: Config,
+        metrics: Arc<Metrics>,
+        now: SystemTime,
+    ) -> Result<Self, Diagnostics> {
+        let mut parts = Parts::new(config, metrics);
         let restless = parts.look(None, now);
         let mut found = parts.errors();
         if restless && !found.has_errors() {
@@ -236,7 +243,7 @@ impl Loader {
 }
 
 impl Parts {
-    fn new(config: Config) -> Self {
+    fn new(config: Config, metrics: Arc<Metrics>) -> Self {
         let folder = |file: &Path| parent(file).to_owned();
         Self {
             certificate: Unit::new(Kind::Tls, folder(&config.certificate)),
@@ -247,6 +254,7 @@ impl Parts {
             compiled: Compiled::default(),
             made: Vec::new(),
             restart: Restart::default(),
+            metrics,
             config,
         }
     }
@@ -436,6 +444,7 @@ impl Parts {
                 files,
                 previous: &self.made,
                 limit: self.config.limits.answer,
+                metrics: &self.metrics,
             };
             let failures = match making.all() {
                 Ok(made) => return Ok((made, fallen)),

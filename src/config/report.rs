@@ -53,6 +53,13 @@ impl Report {
     pub fn is_good(&self) -> bool {
         self.sources.iter().all(|source| source.errors.is_empty())
     }
+
+    /// The same of the folders of one kind.
+    #[must_use]
+    pub fn is_good_for(&self, kind: Kind) -> bool {
+        let mut its = self.sources.iter().filter(|source| source.kind == kind);
+        its.all(|source| source.errors.is_empty())
+    }
 }
 
 impl Kind {

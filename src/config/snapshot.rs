@@ -10,6 +10,7 @@ use super::report::Report;
 use crate::auth::{Authenticator, TenantName};
 use crate::directory::Directory;
 use crate::mapping::Plan;
+use crate::telemetry::TenantMetrics;
 
 /// One state of all files.
 pub struct Snapshot {
@@ -38,6 +39,8 @@ pub struct Tenant {
     /// Whether a PATCH may be emulated on a directory that keeps no versions, by looking twice
     /// (`patch_without_etag: verify`), or is refused with 501.
     pub verify_without_etag: bool,
+    /// What its requests are counted with: the same while the name is served, whatever is edited.
+    pub metrics: Arc<TenantMetrics>,
 }
 
 /// The snapshot that new requests take, and how its loading went.

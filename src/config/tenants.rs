@@ -15,6 +15,7 @@ use crate::directory::http::{
 };
 use crate::mapping::ruleset::Login;
 use crate::net::Secret;
+use crate::telemetry::Metrics;
 use crate::yaml::Diagnostic;
 
 /// A tenant with what it was made of.
@@ -41,33 +42,37 @@ pub(super) struct Making<'a> {
     pub(super) previous: &'a [Made],
     /// The largest answer of a directory.
     pub(super) limit: usize,
+    /// Where the requests of tenants are counted.
+    pub(super) metrics: &'a Metrics,
 }
 
 impl Making<'_> {
     /// Makes all tenants, or says of each why it cannot be made.
     pub(super) fn all(&self) -> Result<Vec<Made>, Vec<Failure>> {
-        let mut made: Vec<Made> = Vec::with_capacity(self.rules.rules.len());
+        let mut pools: Vec<Arc<Pool>> = Vec::with_capacity(self.rules.rules.len());
         let mut failures = Vec::new();
         for rule in &self.rules.rules {
-            match self.one(rule, &made) {
-                Ok(tenant) => made.push(tenant),
+            match self.pool(rule, &pools) {
+                Ok(pool) => pools.push(pool),
                 Err(found) => failures.extend(found),
             }
         }
-        if failures.is_empty() {
-            return Ok(made);
+        if !failures.is_empty() {
+            return Err(failures);
         }
-        Err(failures)
+        let made = self.rules.rules.iter().zip(pools);
+        Ok(made.map(|(rule, pool)| self.tenant(rule, pool)).collect())
     }
 
-    fn one(&self, rule: &Arc<Rule>, made: &[Made]) -> Result<Made, Vec<Failure>> {
+    fn pool(&self, rule: &Rule, opened: &[Arc<Pool>]) -> Result<Arc<Pool>, Vec<Failure>> {
         let config = self.config(rule)?;
-        let pools = || made.iter().chain(self.previous).map(|made| &made.pool);
+        let serving = self.previous.iter().map(|made| &made.pool);
+        let pools = || opened.iter().chain(serving.clone());
         let equal = pools().find(|pool| *pool.config() == config);
         // Its counters go on where only the credentials changed.
         let same_place = || pools().find(|pool| pool.config().url == config.url);
         let like = equal.or_else(same_place).cloned();
-        let pool = Pool::open(config, like.as_ref()).map_err(|error| {
+        Pool::open(config, like.as_ref()).map_err(|error| {
             let backend = &rule.backend;
             let files = match error {
                 OpenError::Url(_) => Vec::new(),
@@ -85,10 +90,13 @@ impl Making<'_> {
                 folders: self.foreign(files),
                 finding: Diagnostic::error(&rule.source, span, message),
             }]
-        })?;
+        })
+    }
+
+    fn tenant(&self, rule: &Arc<Rule>, pool: Arc<Pool>) -> Made {
         let same = |made: &&Made| Arc::ptr_eq(&made.rule, rule) && Arc::ptr_eq(&made.pool, &pool);
         if let Some(previous) = self.previous.iter().find(same) {
-            return Ok(previous.clone());
+            return previous.clone();
         }
         let tenant = Tenant {
             name: rule.name.clone(),
@@ -98,12 +106,13 @@ impl Making<'_> {
             plan: Arc::clone(&rule.plan),
             directory: driver(Arc::clone(&pool), Arc::clone(&rule.layout)),
             verify_without_etag: rule.backend.verify_without_etag,
+            metrics: self.metrics.tenant(rule.name.as_str()),
         };
-        Ok(Made {
+        Made {
             rule: Arc::clone(rule),
             pool,
             tenant: Arc::new(tenant),
-        })
+        }
     }
 
     /// The folders of these files, without that of the rules.

@@ -89,9 +89,7 @@ async fn one(
         Accents::refused()
     };
     let parsed = parse(&context, operation, made, &mut accents);
-    for accent in accents.seen() {
-        context.state.metrics().accent(*accent);
-    }
+    super::count(context.metrics(), &accents);
     let parsed = parsed?;
     let id = parsed.verb.id().cloned();
     let collection = collection(&context.tenant, &parsed);
@@ -224,7 +222,7 @@ impl Told {
                 put("status", done.status.as_str().into());
             }
             Err(error) => {
-                observe::count_refused(context.state.metrics(), &error);
+                observe::count_refused(context.state.metrics(), context.metrics(), &error);
                 // RFC 7644 §3.7.3: a failed POST has no location, all others have theirs.
                 if let Some(path) = self.path.filter(|path| path.starts_with('/')) {
                     put("location", format!("{}{path}", context.tenant.url).into());

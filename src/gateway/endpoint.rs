@@ -5,6 +5,7 @@ use http::Method;
 use crate::mapping::Plan;
 use crate::scim::ResourceId;
 use crate::scim::schema::TypeSchema;
+use crate::telemetry::OperationKind;
 
 use super::error::GatewayError;
 use super::state::Limits;
@@ -85,21 +86,23 @@ impl<'t> Endpoint<'t> {
     }
 
     /// What a method means here: the word for labels and logs.
-    pub(super) fn operation(&self, method: &Method) -> &'static str {
+    pub(super) fn operation(&self, method: &Method) -> OperationKind {
         match self {
-            Self::TypeSearch(_) => "list",
-            Self::Type(_) if *method == Method::GET => "list",
-            Self::Type(_) => "create",
+            Self::TypeSearch(_) => OperationKind::List,
+            Self::Type(_) if *method == Method::GET => OperationKind::List,
+            Self::Type(_) => OperationKind::Create,
             Self::Resource(..) => match *method {
-                Method::PUT => "replace",
-                Method::PATCH => "patch",
-                Method::DELETE => "delete",
-                _ => "read",
+                Method::PUT => OperationKind::Replace,
+                Method::PATCH => OperationKind::Patch,
+                Method::DELETE => OperationKind::Delete,
+                _ => OperationKind::Read,
             },
-            Self::Search(_) => "search",
-            Self::Bulk => "bulk",
-            Self::Me => "me",
-            Self::ServiceProviderConfig | Self::Schemas(_) | Self::ResourceTypes(_) => "discovery",
+            Self::Search(_) => OperationKind::Search,
+            Self::Bulk => OperationKind::Bulk,
+            Self::Me => OperationKind::Me,
+            Self::ServiceProviderConfig | Self::Schemas(_) | Self::ResourceTypes(_) => {
+                OperationKind::Discovery
+            }
         }
     }
 

@@ -32,18 +32,18 @@ impl Guarded<'_> {
         let mut tags = true;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
-                self.context.state.metrics().retry(self.tenant());
+                self.context.metrics().write_conflict();
             }
             let mut before = self.read().await?;
             if !tags {
                 before.guard = Guard::None;
             }
             // What an operation says is counted once, however often it is prepared.
-            let (tenant, prepared) = (&self.context.tenant, self.prepared.clone());
+            let (context, prepared) = (self.context, self.prepared.clone());
             let (encoded, view) = if attempt == 0 {
-                prepared.encode(tenant, Some(&before), &mut self.context.counters.clone())?
+                context.encode(prepared, Some(&before), &mut context.counters())?
             } else {
-                prepared.encode(tenant, Some(&before), &mut ())?
+                context.encode(prepared, Some(&before), &mut ())?
             };
             let operation = match encoded {
                 Encoded::Ask(operation) => operation,
@@ -57,7 +57,7 @@ impl Guarded<'_> {
                 if self.read().await?.resource != before.resource {
                     continue;
                 }
-                self.context.state.metrics().unguarded_write(self.tenant());
+                self.context.metrics().unguarded_write();
             }
             match send(self.context, self.wanted, operation, view).await {
                 Err(GatewayError::Directory {
@@ -88,13 +88,7 @@ impl Guarded<'_> {
         let operation = Operation::new(self.wanted.resource.clone(), Verb::Read(self.id.clone()))
             .projected(self.need.projection.clone());
         // An error is about what the client wants: a resource that is not there is a 404 of it.
-        let reply = match self
-            .context
-            .tenant
-            .directory
-            .execute(operation, &self.context.ask)
-            .await
-        {
+        let reply = match self.context.call(operation).await {
             Ok(reply) => reply,
             Err(error) => return Err(self.nothing_changed(error)),
         };

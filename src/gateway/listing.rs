@@ -186,6 +186,7 @@ mod tests {
 
     use super::*;
     use crate::gateway::state::{Limits, State};
+    use crate::telemetry::Scene;
 
     /// A stream of what is in hand; it panics where it meets a `None`.
     struct Items<T>(VecDeque<Option<Result<T, Interrupted>>>);
@@ -278,8 +279,8 @@ mod tests {
             assert!(
                 state
                     .metrics()
-                    .render()
-                    .contains("postern_truncated_total 1")
+                    .render(&Scene::default())
+                    .contains("postern_lists_truncated_total 1")
             );
             drop(rest);
             assert_eq!(state.free_places(), 1024);

@@ -23,6 +23,7 @@ mod refusal;
 mod respond;
 mod run;
 mod state;
+mod timing;
 mod write;
 
 #[cfg(test)]
@@ -46,7 +47,7 @@ use crate::directory::Ask;
 use crate::net::{Body, Peer};
 use crate::scim::accent::Accents;
 use crate::scim::{Client, Operation};
-use crate::telemetry::{AccessLog, Counters};
+use crate::telemetry::{AccessLog, TenantMetrics};
 
 use call::{Call, Discovery, Parts};
 use clients::Visit;
@@ -133,7 +134,7 @@ impl Gateway {
     }
 
     fn refuse(&self, error: GatewayError, seen: &mut Seen, one_of_many: bool) -> Response<Body> {
-        observe::count_refused(self.state.metrics(), &error);
+        observe::count_refused(self.state.metrics(), seen.metrics(), &error);
         let refusal = Refusal::from(error);
         seen.failed(&refusal);
         respond::refusal(&refusal, !one_of_many && !seen.body_ended)
@@ -176,7 +177,7 @@ impl Gateway {
 
         let path = path?;
         let (tenant, rest) = snapshot.route(&path).ok_or(GatewayError::NoTenant)?;
-        seen.tenant = Some(tenant.name.clone());
+        seen.found(tenant);
         caller.enter(&tenant.name)?;
         let host = door::host(&head.uri, &head.headers)?;
         if !tenant.hosts.iter().any(|known| **known == host) {
@@ -186,7 +187,9 @@ impl Gateway {
         let endpoint = Endpoint::find(&tenant.plan, rest)?;
         seen.resource = endpoint.resource().map(str::to_owned);
         endpoint.takes(&head.method)?;
-        seen.operation = Some(endpoint.operation(&head.method));
+        let operation = endpoint.operation(&head.method);
+        seen.operation = Some(operation);
+        seen.timing.belongs_to(&tenant.metrics, operation);
         let largest = endpoint.largest_body(self.state.limits());
         let body = self.body(&head, body, largest, seen).await?;
 
@@ -203,7 +206,7 @@ impl Gateway {
         };
         let operations = self.state.limits().bulk_operations;
         let call = Call::parse(&endpoint, parts, operations, &mut accents);
-        self.count(&accents);
+        count(&tenant.metrics, &accents);
         seen.met(accents.seen().len());
         let call = call?;
 
@@ -216,7 +219,7 @@ impl Gateway {
                 deadline: std::time::Instant::now() + self.time_for(&call),
             },
             state: Arc::clone(&self.state),
-            counters: Counters::new(Arc::clone(self.state.metrics()), tenant.name.as_str()),
+            timing: Arc::clone(&seen.timing),
             admission,
         };
         // By far the largest part of the future, and all that comes before it is over: boxed here
@@ -235,7 +238,9 @@ impl Gateway {
         let bytes = if call::has_body(&head.method) {
             head::json_body(&head.headers)?;
             let deadline = Instant::now() + self.state.limits().body_time;
-            intake::read(body, largest, deadline, &mut seen.body_ended).await?
+            let bytes = intake::read(body, largest, deadline, &mut seen.body_ended).await?;
+            seen.metrics().received(length(&bytes));
+            bytes
         } else {
             Bytes::new()
         };
@@ -312,12 +317,18 @@ impl Gateway {
             Call::Bulk(_) => self.state.limits().bulk_time,
         }
     }
+}
 
-    fn count(&self, accents: &Accents) {
-        for accent in accents.seen() {
-            self.state.metrics().accent(*accent);
-        }
+/// Counts what a tenant's clients say differently.
+fn count(metrics: &TenantMetrics, accents: &Accents) {
+    for accent in accents.seen() {
+        metrics.accent(*accent);
     }
+}
+
+/// As metrics count it.
+fn length(bytes: &Bytes) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
 /// Where the resources of an operation's type are.

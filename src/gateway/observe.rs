@@ -4,30 +4,36 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_core::Stream;
 use http::{Method, Response};
 
 use crate::auth::{AuthError, Caller, Rejection, TenantName};
+use crate::config::Tenant;
+use crate::mapping::MappingError;
 use crate::net::{Body, Peer};
 use crate::scim::operation::{BoxStream, Interrupted};
-use crate::telemetry::{AccessLog, Fault, Line, Metrics};
+use crate::telemetry::{
+    AccessLog, AuthFailure, Denial, Direction, Fault, Line, Metrics, OperationKind, Outcome,
+    TenantMetrics,
+};
 
 use super::clients::Visit;
 use super::error::GatewayError;
 use super::refusal::Refusal;
+use super::timing::Timing;
 
 /// What is known of a request by now.
 pub(super) struct Seen {
     pub(super) request_id: Arc<str>,
     /// The canonical path.
     pub(super) path: Option<String>,
-    pub(super) tenant: Option<TenantName>,
+    tenant: Option<TenantName>,
     /// The type's name and what is asked for: from fixed sets, as they become labels.
     pub(super) resource: Option<String>,
-    pub(super) operation: Option<&'static str>,
+    pub(super) operation: Option<OperationKind>,
     pub(super) revision: Arc<str>,
     /// Whether the request's body has been read to its end.
     pub(super) body_ended: bool,
@@ -37,11 +43,12 @@ pub(super) struct Seen {
     peer: Peer,
     method: Method,
     at: SystemTime,
-    started: Instant,
+    pub(super) timing: Arc<Timing>,
     status: Option<u16>,
     failure: Option<(Fault, String)>,
     bytes: u64,
     metrics: Arc<Metrics>,
+    counted: Arc<TenantMetrics>,
     log: AccessLog,
 }
 
@@ -69,13 +76,25 @@ impl Seen {
             peer,
             method,
             at,
-            started: Instant::now(),
+            timing: Timing::begin(false),
             status: None,
             failure: None,
             bytes: 0,
             metrics: Arc::clone(metrics),
+            counted: Arc::clone(metrics.nobody()),
             log: log.clone(),
         }
+    }
+
+    /// Its tenant is known.
+    pub(super) fn found(&mut self, tenant: &Tenant) {
+        self.tenant = Some(tenant.name.clone());
+        self.counted = Arc::clone(&tenant.metrics);
+    }
+
+    /// What is counted of its tenant, or of nobody.
+    pub(super) fn metrics(&self) -> &TenantMetrics {
+        &self.counted
     }
 
     /// Who calls is known.
@@ -112,10 +131,8 @@ impl Seen {
 
     /// There is an answer; from here on only its body is watched.
     pub(super) fn answered(mut self, response: Response<Body>) -> Response<Body> {
-        let outcome = self
-            .failure
-            .as_ref()
-            .map_or("ok", |(fault, _)| fault.as_str());
+        let failed = |(fault, _): &(Fault, String)| Outcome::Failed(*fault);
+        let outcome = self.failure.as_ref().map_or(Outcome::Ok, failed);
         self.status = Some(response.status().as_u16());
         self.count(outcome);
         let (head, body) = response.into_parts();
@@ -130,13 +147,10 @@ impl Seen {
         Response::from_parts(head, body)
     }
 
-    fn count(&self, outcome: &str) {
-        let tenant = self.tenant.as_ref().map_or(NONE, TenantName::as_str);
-        let resource = self.resource.as_deref().unwrap_or(NONE);
-        let operation = self.operation.unwrap_or(NONE);
-        let took = self.started.elapsed();
-        self.metrics
-            .answered(tenant, resource, operation, outcome, took);
+    fn count(&self, outcome: Outcome) {
+        let (resource, took) = (self.resource.as_deref(), self.timing.started().elapsed());
+        self.counted
+            .answered(resource, self.operation, outcome, took);
     }
 }
 
@@ -144,8 +158,9 @@ impl Drop for Seen {
     fn drop(&mut self) {
         self.metrics.in_flight().dec();
         if self.status.is_none() {
-            self.count("gone");
+            self.count(Outcome::Gone);
         }
+        self.counted.sent(self.bytes);
         self.leave();
         let peer = self.peer.address.to_string();
         let line = Line {
@@ -156,11 +171,11 @@ impl Drop for Seen {
             key: self.account.as_ref().map(|(_, key)| &**key),
             method: self.method.as_str(),
             path: self.path.as_deref(),
-            operation: self.operation,
+            operation: self.operation.map(OperationKind::as_str),
             status: self.status.unwrap_or(CLIENT_GONE),
             fault: self.failure.as_ref().map(|(fault, _)| fault.as_str()),
             reason: self.failure.as_ref().map(|(_, reason)| &**reason),
-            took: self.started.elapsed(),
+            took: self.timing.started().elapsed(),
             bytes: self.bytes,
             revision: &self.revision,
         };
@@ -194,23 +209,30 @@ impl Stream for Watched {
     }
 }
 
-/// Counts who was refused for who they are, by the true reason.
-pub(super) fn count_refused(metrics: &Metrics, error: &GatewayError) {
-    let reason = match error {
-        GatewayError::SeveralAuthorizations => "several",
-        GatewayError::Auth(AuthError::Missing) => "missing",
-        GatewayError::Auth(AuthError::Malformed) => "malformed",
-        GatewayError::Auth(AuthError::Rejected(Rejection::Unknown)) => "unknown",
-        GatewayError::Auth(AuthError::Rejected(Rejection::Expired)) => "expired",
-        GatewayError::Auth(AuthError::Rejected(Rejection::NotYet)) => "not_yet",
-        GatewayError::Auth(AuthError::Tenant { .. }) => "tenant",
-        GatewayError::Auth(AuthError::Forbidden { .. }) => "forbidden",
-        _ => return,
-    };
-    metrics.auth_failure(reason);
+/// Counts who was refused for who they are, by the true reason, and what the rule could not do.
+pub(super) fn count_refused(metrics: &Metrics, tenant: &TenantMetrics, error: &GatewayError) {
+    match error {
+        GatewayError::SeveralAuthorizations => metrics.auth_failed(AuthFailure::Several),
+        GatewayError::Auth(error) => match error {
+            AuthError::Missing => metrics.auth_failed(AuthFailure::Missing),
+            AuthError::Malformed => metrics.auth_failed(AuthFailure::Malformed),
+            AuthError::Rejected(why) => metrics.auth_failed(match why {
+                Rejection::Unknown => AuthFailure::Unknown,
+                Rejection::Expired => AuthFailure::Expired,
+                Rejection::NotYet => AuthFailure::NotYet,
+            }),
+            AuthError::Tenant { .. } => tenant.denied(Denial::Tenant),
+            AuthError::Forbidden { .. } => tenant.denied(Denial::Role),
+        },
+        GatewayError::Mapping(MappingError::Refused(..)) => {
+            tenant.mapping_failed(Direction::Request);
+        }
+        GatewayError::Mapping(MappingError::Malformed(_)) => {
+            tenant.mapping_failed(Direction::Answer);
+        }
+        _ => {}
+    }
 }
 
-/// The label of what is not known.
-const NONE: &str = "-";
 /// What nginx writes where the client closed the connection before there was an answer.
 const CLIENT_GONE: u16 = 499;

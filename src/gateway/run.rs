@@ -7,15 +7,16 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::auth::{Caller, Permitted};
 use crate::config::Tenant;
-use crate::directory::Ask;
+use crate::directory::{Ask, DirectoryError};
 use crate::mapping::plan::View;
 use crate::mapping::{Before, Encoded, MappingError, Need, Witness};
 use crate::scim::operation::{Abilities, Answer, Document, Listing, VerbKind};
 use crate::scim::{Client, Operation, Reply, Resource, ResourceType, Upstream};
-use crate::telemetry::Counters;
+use crate::telemetry::{Counters, TenantMetrics};
 
 use super::error::GatewayError;
 use super::state::{Admission, State};
+use super::timing::{Timing, Watch};
 use super::{GRACE, write};
 
 /// What accompanies the operations of one request.
@@ -25,7 +26,7 @@ pub(super) struct Context {
     pub(super) caller: Caller,
     pub(super) ask: Ask,
     pub(super) state: Arc<State>,
-    pub(super) counters: Counters,
+    pub(super) timing: Arc<Timing>,
     pub(super) admission: Admission,
 }
 
@@ -111,7 +112,7 @@ async fn read(
     let unless = operation.precondition.if_none_match.clone();
     context.learn().await;
     let prepared = prepare(&context.tenant, &context.caller, operation)?;
-    let (encoded, view) = prepared.encode(&context.tenant, None, &mut context.counters.clone())?;
+    let (encoded, view) = context.encode(prepared, None, &mut context.counters())?;
     let reply = match encoded {
         Encoded::Ask(operation) => context.execute(operation, verb, &resource).await?,
         Encoded::Empty => return Ok(nothing_matches(view.start)),
@@ -133,8 +134,46 @@ impl Context {
     /// Lets the directory find out what it can do, where that is not known yet.
     pub(super) async fn learn(&self) {
         if let Some(learning) = self.tenant.directory.prepare(&self.ask) {
+            let call = self.timing.call("learn", None);
             learning.await;
+            call.over();
         }
+    }
+
+    /// What the mapping reports to.
+    pub(super) fn counters(&self) -> Counters {
+        Counters::new(Arc::clone(self.metrics()))
+    }
+
+    /// What is counted of this tenant.
+    pub(super) fn metrics(&self) -> &Arc<TenantMetrics> {
+        &self.tenant.metrics
+    }
+
+    /// The operation in the directory's words.
+    pub(super) fn encode(
+        &self,
+        prepared: Prepared,
+        before: Option<&Before>,
+        witness: &mut impl Witness,
+    ) -> Result<(Encoded, View), MappingError> {
+        let encode = || prepared.encode(&self.tenant, before, witness);
+        self.timing.map(encode)
+    }
+
+    /// Asks the directory, and takes note of how long that took. The error is in its words.
+    pub(super) async fn call(
+        &self,
+        operation: Operation<Upstream>,
+    ) -> Result<Reply<Upstream>, DirectoryError> {
+        let (verb, resource) = (operation.verb.kind(), operation.resource.clone());
+        let call = self.timing.call(verb.as_str(), Some(&resource));
+        let asked = self.tenant.directory.execute(operation, &self.ask).await;
+        call.ended(&asked);
+        if let Err(DirectoryError::Credentials(_)) = asked {
+            self.metrics().credentials_refused();
+        }
+        asked
     }
 
     /// Asks the directory. `verb` is what the client wants, for the words of an error.
@@ -144,18 +183,36 @@ impl Context {
         verb: VerbKind,
         resource: &ResourceType,
     ) -> Result<Reply<Upstream>, GatewayError> {
-        let asked = self.tenant.directory.execute(operation, &self.ask).await;
+        let asked = self.call(operation).await;
         asked.map_err(|error| GatewayError::directory(error, &self.tenant.plan, verb, resource))
     }
 
     /// The answer in the client's words.
     pub(super) fn decode(
         &self,
-        reply: Reply<Upstream>,
+        mut reply: Reply<Upstream>,
         view: &View,
     ) -> Result<Reply<Client>, GatewayError> {
-        let plan = &self.tenant.plan;
-        Ok(plan.decode(reply, view, self.counters.clone())?)
+        let watch = Watch::new(&self.timing, self.metrics());
+        reply.answer = match reply.answer {
+            Answer::List(Listing::Bytes(list)) => Answer::List(Listing::Bytes(watch.before(list))),
+            Answer::List(Listing::Stream {
+                total,
+                start,
+                resources,
+            }) => Answer::List(Listing::Stream {
+                total,
+                start,
+                resources: watch.before(resources),
+            }),
+            other => other,
+        };
+        let decode = || self.tenant.plan.decode(reply, view, self.counters());
+        let mut reply = self.timing.map(decode)?;
+        if let Answer::List(Listing::Bytes(list)) = reply.answer {
+            reply.answer = Answer::List(Listing::Bytes(watch.after(list)));
+        }
+        Ok(reply)
     }
 }
 

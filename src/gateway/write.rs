@@ -121,8 +121,7 @@ async fn plain(
     wanted: &Wanted,
     prepared: Prepared,
 ) -> Result<Written, GatewayError> {
-    let mut witness = context.counters.clone();
-    let (encoded, view) = prepared.encode(&context.tenant, None, &mut witness)?;
+    let (encoded, view) = context.encode(prepared, None, &mut context.counters())?;
     match encoded {
         Encoded::Ask(operation) => match send(context, wanted, operation, view).await {
             // Nobody asked for a version: this is not the client's to resolve.
@@ -221,7 +220,6 @@ async fn read_back(
 ) -> Option<Reply<Upstream>> {
     let operation =
         Operation::new(wanted.resource.clone(), Verb::Read(id.clone())).projected(projection);
-    let directory = &context.tenant.directory;
-    let reply = directory.execute(operation, &context.ask).await.ok()?;
+    let reply = context.call(operation).await.ok()?;
     matches!(reply.answer, Answer::Resource(_)).then_some(reply)
 }

@@ -5,12 +5,12 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use http::{Request, Response};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -224,13 +224,35 @@ async fn handshake(
             }
         }
         let stream = Paced::new(stream, limits.pace);
-        TlsAcceptor::from(tls).accept(stream).await
+        match TlsAcceptor::from(tls).accept(stream).into_fallible().await {
+            Ok(stream) => Ok(stream),
+            Err((error, stream)) => {
+                part(stream).await;
+                Err(error)
+            }
+        }
     })
     .await
     .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     let refused =
         |error: &io::Error| tracing::info!(peer = %peer.address, %error, "no control connection");
     outcome.inspect_err(refused).ok()
+}
+
+/// Lets a client that was refused read why: with TLS 1.3 it has sent its request by then, and
+/// closing on what is unread would reset the alert away.
+async fn part(mut stream: Paced<TcpStream>) {
+    let reading = async {
+        let mut waste = [0; 4096];
+        stream.shutdown().await?;
+        for _ in 0..16 {
+            if stream.read(&mut waste).await? == 0 {
+                break;
+            }
+        }
+        io::Result::Ok(())
+    };
+    let _ = timeout(Duration::from_secs(1), reading).await;
 }
 
 /// Says with each request whose certificate the connection showed.

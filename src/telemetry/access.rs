@@ -173,6 +173,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
+    use crate::telemetry::Scene;
 
     #[test]
     fn times_are_written_as_the_calendar_has_them() {
@@ -225,7 +226,7 @@ mod tests {
         for _ in 0..QUEUE + 10 {
             log.write(UNIX_EPOCH, &Line::default());
         }
-        let text = metrics.render();
+        let text = metrics.render(&Scene::default());
         let dropped = text
             .lines()
             .find_map(|line| line.strip_prefix("postern_access_lines_dropped_total "))

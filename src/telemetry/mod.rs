@@ -6,4 +6,7 @@ pub mod logging;
 pub mod metrics;
 
 pub use access::{AccessLog, Line};
-pub use metrics::{Counters, Fault, Metrics};
+pub use metrics::{
+    AuthFailure, Certificate, CertificateUse, Counters, Denial, Direction, DirectoryScene, Fault,
+    Metrics, OperationKind, Outcome, Scene, TenantMetrics,
+};

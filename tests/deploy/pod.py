@@ -172,8 +172,8 @@ class Story:
         self.child.send_signal(kubelet.signal.SIGTERM)
         world.until(lambda: self.probe("/readyz")[0] == 503, "unready")
         assert self.ask()[0] == 200, "refused during the grace"
-        term = self.overlay.pod["terminationGracePeriodSeconds"]
-        code = kubelet.stop(self.child, term)
+        # One signal only: a second one ends the grace.
+        code = self.child.wait(self.overlay.pod["terminationGracePeriodSeconds"])
         assert code == 0, f"ended with {code}"
 
     def execute(self, *arguments):

@@ -13,6 +13,7 @@
 
 mod bad_input;
 mod commands;
+mod control;
 mod directory_faults;
 mod proxy_protocol;
 mod readiness;

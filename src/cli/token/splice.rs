@@ -4,14 +4,15 @@
 
 use std::ops::Range;
 
+use super::owner::Owner;
 use crate::yaml::{Node, Source, Span, Value, parse};
 
 /// Why a text was not changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SpliceError {
-    /// No account has this name.
-    #[error("there is no such account")]
-    NoAccount,
+    /// No account or operator has this name.
+    #[error("there is no such account or operator")]
+    NoOwner,
     /// No token has this key id.
     #[error("there is no such token")]
     NoToken,
@@ -23,14 +24,14 @@ pub(super) enum SpliceError {
 /// The text with a token more: `item` is a table in braces.
 ///
 /// # Errors
-/// [`SpliceError::NoAccount`], [`SpliceError::Layout`].
-pub(super) fn add(source: &Source, account: &str, item: &str) -> Result<String, SpliceError> {
+/// [`SpliceError::NoOwner`], [`SpliceError::Layout`].
+pub(super) fn add(source: &Source, owner: Owner<'_>, item: &str) -> Result<String, SpliceError> {
     let mut tree = parse(source).map_err(|_| SpliceError::Layout)?;
-    let found = account_of(&tree, account).ok_or(SpliceError::NoAccount)?;
+    let found = find(&tree, owner).ok_or(SpliceError::NoOwner)?;
     let edit = addition(&source.text, found, item).ok_or(SpliceError::Layout)?;
     let text = apply(&source.text, &[edit]).ok_or(SpliceError::Layout)?;
     let item = parse(&Source::new("", item)).map_err(|_| SpliceError::Layout)?;
-    expect_added(&mut tree, account, item);
+    expect_added(&mut tree, owner, item);
     confirm(text, &tree)
 }
 
@@ -54,17 +55,17 @@ struct Edit {
     text: String,
 }
 
-/// Where and how a token is added to an account.
-fn addition(text: &str, account: &Node, item: &str) -> Option<Edit> {
-    let Value::Table(entries) = &account.value else {
+/// Where and how a token is added to an account or an operator.
+fn addition(text: &str, owner: &Node, item: &str) -> Option<Edit> {
+    let Value::Table(entries) = &owner.value else {
         return None;
     };
     let Some((key, tokens)) = entries.iter().find(|(key, _)| key.text == "tokens") else {
         let end = entries.last()?.1.span.end();
-        return if is_flow(text, account.span, '{') {
+        return if is_flow(text, owner.span, '{') {
             insert(end, format!(", tokens: [{item}]"))
         } else {
-            let indent = " ".repeat(account.span.column.checked_sub(1)?);
+            let indent = " ".repeat(owner.span.column.checked_sub(1)?);
             let new = line_end(text);
             insert_line(
                 text,
@@ -214,23 +215,24 @@ fn same(a: &Node, b: &Node) -> bool {
     }
 }
 
-fn accounts(tree: &Node) -> &[Node] {
-    match entry(tree, "accounts").map(|node| &node.value) {
+fn list<'a>(tree: &'a Node, name: &str) -> &'a [Node] {
+    match entry(tree, name).map(|node| &node.value) {
         Some(Value::List(items)) => items,
         _ => &[],
     }
 }
 
-fn account_of<'a>(tree: &'a Node, name: &str) -> Option<&'a Node> {
-    accounts(tree)
+fn find<'a>(tree: &'a Node, owner: Owner<'_>) -> Option<&'a Node> {
+    list(tree, owner.list())
         .iter()
-        .find(|account| entry(account, "name").is_some_and(|node| is_text(node, name)))
+        .find(|one| entry(one, "name").is_some_and(|node| is_text(node, owner.name())))
 }
 
 /// The list that holds a token, the token's place in it, and the list's place in the text.
 fn token_of<'a>(tree: &'a Node, id: &str) -> Option<(&'a [Node], usize, Span)> {
-    accounts(tree).iter().find_map(|account| {
-        let tokens = entry(account, "tokens")?;
+    let owners = LISTS.into_iter().flat_map(|name| list(tree, name));
+    owners.into_iter().find_map(|owner| {
+        let tokens = entry(owner, "tokens")?;
         let Value::List(items) = &tokens.value else {
             return None;
         };
@@ -241,9 +243,9 @@ fn token_of<'a>(tree: &'a Node, id: &str) -> Option<(&'a [Node], usize, Span)> {
     })
 }
 
-fn expect_added(tree: &mut Node, account: &str, item: Node) {
+fn expect_added(tree: &mut Node, owner: Owner<'_>, item: Node) {
     let span = Span::default();
-    let Some(Value::Table(entries)) = account_mut(tree, account).map(|node| &mut node.value) else {
+    let Some(Value::Table(entries)) = find_mut(tree, owner).map(|node| &mut node.value) else {
         return;
     };
     let tokens = entries.iter_mut().find(|(key, _)| key.text == "tokens");
@@ -262,24 +264,26 @@ fn expect_added(tree: &mut Node, account: &str, item: Node) {
 }
 
 fn expect_removed(tree: &mut Node, id: &str) {
-    let Some(Value::List(accounts)) = entry_mut(tree, "accounts").map(|node| &mut node.value)
-    else {
-        return;
-    };
-    for account in accounts {
-        if let Some(Value::List(items)) = entry_mut(account, "tokens").map(|node| &mut node.value) {
-            items.retain(|item| !entry(item, "id").is_some_and(|node| is_text(node, id)));
+    for name in LISTS {
+        let Some(Value::List(owners)) = entry_mut(tree, name).map(|node| &mut node.value) else {
+            continue;
+        };
+        for owner in owners {
+            let tokens = entry_mut(owner, "tokens").map(|node| &mut node.value);
+            if let Some(Value::List(items)) = tokens {
+                items.retain(|item| !entry(item, "id").is_some_and(|node| is_text(node, id)));
+            }
         }
     }
 }
 
-fn account_mut<'a>(tree: &'a mut Node, name: &str) -> Option<&'a mut Node> {
-    let Value::List(accounts) = &mut entry_mut(tree, "accounts")?.value else {
+fn find_mut<'a>(tree: &'a mut Node, owner: Owner<'_>) -> Option<&'a mut Node> {
+    let Value::List(owners) = &mut entry_mut(tree, owner.list())?.value else {
         return None;
     };
-    accounts
+    owners
         .iter_mut()
-        .find(|account| entry(account, "name").is_some_and(|node| is_text(node, name)))
+        .find(|one| entry(one, "name").is_some_and(|node| is_text(node, owner.name())))
 }
 
 fn entry<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
@@ -376,6 +380,9 @@ fn with_its_line(text: &str, place: Range<usize>) -> Range<usize> {
         place
     }
 }
+
+/// The lists of who can have tokens.
+const LISTS: [&str; 2] = ["accounts", "operators"];
 
 #[cfg(test)]
 mod tests;

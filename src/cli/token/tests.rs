@@ -93,7 +93,10 @@ fn said(command: &Command) -> Said {
 fn make(access: &Path, account: &str) -> New {
     New {
         access: access.to_owned(),
-        account: account.to_owned(),
+        of: Of {
+            account: Some(account.to_owned()),
+            operator: None,
+        },
         id: None,
         not_before: None,
         expires: None,
@@ -258,8 +261,8 @@ fn mistakes_say_what_to_do_and_change_nothing() {
     let some = |text: &str| Some(text.to_owned());
     let cut = "postern_old2_abcdefghijklmnopqrstuvwxyz";
     let mistakes = [
-        new(&|o| o.account = "okt".to_owned()),
-        new(&|o| o.account = "nobody at all".to_owned()),
+        new(&|o| o.of.account = Some("okt".to_owned())),
+        new(&|o| o.of.account = Some("nobody at all".to_owned())),
         new(&|o| o.id = some("old")),
         new(&|o| o.id = some("K_1")),
         new(&|o| o.expires = some("soon")),
@@ -304,4 +307,55 @@ fn without_randomness_there_is_no_token() {
     let error = perform(&Command::New(make(&path, "okta")), &mut console).unwrap_err();
     assert_eq!(error.exit, 1);
     assert_eq!(text(&path), EXAMPLE);
+}
+
+#[test]
+fn operators_have_tokens_too() {
+    let (_folder, path) = example("token-operator");
+    let with = format!("{EXAMPLE}operators: # of the control listener\n- name: on-call\n");
+    fs::write(&path, &with).unwrap();
+    let of = |operator: &str| New {
+        of: Of {
+            account: None,
+            operator: Some(operator.to_owned()),
+        },
+        ..make(&path, "")
+    };
+    let made = said(&Command::New(of("on-call")));
+    assert_eq!(made.exit, 0, "{made:?}");
+    assert!(made.err.contains("of operator `on-call`"), "{made:?}");
+    let token = secret(&made);
+    assert_eq!(
+        ask(&path, &token),
+        Err(AuthError::Rejected(Rejection::Unknown)),
+        "it is nothing at the door of accounts"
+    );
+    let access = access::load(&read(&path, "").unwrap()).unwrap();
+    let id = token::key_id(&token).unwrap();
+    assert_eq!(&*access.operator_of(id).unwrap().name, "on-call");
+
+    let list = said(&Command::List(List {
+        access: path.clone(),
+    }));
+    assert!(list.out.contains("operator on-call  "), "{}", list.out);
+    let taken = New {
+        id: Some(id.to_owned()),
+        ..make(&path, "okta")
+    };
+    let taken = said(&Command::New(taken));
+    assert_eq!(taken.exit, 64);
+    assert!(
+        taken.err.contains("is taken by operator `on-call`"),
+        "{taken:?}"
+    );
+    let nobody = said(&Command::New(of("okta")));
+    assert_eq!(nobody.exit, 64);
+    assert!(nobody.err.contains("no operator `okta`"), "{nobody:?}");
+
+    let revoked = said(&Command::Revoke(Revoke {
+        access: path.clone(),
+        id: token.clone(),
+    }));
+    assert_eq!(revoked.exit, 0, "{revoked:?}");
+    assert_eq!(text(&path), format!("{with}  tokens:\n"));
 }

@@ -42,7 +42,7 @@ async fn strangers_learn_nothing_from_the_path() {
             assert_eq!(got.body["status"], "401");
         }
     }
-    assert!(world.counts("postern_auth_failures_total{reason=\"unknown\"} 5"));
+    assert!(world.counts("postern_authentication_failures_total{reason=\"unknown\"} 5"));
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ async fn a_lost_race_by_version_is_run_again_and_keeps_both() {
         (&record["title"], &record["nickName"]),
         (&json!("Boss"), &json!("Anni"))
     );
-    assert!(world.counts("postern_retries_total{tenant=\"corp\"} 1"));
+    assert!(world.counts("postern_write_conflicts_total{tenant=\"corp\"} 1"));
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn without_versions_a_second_look_keeps_both() {
         (&json!("Boss"), &json!("n1"))
     );
     assert!(world.counts("postern_unguarded_writes_total{tenant=\"corp\"} 1"));
-    assert!(world.counts("postern_retries_total{tenant=\"corp\"} 1"));
+    assert!(world.counts("postern_write_conflicts_total{tenant=\"corp\"} 1"));
     assert_eq!(world.fake.writes(), 1);
 }
 
@@ -121,7 +121,7 @@ async fn the_clients_own_version_is_the_clients_to_resolve() {
         let got = world.send(request).await;
         assert_eq!(got.status, wanted, "{got:?}");
     }
-    assert!(!world.counts("postern_retries_total{tenant=\"corp\"} 1"));
+    assert!(!world.counts("postern_write_conflicts_total{tenant=\"corp\"} 1"));
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use crate::mapping::Plan;
 use crate::mapping::ruleset::Ruleset;
 use crate::scim::operation::{Abilities, Answer, Document, Listing, Verb};
 use crate::scim::{Operation, Reply, Resource, Upstream};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Scene};
 use crate::yaml::Source;
 
 /// Somebody else's write, told the number of the read that it comes before.
@@ -252,7 +252,9 @@ impl World {
 
     pub(super) fn limited(fake: Fake, limits: Limits, verify_without_etag: bool) -> Self {
         let fake = Arc::new(fake);
-        let tenants = ["corp", "other"].map(|name| tenant(name, &fake, verify_without_etag));
+        let metrics = Arc::new(Metrics::new());
+        let tenants =
+            ["corp", "other"].map(|name| tenant(name, &fake, verify_without_etag, &metrics));
         let access = format!(
             "roles:\n  all: {{allow: [{{resources: \"*\", verbs: [create, read, update, delete]}}]}}\n  \
              see: {{allow: [{{resources: [User], verbs: [read]}}]}}\naccounts:\n  \
@@ -263,7 +265,6 @@ impl World {
         );
         let auth = access::load(&Source::new("access.yaml", access.as_str())).unwrap();
         let snapshot = Snapshot::new("rev".into(), auth, tenants.map(Arc::new).into());
-        let metrics = Arc::new(Metrics::new());
         let state = Arc::new(State::new(limits, Arc::clone(&metrics)));
         let log = AccessLog::off(metrics);
         let gateway = Gateway::new(Arc::new(Live::new(snapshot)), state, log, None);
@@ -289,13 +290,13 @@ impl World {
         self.gateway
             .state
             .metrics()
-            .render()
+            .render(&Scene::default())
             .lines()
             .any(|known| known == line)
     }
 }
 
-fn tenant(name: &str, fake: &Arc<Fake>, verify_without_etag: bool) -> Tenant {
+fn tenant(name: &str, fake: &Arc<Fake>, verify_without_etag: bool, metrics: &Metrics) -> Tenant {
     let rule = format!(
         "tenant_url: https://scim.example.com/{name}/v2
 backend:
@@ -327,6 +328,7 @@ resources:
         plan: Arc::new(plan),
         directory: Arc::clone(fake) as Arc<dyn Directory>,
         verify_without_etag,
+        metrics: metrics.tenant(name),
     }
 }
 

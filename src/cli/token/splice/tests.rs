@@ -7,7 +7,7 @@ use super::*;
 const ITEM: &str = "{id: new, sha256: \"00\", expires: 2027-02-01}";
 
 fn added(text: &str) -> Result<String, SpliceError> {
-    add(&Source::new("access.yaml", text), "a", ITEM)
+    add(&Source::new("access.yaml", text), Owner::Account("a"), ITEM)
 }
 
 fn removed(text: &str, id: &str) -> Result<String, SpliceError> {
@@ -103,8 +103,8 @@ fn line_ends_are_the_file_s_own() {
 
 #[test]
 fn what_is_not_there() {
-    assert_eq!(added("accounts: [{name: b}]"), Err(SpliceError::NoAccount));
-    assert_eq!(added("accounts: {name: a}"), Err(SpliceError::NoAccount));
+    assert_eq!(added("accounts: [{name: b}]"), Err(SpliceError::NoOwner));
+    assert_eq!(added("accounts: {name: a}"), Err(SpliceError::NoOwner));
     assert_eq!(
         removed("accounts: [{name: a, tokens: [{id: k}]}]", "new"),
         Err(SpliceError::NoToken)

@@ -1,0 +1,216 @@
+//! The words that become labels: small closed sets, so that no label can grow.
+
+/// Who has to act when something fails. It chooses the class of the status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// Whoever sent the request.
+    Client,
+    /// The system behind.
+    Directory,
+    /// We ourselves.
+    Gateway,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// What was asked for.
+    Ok,
+    /// An error that somebody has to act on.
+    Failed(Fault),
+    /// The client left before there was an answer.
+    Gone,
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OperationKind {
+    /// One new resource.
+    Create,
+    /// One resource by its id.
+    Read,
+    /// Resources of one type.
+    List,
+    /// A resource as a whole.
+    Replace,
+    /// A resource in part.
+    Patch,
+    /// A resource gone.
+    Delete,
+    /// Resources of all types.
+    Search,
+    /// A series of operations.
+    Bulk,
+    /// The resource of the caller.
+    Me,
+    /// What the tenant can do.
+    Discovery,
+}
+
+/// Which way something goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the client to the directory.
+    Request,
+    /// Back.
+    Answer,
+}
+
+/// Why a caller who is known is not let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Denial {
+    /// The account has nothing to do with the tenant.
+    Tenant,
+    /// No role allows the operation.
+    Role,
+}
+
+/// Why a caller is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AuthFailure {
+    /// Several `Authorization` headers.
+    Several,
+    /// None.
+    Missing,
+    /// One that is no bearer token.
+    Malformed,
+    /// No such key, or the secret does not fit.
+    Unknown,
+    /// A key past its time.
+    Expired,
+    /// A key before its time.
+    NotYet,
+}
+
+/// Which certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CertificateUse {
+    /// That of the public listener.
+    Public,
+    /// That of the control listener.
+    Control,
+    /// The client certificate towards a directory.
+    Directory,
+}
+
+impl Fault {
+    /// The word for labels and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Directory => "directory",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+impl Outcome {
+    /// How many there are.
+    pub(super) const COUNT: usize = 5;
+
+    /// From 0, below [`Self::COUNT`].
+    pub(super) fn index(self) -> usize {
+        match self {
+            Self::Ok => 0,
+            Self::Failed(Fault::Client) => 1,
+            Self::Failed(Fault::Directory) => 2,
+            Self::Failed(Fault::Gateway) => 3,
+            Self::Gone => 4,
+        }
+    }
+
+    /// The word for labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed(fault) => fault.as_str(),
+            Self::Gone => "gone",
+        }
+    }
+}
+
+impl OperationKind {
+    /// How many there are.
+    pub(super) const COUNT: usize = Self::Discovery as usize + 1;
+
+    /// The word for labels and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Read => "read",
+            Self::List => "list",
+            Self::Replace => "replace",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::Search => "search",
+            Self::Bulk => "bulk",
+            Self::Me => "me",
+            Self::Discovery => "discovery",
+        }
+    }
+}
+
+impl Direction {
+    /// The word for labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Answer => "answer",
+        }
+    }
+}
+
+impl Denial {
+    /// The word for labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant",
+            Self::Role => "role",
+        }
+    }
+}
+
+impl AuthFailure {
+    /// All of them.
+    pub(super) const ALL: [Self; 6] = [
+        Self::Several,
+        Self::Missing,
+        Self::Malformed,
+        Self::Unknown,
+        Self::Expired,
+        Self::NotYet,
+    ];
+
+    /// The word for labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Several => "several",
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+            Self::NotYet => "not_yet",
+        }
+    }
+}
+
+impl CertificateUse {
+    /// The word for labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Control => "control",
+            Self::Directory => "directory",
+        }
+    }
+}
+
+/// The label of what is not known.
+pub(super) const NONE: &str = "-";
