@@ -156,6 +156,7 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         &certificate,
         &gateway,
         door_limits(&config),
+        &metrics,
     )
     .context("the public listener does not open")?;
     let _inside = runtime.enter();

@@ -23,6 +23,7 @@ use crate::net::Peer;
 use crate::net::guarded::Guarded;
 use crate::net::paced::Paced;
 use crate::net::proxy::{self, ProxyError};
+use crate::telemetry::Metrics;
 
 /// What one worker needs to serve.
 pub(super) struct Door<H> {
@@ -32,6 +33,7 @@ pub(super) struct Door<H> {
     pub(super) connections: Connections,
     /// Who must say whose connections they bring.
     pub(super) proxies: Arc<[IpNet]>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl<H: Handler> Door<H> {
@@ -122,6 +124,7 @@ impl<H: Handler> Door<H> {
         address: SocketAddr,
         place: Connection,
     ) {
+        let _counted = Counted::enter(&self.metrics);
         let life = |mut place| async move {
             let _ = stream.set_nodelay(true);
             // A socket for both families writes the older one's addresses in the newer one's way.
@@ -154,6 +157,7 @@ impl<H: Handler> Door<H> {
         match outcome {
             Ok(greeted) => Some(greeted),
             Err(failure) => {
+                self.count(&failure);
                 tracing::debug!(peer = %address, error = %failure, "no TLS connection");
                 None
             }
@@ -193,6 +197,30 @@ impl<H: Handler> Door<H> {
         Ok(TlsAcceptor::from(self.tls.load_full())
             .accept(stream)
             .await?)
+    }
+
+    fn count(&self, failure: &Failure) {
+        match failure {
+            Failure::Nothing | Failure::Header(ProxyError::Nothing) => {}
+            Failure::Header(_) | Failure::Untrusted => self.metrics.proxy_header_failed(),
+            Failure::Tls(_) => self.metrics.handshake_failed(),
+        }
+    }
+}
+
+/// A connection that the metrics know of, until it is dropped.
+struct Counted(Arc<Metrics>);
+
+impl Counted {
+    fn enter(metrics: &Arc<Metrics>) -> Self {
+        metrics.connections().inc();
+        Self(Arc::clone(metrics))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connections().dec();
     }
 }
 

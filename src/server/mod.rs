@@ -33,6 +33,7 @@ use tokio::sync::watch;
 use crate::gateway::Gateway;
 use crate::net::shard::{MOST_WORKERS, Shard};
 use crate::net::{Body, Peer};
+use crate::telemetry::Metrics;
 use connections::Connections;
 use pulse::Heart;
 
@@ -101,6 +102,7 @@ pub fn start<H: Handler>(
     tls: &Arc<ArcSwap<ServerConfig>>,
     handler: &H,
     limits: Limits,
+    metrics: &Arc<Metrics>,
 ) -> Result<Running, StartError> {
     let workers = listen.workers.clamp(1, MOST_WORKERS);
     let (address, listeners) = bind::shared(listen.address, workers)?;
@@ -127,6 +129,7 @@ pub fn start<H: Handler>(
             limits,
             connections: connections.clone(),
             proxies: Arc::clone(&listen.proxies),
+            metrics: Arc::clone(metrics),
         };
         let source = connections.source();
         let listener = {
