@@ -15,6 +15,7 @@ use super::connections::Connection;
 use super::limits::Limits;
 use super::parting::see_out;
 use super::{Handler, refuse};
+use crate::gateway::Refused;
 use crate::net::guarded::Guarded;
 use crate::net::{Body, Peer};
 
@@ -56,7 +57,13 @@ where
             let mut answer = match refusal {
                 Some(refusal) => {
                     tracing::debug!(peer = %peer.address, %refusal, "request refused");
-                    refuse::refused(refusal)
+                    let refused = Refused {
+                        method: request.method(),
+                        version: request.version(),
+                        peer,
+                        reason: &refusal.to_string(),
+                    };
+                    handler.refused(refuse::refused(refusal), &refused)
                 }
                 None => handler.handle(request.map(Body::from), peer).await,
             };

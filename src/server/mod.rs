@@ -30,7 +30,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Refused};
 use crate::net::shard::{MOST_WORKERS, Shard};
 use crate::net::{Body, Peer};
 use crate::telemetry::Metrics;
@@ -51,6 +51,13 @@ pub trait Handler: Clone + Send + Sync + 'static {
         request: Request<Body>,
         peer: Peer,
     ) -> impl Future<Output = Response<Body>> + Send;
+
+    /// A request was refused for its head, before it could be asked for. Gives the answer as it
+    /// is to be sent.
+    fn refused(&self, answer: Response<Body>, refused: &Refused<'_>) -> Response<Body> {
+        let _ = refused;
+        answer
+    }
 }
 
 /// Where the public door listens.
@@ -213,6 +220,10 @@ impl Drop for Running {
 impl Handler for Arc<Gateway> {
     async fn handle(&self, request: Request<Body>, peer: Peer) -> Response<Body> {
         Gateway::handle(self, request, peer).await
+    }
+
+    fn refused(&self, answer: Response<Body>, refused: &Refused<'_>) -> Response<Body> {
+        Gateway::refused(self, answer, refused)
     }
 }
 
