@@ -129,11 +129,13 @@ impl<H: Handler> Door<H> {
             let _ = stream.set_nodelay(true);
             // A socket for both families writes the older one's addresses in the newer one's way.
             let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-            let Some((stream, peer)) = self.greet(stream, address).await else {
+            // Boxed: what it takes to greet is not kept for as long as the connection lives.
+            let Some((stream, peer)) = Box::pin(self.greet(stream, address)).await else {
                 return;
             };
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                http2::serve(stream, peer, &self.handler, &self.limits, &mut place).await;
+                let life = http2::serve(stream, peer, &self.handler, &self.limits, &mut place);
+                Box::pin(life).await;
             } else {
                 let stream = Guarded::new(stream, self.limits.framing, self.limits.head)
                     .looking(|stream| has_arrived(stream.get_ref().0.get_ref()));

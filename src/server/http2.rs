@@ -85,6 +85,7 @@ pub(super) async fn serve<S, H>(
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10))
         .serve_connection(TokioIo::new(stream), service);
+    let connection = Box::pin(connection);
     let idle = |time| watched.idle(time);
     let stalled = watched.stalled(limits.stall);
     // What was asked before the client hears of the farewell is served; but who has asked nothing
