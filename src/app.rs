@@ -160,7 +160,7 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     )
     .context("the public listener does not open")?;
     let _inside = runtime.enter();
-    let after = after(&loader.report(), Arc::clone(&metrics));
+    let after = after(&loader.report(), &state);
     let reloader = Reloader::new(
         loader,
         Arc::clone(&live),
@@ -218,14 +218,15 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
 
 /// What follows when files were taken or refused: it is counted, and what was kept for tenants that
 /// are gone goes.
-fn after(loaded: &Report, metrics: Arc<Metrics>) -> After {
-    let at = now();
+fn after(loaded: &Report, state: &Arc<State>) -> After {
+    let (at, state) = (now(), Arc::clone(state));
+    let metrics = state.metrics();
     for source in &loaded.sources {
         metrics.reloaded(source.kind.as_str(), true, at);
     }
     metrics.serves(&loaded.revision);
     Box::new(move |pass: &Pass| {
-        let at = now();
+        let (at, metrics) = (now(), state.metrics());
         for event in &pass.events {
             let kind = event.kind;
             metrics.reloaded(kind.as_str(), event.errors.is_empty(), at);
@@ -236,6 +237,7 @@ fn after(loaded: &Report, metrics: Arc<Metrics>) -> After {
             metrics.serves(&next.snapshot.revision);
             let tenants = next.snapshot.tenants();
             metrics.keep_only(tenants.map(|tenant| tenant.name.as_str()));
+            state.clients().prune(&next.snapshot);
         }
     })
 }

@@ -17,7 +17,7 @@ pub(super) fn of(live: &Live, state: &State, now: SystemTime) -> Scene {
     });
     Scene {
         tenants: snapshot.tenants().count(),
-        clients: 0,
+        clients: state.clients().count(),
         draining: state.is_draining(),
         directories: directories.collect(),
         certificates: Vec::new(),

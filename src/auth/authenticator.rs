@@ -131,7 +131,9 @@ impl Authenticator {
             enter(&mut found.operator_keys, &operator, &operator.keys, hashes);
             found.operators.push(operator);
         }
-        found.lives = Lives::of(found.keys.values().map(|entry| &entry.key));
+        let keys = found.keys.values().map(|entry| &entry.key);
+        let of_operators = found.operator_keys.values().map(|entry| &entry.key);
+        found.lives = Lives::of(keys.chain(of_operators));
         found
     }
 

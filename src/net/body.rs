@@ -6,10 +6,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::sync::OwnedSemaphorePermit;
 
 pub use super::reading::{CollectError, Terms, collect, stream};
 
+use super::client::Place;
 use crate::scim::operation::{BoxStream, Interrupted};
 
 /// A body, with an exact size hint wherever the size is known.
@@ -31,7 +31,7 @@ pub enum Body {
 pub struct Arriving {
     incoming: Incoming,
     /// The place among the open requests to a directory, given back when the body ends.
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
 }
 
 /// Why a body ended before its end.
@@ -114,7 +114,7 @@ impl http_body::Body for Arriving {
 
 impl Arriving {
     /// An answer that takes up a place until it has arrived.
-    pub(super) fn with_place(incoming: Incoming, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn with_place(incoming: Incoming, place: Place) -> Self {
         let place = (!incoming.is_end_stream()).then_some(place);
         Self { incoming, place }
     }

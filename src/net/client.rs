@@ -4,20 +4,26 @@
 //! for everything up to the answer's head, and errors that say whether anything of the request
 //! may have left. It never repeats a request by itself.
 
+mod tally;
+
 use std::error::Error as StdError;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use http::{Request, Response, StatusCode};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector, capture_connection};
 use hyper_util::client::legacy::{Client as Pool, Error as PoolError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
 use super::body::{Arriving, Body};
 use super::shard::{SHARDS, Shard};
+use tally::Connector;
+
+pub(super) use tally::Place;
+pub use tally::Tally;
 
 /// How a client connects.
 #[derive(Debug, Clone)]
@@ -31,6 +37,8 @@ pub struct ClientConfig {
     /// How many requests may be open at once, from all workers together; over HTTP/1.1 this is
     /// the number of connections in use.
     pub max_open: usize,
+    /// Where its connections are counted.
+    pub tally: Arc<Tally>,
 }
 
 /// A client with its connections. Cheap to clone; the clones share them.
@@ -64,7 +72,7 @@ struct Shared {
     pools: Vec<OnceLock<Connections>>,
 }
 
-type Connections = Pool<HttpsConnector<HttpConnector>, Body>;
+type Connections = Pool<Connector, Body>;
 
 impl ClientConfig {
     /// With the usual times and limits.
@@ -75,6 +83,7 @@ impl ClientConfig {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(15),
             max_open: 256,
+            tally: Arc::default(),
         }
     }
 }
@@ -109,7 +118,7 @@ impl Client {
         let connected_by = start
             .checked_add(self.0.config.connect_timeout)
             .map_or(deadline, |time| time.min(deadline));
-        let place = self.place(connected_by).await?;
+        let mut place = self.place(connected_by).await?;
         let mut connection = capture_connection(&mut request);
         let answering = self.connections()?.request(request);
         tokio::pin!(answering);
@@ -123,11 +132,20 @@ impl Client {
             }
         };
         let answer = match timeout_at(connected_by.into(), connecting).await {
-            Err(_) => return Err(SendError::Unreachable("connecting took too long".into())),
-            Ok(Some(answer)) => answer,
-            Ok(None) => timeout_at(deadline.into(), answering)
-                .await
-                .map_err(|_| SendError::TimedOut)?,
+            Err(_) => {
+                self.tally().connect_failed();
+                return Err(SendError::Unreachable("connecting took too long".into()));
+            }
+            Ok(Some(answer)) => {
+                on_its_connection(&mut place, &connection);
+                answer
+            }
+            Ok(None) => {
+                on_its_connection(&mut place, &connection);
+                timeout_at(deadline.into(), answering)
+                    .await
+                    .map_err(|_| SendError::TimedOut)?
+            }
         };
         let answer = answer.map_err(|error| failure(&error, &connection))?;
         sensible(answer.status())?;
@@ -140,10 +158,17 @@ impl Client {
         self.0.open.available_permits()
     }
 
-    async fn place(&self, by: Instant) -> Result<OwnedSemaphorePermit, SendError> {
+    /// How its connections are.
+    #[must_use]
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.0.config.tally
+    }
+
+    async fn place(&self, by: Instant) -> Result<Place, SendError> {
+        let _waiting = self.tally().wait();
         let place = Arc::clone(&self.0.open).acquire_owned();
         match timeout_at(by.into(), place).await {
-            Ok(Ok(place)) => Ok(place),
+            Ok(Ok(permit)) => Ok(Place::new(permit)),
             // It is never closed.
             Ok(Err(_)) | Err(_) => Err(SendError::Overloaded),
         }
@@ -186,7 +211,14 @@ fn connections(config: &ClientConfig) -> Connections {
         .http2_max_header_list_size(64 * 1024)
         .http2_keep_alive_interval(Duration::from_secs(20))
         .http2_keep_alive_timeout(Duration::from_secs(10))
-        .build(connector)
+        .build(Connector::new(connector, Arc::clone(&config.tally)))
+}
+
+/// Takes note of which connection a request is on, if it came so far.
+fn on_its_connection(place: &mut Place, connection: &CaptureConnection) {
+    if let Some(connected) = &*connection.connection_metadata() {
+        place.is_on(connected);
+    }
 }
 
 /// Certain that nothing left: when no connection was given to the request, or the connection gave

@@ -2,6 +2,7 @@
 //! taken from the process, and no error text carries a byte of a key.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use hyper_rustls::ConfigBuilderExt as _;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -11,6 +12,8 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ConfigBuilder, InconsistentKeys, RootCertStore, ServerConfig};
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
 
 /// Why PEM bytes are no TLS material.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -162,6 +165,17 @@ pub fn client_config(
                 .map_err(|e| TlsError::Library(e.to_string()))
         }
     }
+}
+
+/// When the certificates of a PEM file end: the first of them that does, as from then on the chain
+/// is worth nothing. `None` where there is none that can be read.
+#[must_use]
+pub fn not_after(pem: &[u8]) -> Option<SystemTime> {
+    CertificateDer::pem_slice_iter(pem)
+        .filter_map(|der| Certificate::from_der(&der.ok()?).ok())
+        .map(|certificate| certificate.tbs_certificate().validity().not_after)
+        .filter_map(|time| SystemTime::UNIX_EPOCH.checked_add(time.to_unix_duration()))
+        .min()
 }
 
 /// The one provider of cryptography.
@@ -352,6 +366,36 @@ mod tests {
         assert_eq!(second.ticketer.decrypt(&ticket).unwrap(), b"state");
         let other = server_config(cert.as_bytes(), key.as_bytes()).unwrap();
         assert_eq!(other.ticketer.decrypt(&ticket), None);
+    }
+
+    #[test]
+    fn a_chain_ends_with_the_first_of_it_that_does() {
+        let ending = |year: i32| {
+            let mut wanted = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            wanted.not_after = rcgen::date_time_ymd(year, 3, 1);
+            let key = rcgen::KeyPair::generate().unwrap();
+            wanted.self_signed(&key).unwrap().pem()
+        };
+        let seconds = |pem: &str| {
+            let end = not_after(pem.as_bytes())?;
+            Some(
+                end.duration_since(SystemTime::UNIX_EPOCH)
+                    .unwrap()
+                    .as_secs(),
+            )
+        };
+        // One of each form of time that there is.
+        let (soon, late) = (ending(2030), ending(2060));
+        assert_eq!(seconds(&soon), Some(1_898_553_600));
+        assert_eq!(seconds(&late), Some(2_845_324_800));
+        assert_eq!(seconds(&format!("{late}{soon}")), Some(1_898_553_600));
+        let (_, key) = made();
+        let torn = soon.replace("-----END", "-----ENT");
+        let noise = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for pem in ["", &key, &torn, noise] {
+            assert_eq!(seconds(pem), None, "{pem}");
+        }
+        assert_eq!(seconds(&format!("{noise}{soon}")), Some(1_898_553_600));
     }
 
     #[test]

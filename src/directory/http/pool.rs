@@ -1,7 +1,6 @@
 //! The connections to one directory with what is known of it: what it can do, how it is, how often
 //! a request had to be sent again. Knows nothing of rules.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,7 +27,6 @@ pub struct Pool {
     /// Held by the one request that asks what the directory can do.
     asking: tokio::sync::Mutex<()>,
     health: Mutex<Noted>,
-    retries: AtomicU64,
 }
 
 /// How the last exchange went, and when that was.
@@ -54,7 +52,8 @@ pub enum OpenError {
 
 impl Pool {
     /// A pool for `config`: `previous` where that is of an equal configuration, so that a reload
-    /// drops no connection and forgets nothing. Nothing is connected yet.
+    /// drops no connection and forgets nothing. Where it is of another one to the same place, only
+    /// what is counted there goes on. Nothing is connected yet.
     ///
     /// # Errors
     /// The configuration cannot work; see [`OpenError`].
@@ -73,7 +72,12 @@ impl Pool {
         } else {
             trusting_nobody()?
         };
+        // What is counted belongs to the place.
+        let same_place = |known: &&Arc<Self>| known.base.name() == base.name();
+        let known = previous.filter(same_place);
+        let tally = known.map_or_else(Arc::default, |known| Arc::clone(known.client.tally()));
         let client = Client::new(ClientConfig {
+            tally,
             connect_timeout: config.timeouts.connect,
             max_open: config.connections,
             ..ClientConfig::new(tls)
@@ -88,7 +92,6 @@ impl Pool {
                 health: Health::Unknown,
                 at: Instant::now(),
             }),
-            retries: AtomicU64::new(0),
         }))
     }
 
@@ -106,9 +109,13 @@ impl Pool {
     /// How its connections are.
     #[must_use]
     pub fn vitals(&self) -> Vitals {
+        let tally = self.client.tally();
         Vitals {
-            retries: self.retries.load(Ordering::Relaxed),
-            ..Vitals::default()
+            open: tally.open(),
+            idle: tally.idle(),
+            waiting: tally.waiting(),
+            connect_failures: tally.connect_failures(),
+            retries: tally.retries(),
         }
     }
 
@@ -205,7 +212,7 @@ impl Pool {
         if left <= pause {
             return false;
         }
-        self.retries.fetch_add(1, Ordering::Relaxed);
+        self.client.tally().retried();
         tokio::time::sleep(pause).await;
         true
     }

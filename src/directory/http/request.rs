@@ -43,7 +43,7 @@ pub(super) struct Outgoing {
 impl Base {
     /// Scheme, host and port.
     pub(super) fn name(&self) -> String {
-        format!("{}://{}", self.scheme, self.authority)
+        format!("{}://{}", self.scheme, self.authority).to_ascii_lowercase()
     }
 
     /// Takes the configured URL apart: `http` or `https`, a host, perhaps a path.

@@ -120,7 +120,7 @@ async fn an_answer_that_never_comes_is_late_not_unreachable() {
         drop(stream);
     })
     .await;
-    let soon = Instant::now() + Duration::from_millis(200);
+    let soon = Instant::now() + Duration::from_secs(1);
     let late = client(|_| {})
         .send(request(Method::POST, address), soon)
         .await;
@@ -195,4 +195,83 @@ async fn an_open_answer_takes_a_place_until_it_has_arrived() {
     assert_eq!(client.places(), 0);
     drop(unread);
     assert_eq!(client.places(), 1);
+}
+
+/// Waits until the numbers are these: open, idle, waiting.
+async fn comes_to(tally: &Tally, wanted: (u64, u64, u64)) {
+    let numbers = || (tally.open(), tally.idle(), tally.waiting());
+    let coming = async {
+        while numbers() != wanted {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let came = tokio::time::timeout(FAR, coming).await;
+    assert!(came.is_ok(), "{:?} and not {wanted:?}", numbers());
+}
+
+#[tokio::test]
+async fn connections_are_counted_while_they_stand() {
+    let (go, gone) = tokio::sync::watch::channel(false);
+    let address = peer(move |mut stream| {
+        let mut gone = gone.clone();
+        async move {
+            tokio::spawn(async move {
+                let text = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell";
+                stream.write_all(text.as_bytes()).await.unwrap();
+                gone.wait_for(|gone| *gone).await.unwrap();
+                let _ = stream.write_all(b"o").await;
+            });
+        }
+    })
+    .await;
+    let client = client(|config| config.max_open = 2);
+    let tally = client.tally();
+    assert_eq!((tally.open(), tally.idle()), (0, 0));
+    let first = post(&client, address).await.unwrap();
+    let second = post(&client, address).await.unwrap();
+    comes_to(tally, (2, 0, 0)).await;
+    let third = {
+        let client = client.clone();
+        tokio::spawn(async move { post(&client, address).await.map(drop) })
+    };
+    comes_to(tally, (2, 0, 1)).await;
+    third.abort();
+    comes_to(tally, (2, 0, 0)).await;
+    // One that is left unread cannot be used again.
+    drop(first);
+    comes_to(tally, (1, 0, 0)).await;
+    go.send(true).unwrap();
+    assert_eq!(text(second).await.unwrap(), "hello");
+    comes_to(tally, (0, 0, 0)).await;
+    assert_eq!(tally.connect_failures(), 0);
+}
+
+#[tokio::test]
+async fn a_connection_without_a_request_is_idle() {
+    let address = answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await;
+    let client = client(|_| {});
+    let answer = post(&client, address).await.unwrap();
+    assert_eq!(client.tally().idle(), 0);
+    text(answer).await.unwrap();
+    assert_eq!(client.tally().open(), client.tally().idle());
+}
+
+#[tokio::test]
+async fn connections_that_do_not_come_to_stand_are_counted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = listener.local_addr().unwrap();
+    let (client, refused) = (client(|c| c.connect_timeout = Duration::from_millis(50)), {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        listener.local_addr().unwrap()
+    });
+    post(&client, refused).await.unwrap_err();
+    assert_eq!(client.tally().connect_failures(), 1);
+    let uri = format!("https://localhost:{}/", silent.port());
+    let request = Request::get(uri).body(Body::Empty).unwrap();
+    client
+        .send(request, Instant::now() + FAR)
+        .await
+        .unwrap_err();
+    assert_eq!(client.tally().connect_failures(), 2);
+    assert_eq!(client.tally().open(), 0);
 }

@@ -328,6 +328,16 @@ async fn an_equal_configuration_keeps_its_pool() {
     };
     let other = Pool::open(other, Some(&first)).unwrap();
     assert!(!Arc::ptr_eq(&first, &other));
+    // What is counted belongs to the place.
+    let directory = driver(Arc::clone(&first), layout());
+    let _ = directory
+        .execute(user(Verb::Delete(id("1"))), &ask(LATER))
+        .await;
+    assert_ne!(first.vitals().connect_failures, 0);
+    assert_eq!(other.vitals(), first.vitals());
+    let elsewhere = config("http://127.0.0.1:2/".to_owned());
+    let elsewhere = Pool::open(elsewhere, Some(&first)).unwrap();
+    assert_eq!(elsewhere.vitals(), Vitals::default());
 }
 
 #[tokio::test]
