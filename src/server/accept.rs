@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use rustls::ServerConfig;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -148,12 +148,23 @@ impl<H: Handler> Door<H> {
     /// The PROXY protocol from those who must speak it, and TLS: both, or the reason why not, in
     /// time.
     async fn greet(&self, stream: TcpStream, address: SocketAddr) -> Option<(Tls, Peer)> {
-        let outcome = timeout(self.limits.handshake, async {
-            let (stream, peer) = self.presented(stream, address).await?;
-            Ok((self.handshake(stream).await?, peer))
-        })
-        .await
-        .unwrap_or_else(|_| Err(Failure::Tls(io::ErrorKind::TimedOut.into())));
+        let end = Instant::now() + self.limits.handshake;
+        let outcome = async {
+            let late = || {
+                Err(Failure::Header(
+                    io::Error::from(io::ErrorKind::TimedOut).into(),
+                ))
+            };
+            let (stream, peer) = timeout_at(end, self.presented(stream, address))
+                .await
+                .unwrap_or_else(|_| late())?;
+            let late = || Err(Failure::Tls(io::ErrorKind::TimedOut.into()));
+            let stream = timeout_at(end, self.handshake(stream))
+                .await
+                .unwrap_or_else(|_| late())?;
+            Ok((stream, peer))
+        }
+        .await;
         match outcome {
             Ok(greeted) => Some(greeted),
             Err(failure) => {
