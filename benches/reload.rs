@@ -97,6 +97,7 @@ backend:
   scim: {{url: \"http://127.0.0.1:{}\", plaintext: true, bearer_file: ../secrets/token-{tenant}}}
 resources:
   User:
+    extensions: [\"urn:acme:2.0:User\"]
     attributes:
       - {{scim: userName, target: login, required: true}}
 ",

@@ -3,6 +3,7 @@
 mod vigil;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,12 +15,14 @@ use tracing::{info, warn};
 
 use crate::admin;
 use crate::config::file::{self, Config};
+use crate::config::headers;
 use crate::config::load::{Loader, Pass};
 use crate::config::reload::{After, Reloader};
 use crate::config::{Live, Reloading, Report};
 use crate::gateway::{self, Gateway, State, Tap};
 use crate::server::{self, plain};
-use crate::telemetry::{AccessLog, Metrics, logging};
+use crate::telemetry::traces::{Exporter, Settings};
+use crate::telemetry::{AccessLog, Metrics, Tracer, lines, logging};
 use crate::yaml::Diagnostics;
 use vigil::Vigil;
 
@@ -57,6 +60,8 @@ pub struct Running {
     vigil: Option<Vigil>,
     small_doors: Vec<plain::Running>,
     reloading: Reloading,
+    access: AccessLog,
+    exporter: Option<Exporter>,
     control_thread: Control,
 }
 
@@ -118,6 +123,7 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     if !extras.quiet {
         logging::start(config.log.level, config.log.format);
     }
+    headers::check(&config).map_err(StartError::Configuration)?;
     let metrics = Arc::new(Metrics::new());
     let loader = Loader::start(config.clone(), Arc::clone(&metrics), now())
         .map_err(StartError::Configuration)?;
@@ -135,10 +141,8 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     let access = if extras.quiet {
         AccessLog::off(Arc::clone(&metrics))
     } else {
-        AccessLog::to(std::io::stdout(), Arc::clone(&metrics))
+        AccessLog::to(lines::stdout(), Arc::clone(&metrics))
     };
-    let gateway = Gateway::new(Arc::clone(&live), Arc::clone(&state), access, extras.tap);
-    let gateway = Arc::new(gateway);
 
     // One thread for everything that is not a request of a SCIM client.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -147,6 +151,14 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         .enable_all()
         .build()
         .context("cannot start the control thread")?;
+    let (tracer, exporter) = tracing_to(&config, runtime.handle(), &metrics)?;
+    let gateway = Gateway::new(
+        Arc::clone(&live),
+        Arc::clone(&state),
+        access.clone(),
+        extras.tap,
+    );
+    let gateway = Arc::new(gateway.traced(tracer));
     let server = server::start(
         &server::Listen {
             address: config.listen.public,
@@ -156,10 +168,11 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         &certificate,
         &gateway,
         door_limits(&config),
+        &metrics,
     )
     .context("the public listener does not open")?;
     let _inside = runtime.enter();
-    let after = after(&loader.report(), Arc::clone(&metrics));
+    let after = after(&loader.report(), &state);
     let reloader = Reloader::new(
         loader,
         Arc::clone(&live),
@@ -211,20 +224,23 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         vigil: Some(vigil),
         small_doors: vec![probe, control],
         reloading,
+        access,
+        exporter,
         control_thread: Control::of(runtime),
     })
 }
 
 /// What follows when files were taken or refused: it is counted, and what was kept for tenants that
 /// are gone goes.
-fn after(loaded: &Report, metrics: Arc<Metrics>) -> After {
-    let at = now();
+fn after(loaded: &Report, state: &Arc<State>) -> After {
+    let (at, state) = (now(), Arc::clone(state));
+    let metrics = state.metrics();
     for source in &loaded.sources {
         metrics.reloaded(source.kind.as_str(), true, at);
     }
     metrics.serves(&loaded.revision);
     Box::new(move |pass: &Pass| {
-        let at = now();
+        let (at, metrics) = (now(), state.metrics());
         for event in &pass.events {
             let kind = event.kind;
             metrics.reloaded(kind.as_str(), event.errors.is_empty(), at);
@@ -235,6 +251,7 @@ fn after(loaded: &Report, metrics: Arc<Metrics>) -> After {
             metrics.serves(&next.snapshot.revision);
             let tenants = next.snapshot.tenants();
             metrics.keep_only(tenants.map(|tenant| tenant.name.as_str()));
+            state.clients().prune(&next.snapshot);
         }
     })
 }
@@ -311,6 +328,8 @@ impl Running {
             server,
             vigil,
             small_doors,
+            access,
+            exporter,
             control_thread,
             ..
         } = self;
@@ -330,9 +349,15 @@ impl Running {
                 );
             }
         });
+        // What was cut has its line and its span only now.
         server.stop();
+        if let Some(exporter) = exporter {
+            let deadline = deadline.min(Instant::now() + LAST_WORDS);
+            control_thread.handle.block_on(exporter.flush(deadline));
+        }
         drop(small_doors);
         drop(control_thread);
+        access.flush(LAST_WORDS);
         info!("stopped");
     }
 }
@@ -359,6 +384,45 @@ impl Drop for Control {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Spans go where the configuration says, if it says so.
+fn tracing_to(
+    config: &Config,
+    handle: &Handle,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<(Tracer, Option<Exporter>)> {
+    let Some(traces) = &config.traces else {
+        return Ok((Tracer::off(), None));
+    };
+    let read = |file: &PathBuf| -> crate::telemetry::traces::Headers {
+        let file = file.clone();
+        Arc::new(move || headers::read(&file))
+    };
+    let settings = Settings {
+        endpoint: traces.endpoint.clone(),
+        ratio: traces.ratio,
+        headers: traces.headers_file.as_ref().map(read),
+        host: headers::machine(),
+    };
+    if traces.headers_file.is_some() && in_the_clear(&traces.endpoint) {
+        warn!("the collector's headers go over the network in the clear: use `https`");
+    }
+    let (tracer, exporter) = Tracer::start(handle, settings, metrics)
+        .map_err(anyhow::Error::msg)
+        .context("`traces` cannot be used")?;
+    Ok((tracer, Some(exporter)))
+}
+
+/// Whether a URL leads out of this machine without TLS.
+fn in_the_clear(url: &str) -> bool {
+    let Ok(url) = url.parse::<http::Uri>() else {
+        return false;
+    };
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let address = host.parse::<std::net::IpAddr>();
+    let here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    url.scheme_str() == Some("http") && !here
 }
 
 fn limits(config: &Config) -> gateway::Limits {
@@ -412,3 +476,6 @@ fn name(at: &plain::Listen) -> String {
         plain::Listen::Unix(path) => format!("unix:{}", path.display()),
     }
 }
+
+/// How long the collector, and whoever reads standard output, may hold up the end.
+const LAST_WORDS: Duration = Duration::from_secs(3);

@@ -10,10 +10,12 @@ pub mod token;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::app;
+use crate::telemetry::lines;
 use crate::yaml::Diagnostics;
 
 /// Lets modern identity providers provision people into old directories, safely.
@@ -98,6 +100,12 @@ pub fn main() -> ExitCode {
             };
         }
     };
+    let code = run(arguments);
+    lines::flush_stderr(LAST_WORDS);
+    code
+}
+
+fn run(arguments: Arguments) -> ExitCode {
     let result = match arguments.command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
@@ -155,3 +163,6 @@ fn start_failed(error: app::StartError) -> CliError {
         app::StartError::Failed(error) => CliError::failed(format!("error: {error:#}")),
     }
 }
+
+/// How long whoever reads the log may hold up the end.
+const LAST_WORDS: Duration = Duration::from_secs(3);

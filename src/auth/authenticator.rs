@@ -131,9 +131,9 @@ impl Authenticator {
             enter(&mut found.operator_keys, &operator, &operator.keys, hashes);
             found.operators.push(operator);
         }
-        let accounts = found.keys.values().map(|entry| &entry.key);
-        let operators = found.operator_keys.values().map(|entry| &entry.key);
-        found.lives = Lives::of(accounts.chain(operators));
+        let keys = found.keys.values().map(|entry| &entry.key);
+        let of_operators = found.operator_keys.values().map(|entry| &entry.key);
+        found.lives = Lives::of(keys.chain(of_operators));
         found
     }
 
@@ -196,7 +196,7 @@ impl Authenticator {
         self.accounts.iter().map(|account| &**account)
     }
 
-    /// How many keys, those of operators included, are alive at this time, and when the first of these ends. Cheap, however many
+    /// How many keys are alive at this time, and when the first of these ends. Cheap, however many
     /// there are.
     #[must_use]
     pub fn tokens(&self, now: SystemTime) -> TokenCounts {

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::{CliError, ConfigFile};
 use crate::config::file::Config;
-use crate::config::load::load;
+use crate::config::headers;
+use crate::config::load::{load, mistakes};
 use crate::config::{Snapshot, Tenant};
 use crate::mapping::kind::Class;
 use crate::yaml::Severity;
@@ -20,7 +21,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
-    let loaded = Config::load(&arguments.file.config).and_then(|config| load(&config));
+    let path = &arguments.file.config;
+    let config = Config::load(path).map_err(|found| mistakes(path, found));
+    let loaded = config.and_then(|config| {
+        headers::check(&config)?;
+        load(&config)
+    });
     match loaded {
         Ok(loaded) => {
             super::tell(&super::rendered(&loaded.warnings));

@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use super::{CliError, ConfigFile, notify};
-use crate::{app, config::file::Config};
+use crate::app;
+use crate::config::file::Config;
+use crate::config::load::mistakes;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -15,7 +17,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
-    let config = Config::load(&arguments.file.config).map_err(|found| super::unusable(&found))?;
+    let path = &arguments.file.config;
+    let config = Config::load(path).map_err(|found| super::unusable(&mistakes(path, found)))?;
     let stop = app::Stop::listen().map_err(|error| super::start_failed(error.into()))?;
     let running = app::start(config, app::Extras::default()).map_err(super::start_failed)?;
     if arguments.json {

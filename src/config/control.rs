@@ -12,7 +12,6 @@ use super::folder::{Bytes, Look, State, parent, steadily};
 use super::report::Kind;
 use super::unit::Unit;
 use crate::net::tls::{self, Input, TlsError};
-use crate::telemetry::CertificateUse;
 use crate::yaml::{Diagnostic, Diagnostics};
 
 /// The TLS side of a secured control listener, and its last good state.
@@ -118,20 +117,6 @@ fn config(files: &Operators, read: Read) -> Result<Shown, Diagnostics> {
         Ok(config) => Ok(Shown::new(config, &certificate)),
         Err(error) => Err(at_fault(files, &error).into()),
     }
-}
-
-/// When the certificates of the listeners end.
-pub(super) fn ends(
-    public: Option<&Shown>,
-    control: Option<&Secured>,
-) -> Vec<(CertificateUse, SystemTime)> {
-    let control = control.and_then(|secured| secured.unit.value());
-    let both = [
-        (CertificateUse::Public, public),
-        (CertificateUse::Control, control),
-    ];
-    let ends = both.map(|(usage, shown)| Some((usage, shown?.ends?)));
-    ends.into_iter().flatten().collect()
 }
 
 fn at_fault(files: &Operators, error: &TlsError) -> Diagnostic {

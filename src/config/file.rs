@@ -203,6 +203,15 @@ impl Config {
         Self::parse(&source, path.parent().unwrap_or(Path::new("")))
     }
 
+    /// What a file with mistakes says all the same, with defaults in the place of mistakes. Nothing
+    /// may run on it.
+    pub(super) fn as_far_as_told(path: &Path) -> Option<Self> {
+        let source = read(path, "").ok()?;
+        let node = yaml::parse(&source).ok()?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Reader::new(&source, folder).told(&node)
+    }
+
     /// Makes a configuration of a file's text. `folder` is what paths in it are relative to.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //! (`..data` is exchanged, files are links through it), and as people and editors write them.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -20,6 +20,8 @@ pub(super) struct Look {
     folders: BTreeMap<PathBuf, Option<PathBuf>>,
     /// Files that were not read through a `..data`, with what they were like.
     plain: BTreeMap<PathBuf, Option<Stamp>>,
+    /// The names in folders that were listed.
+    listings: Vec<(PathBuf, Vec<OsString>)>,
     /// Something changed while it was being read.
     torn: bool,
 }
@@ -71,6 +73,7 @@ impl Look {
             now,
             folders: BTreeMap::new(),
             plain: BTreeMap::new(),
+            listings: Vec::new(),
             torn: false,
         }
     }
@@ -78,14 +81,19 @@ impl Look {
     /// The names in a folder, in order. Folders in it are not among them; links to nothing are.
     pub(super) fn names(&mut self, folder: &Path) -> io::Result<Vec<OsString>> {
         let version = self.version(folder);
+        let is_file = |path: &Path| !fs::metadata(path).is_ok_and(|found| found.is_dir());
         let mut names = match &version {
-            Some(version) => self.listed(version, |_| true)?,
+            Some(version) => listed(version)?,
             None => Vec::new(),
         };
+        names.retain(|name| is_file(&folder.join(DATA).join(name)));
+        let visible = listed(folder)?;
+        self.listings.push((folder.to_owned(), visible.clone()));
         // What is a link through `..data` is in the version, or is about to be removed.
-        names.extend(self.listed(folder, |name| {
-            version.is_none() || !leads_through_data(&folder.join(name))
-        })?);
+        names.extend(visible.into_iter().filter(|name| {
+            let path = folder.join(name);
+            is_file(&path) && (version.is_none() || !leads_through_data(&path))
+        }));
         names.sort();
         names.dedup();
         Ok(names)
@@ -109,8 +117,13 @@ impl Look {
             .plain
             .iter()
             .any(|(path, stamp)| Stamp::of(path) != *stamp);
+        let renamed = self.listings.iter().any(|(folder, names)| {
+            // Links are made after `..data` is exchanged: they do not count.
+            let plain = self.folders.get(folder).is_none_or(Option::is_none);
+            plain && listed(folder).is_ok_and(|now| now != *names)
+        });
         let fresh = |stamp: &Stamp| self.now.is_some_and(|now| stamp.is_fresh(now));
-        if self.torn || moved || rewritten || self.plain.values().flatten().any(fresh) {
+        if self.torn || moved || rewritten || renamed || self.plain.values().flatten().any(fresh) {
             return State::Restless;
         }
         State::Whole
@@ -153,19 +166,6 @@ impl Look {
         let bytes = whole(&file, limit)?;
         self.torn |= Stamp::from(&file.metadata()?) != Stamp::from(&before);
         Ok(bytes)
-    }
-
-    fn listed(&self, folder: &Path, wanted: impl Fn(&OsStr) -> bool) -> io::Result<Vec<OsString>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let is_folder = fs::metadata(entry.path()).is_ok_and(|found| found.is_dir());
-            if !is_folder && wanted(&name) {
-                names.push(name);
-            }
-        }
-        Ok(names)
     }
 }
 
@@ -214,6 +214,14 @@ fn data_of(folder: &Path) -> Option<PathBuf> {
     Some(folder.join(target))
 }
 
+/// The names in a folder, in order.
+fn listed(folder: &Path) -> io::Result<Vec<OsString>> {
+    let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name()));
+    let mut names = names.collect::<io::Result<Vec<_>>>()?;
+    names.sort();
+    Ok(names)
+}
+
 fn leads_through_data(path: &Path) -> bool {
     fs::read_link(path).is_ok_and(|target| target.starts_with(DATA))
 }
@@ -259,3 +267,167 @@ const TRIES: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(25);
 /// So long after the last write a file counts as written.
 const QUIET: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let name = format!("postern-folder-{name}-{}", std::process::id());
+            let folder = std::env::temp_dir().join(name);
+            fs::create_dir(&folder).unwrap();
+            Self(folder)
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.0.join(name), text).unwrap();
+        }
+
+        /// A version as kubelet makes one; links come afterwards.
+        fn version(&self, name: &str, files: &[(&str, &str)]) {
+            let folder = self.0.join(name);
+            fs::create_dir(&folder).unwrap();
+            for (name, text) in files {
+                fs::write(folder.join(name), text).unwrap();
+            }
+            symlink(name, self.0.join("..tmp")).unwrap();
+            fs::rename(self.0.join("..tmp"), self.0.join(DATA)).unwrap();
+        }
+
+        fn link(&self, name: &str) {
+            symlink(Path::new(DATA).join(name), self.0.join(name)).unwrap();
+        }
+
+        fn all(&self, look: &mut Look) -> Vec<(String, String)> {
+            let names = look.names(&self.0).unwrap();
+            let read = names.into_iter().map(|name| {
+                let bytes = look.file(&self.0.join(&name), 100);
+                let text = bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
+                let text = text.unwrap_or_else(|error| error.kind().to_string());
+                (name.into_string().unwrap(), text)
+            });
+            read.collect()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+        let owned = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
+        expected.iter().map(owned).collect()
+    }
+
+    #[test]
+    fn links_through_data_are_of_the_version_and_nothing_else() {
+        let folder = Folder::new("links");
+        folder.version("..1", &[("a", "1"), ("new", "2")]);
+        folder.link("a");
+        folder.link("stale");
+        folder.write("plain", "3");
+        symlink("nowhere", folder.0.join("lost")).unwrap();
+        let (read, state) = steadily(None, |look| folder.all(look));
+        assert_eq!(state, State::Whole);
+        let wanted = [
+            ("a", "1"),
+            ("lost", "entity not found"),
+            ("new", "2"),
+            ("plain", "3"),
+        ];
+        assert_eq!(read, pairs(&wanted));
+    }
+
+    #[test]
+    fn a_version_that_goes_midway_is_read_again_as_a_whole() {
+        let folder = Folder::new("midway");
+        folder.version("..1", &[("a", "1"), ("b", "1")]);
+        folder.link("a");
+        folder.link("b");
+        let mut looks = 0;
+        let (read, state) = steadily(None, |look| {
+            looks += 1;
+            let first = look.file(&folder.0.join("a"), 9).map(|b| b.to_vec());
+            if looks == 1 {
+                folder.version("..2", &[("a", "2"), ("b", "2")]);
+                fs::remove_dir_all(folder.0.join("..1")).unwrap();
+            }
+            let second = look.file(&folder.0.join("b"), 9).map(|b| b.to_vec());
+            (first.ok(), second.ok())
+        });
+        assert_eq!((looks, state), (2, State::Whole));
+        assert_eq!(read, (Some(b"2".to_vec()), Some(b"2".to_vec())));
+    }
+
+    #[test]
+    fn a_file_that_changes_meanwhile_is_read_again() {
+        let folder = Folder::new("meanwhile");
+        folder.write("a", "1");
+        let mut looks = 0;
+        let (read, state) = steadily(None, |look| {
+            looks += 1;
+            let read = folder.all(look);
+            match looks {
+                1 => folder.write("a", "22"),
+                2 => {
+                    folder.write("b", "3");
+                    fs::rename(folder.0.join("b"), folder.0.join("a")).unwrap();
+                }
+                3 => folder.write("c", "4"),
+                4 => fs::remove_file(folder.0.join("c")).unwrap(),
+                _ => {}
+            }
+            read
+        });
+        assert_eq!((looks, state), (5, State::Whole));
+        assert_eq!(read, pairs(&[("a", "3")]));
+        let mut text = String::new();
+        let (_, state) = steadily(None, |look| {
+            text.push('x');
+            let read = folder.all(look);
+            folder.write("a", &text);
+            read
+        });
+        assert_eq!(state, State::Restless);
+    }
+
+    #[test]
+    fn what_was_written_a_moment_ago_is_waited_for() {
+        fn at_once() -> SystemTime {
+            SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000)
+        }
+        let folder = Folder::new("fresh");
+        folder.write("a", "1");
+        let set = |time: SystemTime| {
+            let file = File::options().write(true).open(folder.0.join("a"));
+            file.unwrap().set_modified(time).unwrap();
+        };
+        for (age, wanted) in [(50, State::Restless), (150, State::Whole)] {
+            set(at_once() - Duration::from_millis(age));
+            let (_, state) = steadily(Some(at_once), |look| folder.all(look));
+            assert_eq!(state, wanted, "{age} ms");
+        }
+        set(at_once() + Duration::from_secs(9));
+        let (_, state) = steadily(Some(at_once), |look| folder.all(look));
+        assert_eq!(state, State::Whole, "a clock that is behind");
+    }
+
+    #[test]
+    fn what_is_no_file_or_too_large_is_not_read() {
+        let folder = Folder::new("odd");
+        folder.write("large", &"x".repeat(101));
+        let socket = std::os::unix::net::UnixListener::bind(folder.0.join("socket")).unwrap();
+        fs::create_dir(folder.0.join("inner")).unwrap();
+        let (read, _) = steadily(None, |look| folder.all(look));
+        let wanted = [("large", "file too large"), ("socket", "other error")];
+        assert_eq!(read, pairs(&wanted));
+        drop(socket);
+    }
+}

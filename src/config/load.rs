@@ -1,31 +1,26 @@
 //! Everything that `postern.yaml` names, read, compiled and kept: the last good state of each
 //! source folder, and the snapshot that they make together.
 
-use std::collections::{BTreeMap, BTreeSet};
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustls::ServerConfig;
 
-use super::certificate::{Pair, Shown};
-use super::control::{Secured, ends};
-use super::digest::{Digest, Digesting};
 use super::file::Config;
 use super::find::about;
-use super::folder::{State, parent, steadily};
-use super::named::{Files, elsewhere};
 use super::order::Outcome;
-use super::read::text;
-use super::report::{Kind, Report, Source};
+pub use super::parts::Event;
+use super::parts::Parts;
+use super::report::Report;
 use super::restart::Restart;
-use super::rules::{self, Compiled, Rules};
 use super::snapshot::Snapshot;
-use super::tenants::{Failure, Made, Making};
-use super::unit::{News, Unit};
-use crate::auth::{Authenticator, access};
 use crate::telemetry::Metrics;
-use crate::yaml::{Diagnostic, Diagnostics, MAX_FILE};
+use crate::yaml::{Diagnostic, Diagnostics};
 
 /// A snapshot, and what was found on the way that does not stop it.
 pub struct Loaded {
@@ -50,24 +45,23 @@ pub fn load(config: &Config) -> Result<Loaded, Diagnostics> {
     Ok(loader.loaded)
 }
 
+/// All that is wrong when the file `postern.yaml` itself is: what was `found` in it and, as far as
+/// it says where they are, what is wrong with the files that it names.
+#[must_use]
+pub fn mistakes(path: &Path, mut found: Diagnostics) -> Diagnostics {
+    if let Some(config) = Config::as_far_as_told(path)
+        && let Err(more) = load(&config)
+    {
+        found.extend(more);
+    }
+    found
+}
+
 /// Keeps the last good state of everything, and looks for a newer one on demand.
 pub struct Loader {
     parts: Parts,
     loaded: Loaded,
     since: SystemTime,
-}
-
-/// The last good parts. Each serves on its own: what is wrong with one holds up no other.
-struct Parts {
-    config: Config,
-    metrics: Arc<Metrics>,
-    certificate: Unit<Shown>,
-    control: Option<Secured>,
-    access: Unit<Arc<Authenticator>>,
-    rules: Unit<Rules>,
-    secrets: BTreeMap<PathBuf, Unit<Files>>,
-    compiled: Compiled,
-    made: Vec<Made>,
     restart: Restart,
 }
 
@@ -99,21 +93,8 @@ pub struct Next {
     pub control: Option<Arc<ServerConfig>>,
 }
 
-/// A source changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// What it holds.
-    pub kind: Kind,
-    /// Where it is.
-    pub folder: PathBuf,
-    /// What is wrong with it, one line per mistake; nothing when it serves.
-    pub errors: Vec<String>,
-    /// Whether it serves something new.
-    pub taken: bool,
-}
-
 impl Loader {
-    /// Reads everything for the first time. What tenants count with is taken from `metrics`.
+    /// Reads everything for the first time.
     ///
     /// # Errors
     /// Every mistake of every file: there is no last good.
@@ -130,12 +111,13 @@ impl Loader {
             found.push(about(&parts.config.rules, message));
         }
         let snapshot = parts.snapshot();
-        let certificate = parts.certificate.value().map(Shown::config);
+        let certificate = parts.certificate();
         let control = parts.control();
         match (snapshot, certificate) {
             (Some((snapshot, warnings)), Some(certificate)) if !found.has_errors() => {
                 parts.events();
-                parts.restart.look(&parts.config);
+                let mut restart = Restart::default();
+                restart.look(&parts.config);
                 Ok(Self {
                     parts,
                     loaded: Loaded {
@@ -145,11 +127,11 @@ impl Loader {
                         warnings,
                     },
                     since: now,
+                    restart,
                 })
             }
             _ => {
-                let warnings = parts.rules.value().map(Rules::warnings);
-                found.extend(warnings.unwrap_or_default());
+                found.extend(parts.rule_warnings());
                 Err(found)
             }
         }
@@ -168,8 +150,8 @@ impl Loader {
             revision: Arc::clone(&self.loaded.snapshot.revision),
             since: Some(self.since),
             sources: self.parts.sources(),
-            certificates: ends(self.parts.certificate.value(), self.parts.control.as_ref()),
-            needs_restart: self.parts.restart.keys().to_vec(),
+            certificates: self.parts.certificates(),
+            needs_restart: self.restart.keys().to_vec(),
         }
     }
 
@@ -180,7 +162,7 @@ impl Loader {
         let mut next = None;
         if self.parts.revision() != self.loaded.snapshot.revision
             && let Some((snapshot, warnings)) = self.parts.snapshot()
-            && let Some(certificate) = self.parts.certificate.value().map(Shown::config)
+            && let Some(certificate) = self.parts.certificate()
         {
             let old = Arc::clone(&self.loaded.snapshot.revision);
             self.loaded = Loaded {
@@ -197,7 +179,7 @@ impl Loader {
                 control: self.loaded.control.clone(),
             });
         }
-        let restart = self.parts.restart.look(&self.parts.config);
+        let restart = self.restart.look(&self.parts.config);
         let report = self.report();
         let outcome = Outcome {
             revision: Arc::clone(&report.revision),
@@ -227,368 +209,6 @@ impl Loader {
     /// Every folder that something was read from, or should have been.
     #[must_use]
     pub fn folders(&self) -> BTreeSet<PathBuf> {
-        let config = &self.parts.config;
-        let files = [
-            &config.certificate,
-            &config.key,
-            &config.access,
-            &config.file,
-        ];
-        let mut folders: BTreeSet<PathBuf> =
-            files.iter().map(|file| parent(file).to_owned()).collect();
-        folders.insert(config.rules.clone());
-        folders.extend(self.parts.secrets.keys().cloned());
-        folders.extend(self.parts.control.iter().flat_map(Secured::folders));
-        folders
+        self.parts.folders()
     }
-}
-
-impl Parts {
-    fn new(config: Config, metrics: Arc<Metrics>) -> Self {
-        let folder = |file: &Path| parent(file).to_owned();
-        Self {
-            certificate: Unit::new(Kind::Tls, folder(&config.certificate)),
-            control: config.operators.clone().map(Secured::new),
-            access: Unit::new(Kind::Access, folder(&config.access)),
-            rules: Unit::new(Kind::Rules, config.rules.clone()),
-            secrets: BTreeMap::new(),
-            compiled: Compiled::default(),
-            made: Vec::new(),
-            restart: Restart::default(),
-            metrics,
-            config,
-        }
-    }
-
-    /// Looks at everything; true when somebody was writing, and it is to be looked at again. With
-    /// no clock, nobody waits for a writer to have done.
-    fn look(&mut self, clock: Clock, now: SystemTime) -> bool {
-        let tls = self.look_at_certificate(clock, now);
-        let access = self.look_at_access(clock, now);
-        let tenants = self.look_at_tenants(clock, now);
-        let control = self.control.as_mut().map(|it| it.look(clock, now));
-        [Some(tls), Some(access), Some(tenants), control].contains(&Some(State::Restless))
-    }
-
-    fn look_at_certificate(&mut self, clock: Clock, now: SystemTime) -> State {
-        let pair = Pair {
-            certificate: self.config.certificate.clone(),
-            key: self.config.key.clone(),
-        };
-        let (read, state) = steadily(clock, |look| pair.read(look));
-        let unit = &mut self.certificate;
-        if state == State::Restless && clock.is_some() {
-            return state;
-        }
-        let digest = read.digest();
-        let is_new = unit.is_new(digest);
-        if unit.serves(digest) {
-            unit.heal();
-        } else if is_new {
-            match pair.config(read, unit.value().map(|previous| &*previous.config)) {
-                Ok(config) => unit.take(digest, config, now),
-                Err(found) => unit.refuse(found, is_new),
-            }
-        }
-        state
-    }
-
-    fn look_at_access(&mut self, clock: Clock, now: SystemTime) -> State {
-        let path = &self.config.access;
-        let (read, state) = steadily(clock, |look| look.file(path, MAX_FILE));
-        let unit = &mut self.access;
-        if state == State::Restless && clock.is_some() {
-            return state;
-        }
-        let mut digest = Digesting::default();
-        digest.read("", &read);
-        let digest = digest.finish();
-        let is_new = unit.is_new(digest);
-        if unit.serves(digest) {
-            unit.heal();
-        } else if is_new {
-            let help = "make one with a role and an account, then run `postern token new`";
-            let read = read.map(|mut bytes| std::mem::take(&mut *bytes));
-            match text(path, help, read).and_then(|source| access::load(&source)) {
-                Ok(auth) => unit.take(digest, Arc::new(auth), now),
-                Err(found) => unit.refuse(found, is_new),
-            }
-        }
-        state
-    }
-
-    /// Rules, and the files that they name: the one does not do without the other.
-    fn look_at_tenants(&mut self, clock: Clock, now: SystemTime) -> State {
-        let folder = &self.config.rules;
-        let compiled = &mut self.compiled;
-        let (seen, state) = steadily(clock, |look| rules::look_at(folder, look, compiled));
-        if state == State::Restless && clock.is_some() {
-            return state;
-        }
-        let known = self.rules.value().map(|rules| rules.rules.as_slice());
-        let both = seen.rules.rules.iter().chain(known.unwrap_or_default());
-        let wanted = elsewhere(both, folder);
-        let mut fresh: BTreeMap<PathBuf, Files> = BTreeMap::new();
-        let mut restless = state;
-        for (folder, paths) in &wanted {
-            let (files, state) = steadily(clock, |look| {
-                let mut files = Files::default();
-                for path in paths {
-                    files.read(path.clone(), look);
-                }
-                files
-            });
-            if state == State::Whole || clock.is_none() {
-                fresh.insert(folder.clone(), files);
-            } else if self.good(folder).is_none() {
-                return State::Restless;
-            }
-            if state == State::Restless {
-                restless = state;
-            }
-        }
-        let rules_new = self.rules.is_new(seen.digest);
-        let mut new: BTreeSet<PathBuf> = BTreeSet::new();
-        for (folder, files) in &fresh {
-            let unit = self
-                .secrets
-                .entry(folder.clone())
-                .or_insert_with(|| Unit::new(Kind::Secrets, folder.clone()));
-            if unit.is_new(files.digest()) {
-                new.insert(folder.clone());
-            }
-        }
-        if rules_new || !new.is_empty() {
-            self.combine(seen, rules_new, &fresh, &new, now);
-        }
-        restless
-    }
-
-    /// The newest of everything that fits together: new rules with new files, new rules with the
-    /// last good files of folders that are broken, else the last good rules.
-    fn combine(
-        &mut self,
-        seen: rules::Seen,
-        rules_new: bool,
-        fresh: &BTreeMap<PathBuf, Files>,
-        new: &BTreeSet<PathBuf>,
-        now: SystemTime,
-    ) {
-        let first = self.rules.good().is_none();
-        let asked = elsewhere(seen.rules.rules.iter(), &self.config.rules);
-        let mut errors = seen.errors;
-        let mut made = None;
-        if first || !errors.has_errors() {
-            match self.attempt(&seen.rules, fresh) {
-                Ok(attempt) if !errors.has_errors() => made = Some(attempt),
-                Ok(_) => {}
-                Err(failures) => {
-                    for failure in failures {
-                        errors.push(failure.finding);
-                    }
-                }
-            }
-        }
-        if made.is_some() {
-            self.rules.take(seen.digest, seen.rules, now);
-        } else {
-            self.rules.refuse(errors, rules_new);
-            let good = self.rules.value();
-            made = good.and_then(|rules| self.attempt(rules, fresh).ok());
-        }
-        let Some((made, fallen)) = made else {
-            return;
-        };
-        self.made = made;
-        let serving: Vec<_> = self
-            .made
-            .iter()
-            .map(|made| Arc::clone(&made.rule))
-            .collect();
-        self.compiled.tidy(&serving);
-        let wanted = elsewhere(serving.iter(), &self.config.rules);
-        self.secrets
-            .retain(|folder, _| asked.contains_key(folder) || wanted.contains_key(folder));
-        for (folder, paths) in &wanted {
-            let (Some(files), Some(unit)) = (fresh.get(folder), self.secrets.get_mut(folder))
-            else {
-                continue;
-            };
-            match fallen.get(folder) {
-                Some(found) => unit.refuse(found.clone(), new.contains(folder)),
-                None => {
-                    let files = files.only(paths);
-                    unit.take(files.digest(), files, now);
-                }
-            }
-        }
-    }
-
-    /// Makes the tenants of these rules. Where the new files of a folder are at fault, those are
-    /// taken that served until now, and what is wrong is told by folder.
-    fn attempt(
-        &self,
-        rules: &Rules,
-        fresh: &BTreeMap<PathBuf, Files>,
-    ) -> Result<Attempt, Vec<Failure>> {
-        let mut fallen: BTreeMap<PathBuf, Diagnostics> = BTreeMap::new();
-        loop {
-            let mut files: BTreeMap<&Path, &Files> = BTreeMap::new();
-            for (folder, unit) in &self.secrets {
-                let newest = fresh.get(folder).filter(|_| !fallen.contains_key(folder));
-                if let Some(chosen) = newest.or(unit.value()) {
-                    files.insert(folder, chosen);
-                }
-            }
-            let making = Making {
-                rules,
-                files,
-                previous: &self.made,
-                limit: self.config.limits.answer,
-                metrics: &self.metrics,
-            };
-            let failures = match making.all() {
-                Ok(made) => return Ok((made, fallen)),
-                Err(failures) => failures,
-            };
-            let mut more: BTreeMap<PathBuf, Diagnostics> = BTreeMap::new();
-            for failure in &failures {
-                for folder in &failure.folders {
-                    let changed = match (self.good(folder), fresh.get(folder)) {
-                        (Some(good), Some(fresh)) => !good.is_part_of(fresh),
-                        _ => false,
-                    };
-                    if changed && !fallen.contains_key(folder) {
-                        let found = more.entry(folder.clone()).or_default();
-                        found.push(failure.finding.clone());
-                    }
-                }
-            }
-            if more.is_empty() {
-                return Err(failures);
-            }
-            fallen.extend(more);
-        }
-    }
-
-    fn control(&self) -> Option<Arc<ServerConfig>> {
-        let secured = self.control.as_ref()?;
-        secured.unit.value().map(Shown::config)
-    }
-
-    fn good(&self, folder: &Path) -> Option<&Files> {
-        self.secrets.get(folder).and_then(Unit::value)
-    }
-
-    /// All that is wrong with everything.
-    fn errors(&self) -> Diagnostics {
-        let mut all = Diagnostics::default();
-        let parts = [
-            self.certificate.errors(),
-            self.access.errors(),
-            self.rules.errors(),
-        ];
-        let secrets = self.secrets.values().map(Unit::errors);
-        let control = self.control.iter().map(|it| it.unit.errors());
-        for finding in parts.into_iter().chain(secrets).chain(control).flatten() {
-            all.push(finding.clone());
-        }
-        all
-    }
-
-    /// What serves together, with warnings. `None` where there is no last good.
-    fn snapshot(&self) -> Option<(Snapshot, Diagnostics)> {
-        let auth = self.access.value()?;
-        let mut warnings = self.rules.value().map(Rules::warnings).unwrap_or_default();
-        let tenants = || self.made.iter().map(|made| &made.tenant);
-        let names: Vec<&str> = tenants().map(|tenant| tenant.name.as_str()).collect();
-        let types: Vec<&str> = tenants()
-            .flat_map(|tenant| tenant.plan.types().map(|schema| schema.name.as_str()))
-            .collect();
-        warnings.extend(auth.cross_check(&names, &types));
-        let tenants = tenants().map(Arc::clone).collect();
-        let snapshot = Snapshot::new(self.revision(), Arc::clone(auth), tenants);
-        Some((snapshot, warnings))
-    }
-
-    /// What serves, in one name. It says nothing of a secret to who does not have the key.
-    fn revision(&self) -> Arc<str> {
-        let mut all = Digesting::default();
-        for (name, digest) in [
-            ("tls", self.certificate.good().map(|good| good.digest)),
-            ("access", self.access.good().map(|good| good.digest)),
-            ("rules", self.rules.good().map(|good| good.digest)),
-        ] {
-            all.part(name, digest.unwrap_or(Digest::of(b"")));
-        }
-        if let Some(good) = self.control.as_ref().and_then(|it| it.unit.good()) {
-            all.part("control", good.digest);
-        }
-        for made in &self.made {
-            let named = super::named::named_by(&made.rule, &self.config.rules);
-            let files = named.iter().filter_map(|path| {
-                let files = self.good(parent(path))?;
-                files.get(path)?.as_ref().ok()
-            });
-            for bytes in files {
-                all.part(made.rule.name.as_str(), Digest::of(bytes));
-            }
-        }
-        all.finish().revision()
-    }
-
-    /// Every source, in a fixed order.
-    fn sources(&self) -> Vec<Source> {
-        // Short secrets could be guessed from their hash: it is mixed with what nobody guesses.
-        let salt = self.certificate.good().map(|good| good.digest);
-        let salted = |digest: Digest| {
-            let mut mixed = Digesting::default();
-            mixed.part("key", salt.unwrap_or(Digest::of(b"")));
-            mixed.part("secrets", digest);
-            mixed.finish()
-        };
-        let parts = [
-            self.rules.report(|good| good.value.texts),
-            self.access.report(|good| good.digest),
-            self.certificate.report(|good| good.digest),
-        ];
-        let secrets = self.secrets.values();
-        let secrets = secrets.map(|unit| unit.report(|good| salted(good.digest)));
-        let control = self.control.iter();
-        let control = control.map(|it| it.unit.report(|good| good.digest));
-        let all = parts.into_iter().chain(control).chain(secrets);
-        all.flatten().collect()
-    }
-
-    fn events(&mut self) -> Vec<Event> {
-        let mut events = Vec::new();
-        collect(&mut self.rules, &mut events);
-        collect(&mut self.access, &mut events);
-        collect(&mut self.certificate, &mut events);
-        if let Some(control) = &mut self.control {
-            collect(&mut control.unit, &mut events);
-        }
-        for unit in self.secrets.values_mut() {
-            collect(unit, &mut events);
-        }
-        events
-    }
-}
-
-/// Tenants, and what is wrong with the folders whose last good files they were made of.
-type Attempt = (Vec<Made>, BTreeMap<PathBuf, Diagnostics>);
-
-/// Tells the time where a writer is to be waited for.
-type Clock = Option<fn() -> SystemTime>;
-
-fn collect<T>(unit: &mut Unit<T>, events: &mut Vec<Event>) {
-    let Some(news) = unit.news() else {
-        return;
-    };
-    events.push(Event {
-        kind: unit.kind,
-        folder: unit.folder.clone(),
-        errors: unit.errors().iter().map(Diagnostic::one_line).collect(),
-        taken: news == News::Taken,
-    });
 }

@@ -1,6 +1,8 @@
 //! What looks at the files again: at a hint of the system, at an order, and from time to time. It
 //! has a thread of its own; what serves requests only ever takes what is ready.
 
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +16,7 @@ use super::load::{Event, Loader, Pass};
 use super::order::{Orders, Outcome};
 use super::snapshot::{Live, Snapshot};
 use super::watch::Watch;
+use crate::yaml::Diagnostic;
 
 /// Reloads. Everything new is built beside what serves, then put in its place in one step.
 pub struct Reloader {
@@ -25,6 +28,8 @@ pub struct Reloader {
     watch: Option<Watch>,
     after: After,
     retired: Vec<Arc<Snapshot>>,
+    /// Warnings that were given.
+    warned: HashSet<String>,
 }
 
 /// Told of each look that came to something, after what is new serves.
@@ -42,6 +47,8 @@ impl Reloader {
         after: After,
     ) -> Self {
         live.set_report(loader.report());
+        let warnings = loader.loaded().warnings.iter();
+        let warned = warnings.map(Diagnostic::one_line).collect();
         let hints = Arc::new(Notify::new());
         let watch = match Watch::new(Arc::clone(&hints)) {
             Ok(watch) => Some(watch),
@@ -59,6 +66,7 @@ impl Reloader {
             watch,
             after,
             retired: Vec::new(),
+            warned,
         }
     }
 
@@ -91,10 +99,14 @@ impl Reloader {
     /// One look, and what comes of it. Whether it is to be looked again soon goes with it.
     fn look(&mut self) -> (Outcome, bool) {
         let began = Instant::now();
-        let pass = self.loader.look(now);
+        let Ok(pass) = catch_unwind(AssertUnwindSafe(|| self.loader.look(now))) else {
+            return (self.defect(), false);
+        };
         if let Some(next) = &pass.next {
             let old = self.live.replace(Arc::clone(&next.snapshot));
-            next.snapshot.auth.adopt(&old.auth);
+            if !Arc::ptr_eq(&next.snapshot.auth, &old.auth) {
+                next.snapshot.auth.adopt(&old.auth);
+            }
             self.certificate.store(Arc::clone(&next.certificate));
             if let (Some(shown), Some(next)) = (&self.control, &next.control) {
                 shown.store(Arc::clone(next));
@@ -103,12 +115,30 @@ impl Reloader {
         }
         self.live.set_report(pass.report.clone());
         tell(&pass, began.elapsed());
+        if pass.next.is_some() {
+            let warnings: HashSet<String> = pass.outcome.warnings.iter().cloned().collect();
+            for warning in warnings.difference(&self.warned) {
+                warn!("{warning}");
+            }
+            self.warned = warnings;
+        }
         if pass.next.is_some() || !pass.events.is_empty() {
             (self.after)(&pass);
         }
         let again = self.follow() || pass.restless;
         self.retire();
         (pass.outcome, again)
+    }
+
+    /// What served goes on; the same files are not looked into again.
+    fn defect(&self) -> Outcome {
+        let text = "a defect of postern: the files were not loaded, what was good before serves on";
+        error!("{text}");
+        Outcome {
+            revision: Arc::clone(&self.loader.loaded().snapshot.revision),
+            errors: vec![text.to_owned()],
+            ..Outcome::default()
+        }
     }
 
     /// Lets go of what served, once the last request that holds it has ended: freeing it takes
@@ -205,9 +235,6 @@ fn tell(pass: &Pass, took: Duration) {
             took_ms,
             "loaded"
         );
-        for warning in &pass.outcome.warnings {
-            warn!("{warning}");
-        }
     }
 }
 

@@ -197,3 +197,62 @@ impl Differences {
         self.note("timeouts.drain", drain != new.drain);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::Source;
+
+    fn parse(text: &str) -> Config {
+        Config::parse(&Source::new("postern.yaml", text), Path::new("/x")).unwrap()
+    }
+
+    #[test]
+    fn every_key_is_named_when_it_changes_and_none_when_it_says_the_default() {
+        let bare = parse("tls: {certificate: a, key: b}");
+        let same = "tls: {certificate: ../x/a, key: b}\nworkers: WORKERS\nlimits: {body: 1MiB}";
+        let same = same.replace("../x/", "");
+        let same = parse(&same.replace("WORKERS", &bare.workers.to_string()));
+        assert_eq!(differences(&bare, &same), [""; 0]);
+        let other = parse(
+            "listen: {public: \"[::]:443\", probe: \"0.0.0.0:9464\", control: \"192.0.2.7:9465\"}
+tls: {certificate: c, key: d}
+rules: /rules
+access: /access.yaml
+workers: 77
+trusted_proxies: [10.0.0.0/8]
+control: {certificate: c, key: d, client_ca: e}
+ready: {directories: all}
+reload: {poll: 30s}
+traces: {endpoint: \"http://127.0.0.1:4318/v1/traces\"}
+limits: {body: 2MiB, answer: 3MiB, element: 65536, connections: 5, in_flight: 6,
+         bulk_operations: 7, bulk_body: 8KiB, page: 9}
+timeouts: {handshake: 1s, head: 2s, body: 3s, idle: 4s, request: 5s, bulk: 6s, grace: 7s, drain: 8s}
+log: {level: trace, format: json}",
+        );
+        let all = differences(&bare, &other);
+        assert_eq!(all.len(), 31, "{all:?}");
+        let text = "control: {certificate: x, key: y, client_ca: z, operator_token: true}
+traces: {endpoint: \"http://127.0.0.1:1/\", ratio: 0.5, headers_file: h}
+listen: {control: \"192.0.2.7:9465\"}
+tls: {certificate: a, key: b}";
+        let parts = differences(
+            &parse(text),
+            &Config {
+                operators: other.operators,
+                traces: other.traces,
+                ..parse(text)
+            },
+        );
+        let wanted = [
+            "control.certificate",
+            "control.key",
+            "control.client_ca",
+            "control.operator_token",
+            "traces.endpoint",
+            "traces.ratio",
+            "traces.headers_file",
+        ];
+        assert_eq!(parts, wanted);
+    }
+}

@@ -11,12 +11,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher, recommended_watcher};
 use tokio::sync::Notify;
+use tracing::warn;
 
 /// Watches folders, never files: a file that is replaced takes its watch with it.
 pub(super) struct Watch {
     watcher: RecommendedWatcher,
     /// What is watched, with which folder that was at the time.
     armed: HashMap<PathBuf, Identity>,
+    /// What cannot be watched, and that was said.
+    unwatched: HashSet<PathBuf>,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -55,6 +58,7 @@ impl Watch {
         Ok(Self {
             watcher,
             armed: HashMap::new(),
+            unwatched: HashSet::new(),
             shared,
         })
     }
@@ -86,10 +90,14 @@ impl Watch {
                 continue;
             }
             if let Err(error) = self.watcher.watch(&path, RecursiveMode::NonRecursive) {
-                tracing::debug!(folder = %path.display(), %error, "not watched, only looked at from time to time");
+                let folder = path.display();
+                if self.unwatched.insert(path.clone()) {
+                    warn!(%folder, %error, "not watched: it is looked at from time to time");
+                }
                 continue;
             }
             new = true;
+            self.unwatched.remove(&path);
             self.armed.insert(path, identity);
         }
         new

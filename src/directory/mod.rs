@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::net::TraceContext;
 use crate::scim::operation::Abilities;
 use crate::scim::{Operation, Reply, ResourceType, ScimType, Upstream};
 
@@ -63,7 +64,7 @@ pub struct Ask {
     /// The id of the client's request, for the directory's logs (`X-Request-Id`).
     pub request_id: Arc<str>,
     /// W3C trace context, handed on.
-    pub traceparent: Option<Arc<str>>,
+    pub traceparent: Option<TraceContext>,
     /// When the answer's head must be here.
     pub deadline: Instant,
 }

@@ -20,24 +20,6 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<Arc<str>> {
     fits.then(|| text.into())
 }
 
-/// W3C trace context, where it is valid.
-pub(super) fn traceparent(headers: &HeaderMap) -> Option<Arc<str>> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
-    let mut parts = text.split('-');
-    let mut part = |length: usize, zero_fits: bool| {
-        parts.next().is_some_and(|text| {
-            text.len() == length
-                && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-                && (zero_fits || text.bytes().any(|b| b != b'0'))
-        })
-    };
-    let fits = part(2, true) && part(32, false) && part(16, false) && part(2, true);
-    // Version 00 has exactly four parts, and ff is not a version; later ones may have more.
-    let fits =
-        fits && !text.starts_with("ff") && (parts.next().is_none() || !text.starts_with("00"));
-    (fits && text.len() <= 128).then(|| text.into())
-}
-
 /// At most one `Authorization`: with two, we and somebody before us might believe different ones.
 pub(super) fn one_authorization(headers: &HeaderMap) -> Result<(), GatewayError> {
     match headers.get_all(AUTHORIZATION).iter().nth(1) {
@@ -238,24 +220,5 @@ mod tests {
         let read = |text: &str| request_id(&headers(&REQUEST_ID, &[text])).is_some();
         assert!(read("3f2a-1"));
         assert!(!read("") && !read("a b") && !read(&"x".repeat(129)));
-    }
-
-    #[test]
-    fn trace_context() {
-        let name = HeaderName::from_static("traceparent");
-        let read = |text: &str| traceparent(&headers(&name, &[text])).is_some();
-        let (trace, span) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
-        assert!(read(&format!("00-{trace}-{span}-01")));
-        assert!(read(&format!("01-{trace}-{span}-01-more")));
-        for bad in [
-            format!("00-{trace}-{span}-01-more"),
-            format!("ff-{trace}-{span}-01"),
-            format!("00-{}-{span}-01", "0".repeat(32)),
-            format!("00-{trace}-{}-01", "0".repeat(16)),
-            format!("00-{}-{span}-01", trace.to_uppercase()),
-            "00".to_owned(),
-        ] {
-            assert!(!read(&bad), "{bad}");
-        }
     }
 }

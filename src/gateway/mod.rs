@@ -5,6 +5,7 @@
 //! error, *admit* bounds how much is under way. tower's layers for this end at the head of an
 //! answer; ours hold a place until the body of a list is over, or the task of a write.
 
+mod arrival;
 mod bulk;
 mod call;
 pub mod clients;
@@ -22,6 +23,7 @@ mod panic;
 mod refusal;
 mod respond;
 mod run;
+mod shown;
 mod state;
 mod timing;
 mod write;
@@ -47,8 +49,9 @@ use crate::directory::Ask;
 use crate::net::{Body, Peer};
 use crate::scim::accent::Accents;
 use crate::scim::{Client, Operation};
-use crate::telemetry::{AccessLog, TenantMetrics};
+use crate::telemetry::{AccessLog, TenantMetrics, Tracer};
 
+use arrival::Arrival;
 use call::{Call, Discovery, Parts};
 use clients::Visit;
 use endpoint::Endpoint;
@@ -63,6 +66,7 @@ pub struct Gateway {
     state: Arc<State>,
     log: AccessLog,
     tap: Option<Arc<dyn Tap>>,
+    tracer: Tracer,
 }
 
 /// Sees requests and answers as the client does, for a demonstration. Bodies that stream are not
@@ -72,6 +76,19 @@ pub trait Tap: Send + Sync + 'static {
     fn asked(&self, request_id: &str, method: &http::Method, target: &str, body: &[u8]);
     /// The answer is on its way.
     fn answered(&self, request_id: &str, status: StatusCode, body: &[u8]);
+}
+
+/// A request that was refused before it came this far.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused<'a> {
+    /// The method, as far as it could be read.
+    pub method: &'a http::Method,
+    /// The version of HTTP.
+    pub version: http::Version,
+    /// Who sent it.
+    pub peer: Peer,
+    /// Why, in our words.
+    pub reason: &'a str,
 }
 
 impl Gateway {
@@ -88,7 +105,14 @@ impl Gateway {
             state,
             log,
             tap,
+            tracer: Tracer::off(),
         }
+    }
+
+    /// The same, with spans of the requests that `tracer` takes.
+    #[must_use]
+    pub fn traced(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     /// What outlives the requests.
@@ -103,7 +127,8 @@ impl Gateway {
         let id =
             head::request_id(request.headers()).unwrap_or_else(|| self.state.next_request_id());
         let (metrics, method) = (self.state.metrics(), request.method().clone());
-        let mut seen = Seen::begin(Arc::clone(&id), peer, method, now(), metrics, &self.log);
+        let arrival = Arrival::of(request.headers(), request.version(), &self.tracer, now());
+        let mut seen = Seen::begin(Arc::clone(&id), peer, method, arrival, metrics, &self.log);
         seen.body_ended = request.body().is_end_stream();
         // HTTP/2 has no `Connection`: there an unread body ends its stream only.
         let one_of_many = request.version() >= http::Version::HTTP_2;
@@ -131,6 +156,21 @@ impl Gateway {
             tap.answered(&id, response.status(), body);
         }
         seen.answered(response)
+    }
+
+    /// Takes note of a request that was refused for its head, which nobody understands: all that is
+    /// said of it is its method. Gives the answer with its marks.
+    #[must_use]
+    pub fn refused(&self, mut answer: Response<Body>, refused: &Refused<'_>) -> Response<Body> {
+        let id = self.state.next_request_id();
+        let nothing = http::HeaderMap::new();
+        let arrival = Arrival::of(&nothing, refused.version, &Tracer::off(), now());
+        let (metrics, method) = (self.state.metrics(), refused.method.clone());
+        let id_of = Arc::clone(&id);
+        let mut seen = Seen::begin(id_of, refused.peer, method, arrival, metrics, &self.log);
+        seen.refused_head(refused.reason);
+        respond::mark(&mut answer, &id);
+        seen.answered(answer)
     }
 
     fn refuse(&self, error: GatewayError, seen: &mut Seen, one_of_many: bool) -> Response<Body> {
@@ -167,7 +207,11 @@ impl Gateway {
         let snapshot = self.live.current();
         seen.revision = Arc::clone(&snapshot.revision);
         let path = door::canonical(&head.uri);
-        seen.path = path.as_ref().ok().cloned();
+        let routed = path.as_deref().ok().and_then(|path| snapshot.route(path));
+        if let Ok(path) = &path {
+            tracing::debug!(request_id = &*seen.request_id, path, "request");
+            seen.arrival.leads_to(path, routed);
+        }
 
         // Who asks comes before everything that the answer could tell a stranger.
         head::one_authorization(&head.headers)?;
@@ -175,8 +219,11 @@ impl Gateway {
         seen.called_by(&caller);
         seen.visit = Some(Visit::begin(self.state.clients(), &head.headers));
 
-        let path = path?;
-        let (tenant, rest) = snapshot.route(&path).ok_or(GatewayError::NoTenant)?;
+        let (tenant, rest) = match (&path, routed) {
+            (Ok(_), Some(routed)) => routed,
+            (Ok(_), None) => return Err(GatewayError::NoTenant),
+            (Err(error), _) => return Err(error.clone()),
+        };
         seen.found(tenant);
         caller.enter(&tenant.name)?;
         let host = door::host(&head.uri, &head.headers)?;
@@ -192,6 +239,7 @@ impl Gateway {
         seen.timing.belongs_to(&tenant.metrics, operation);
         let largest = endpoint.largest_body(self.state.limits());
         let body = self.body(&head, body, largest, seen).await?;
+        seen.arrival.received = u64::try_from(body.len()).unwrap_or(u64::MAX);
 
         let mut accents = if tenant.plan.accepts_accents() {
             Accents::accepted()
@@ -215,7 +263,7 @@ impl Gateway {
             caller,
             ask: Ask {
                 request_id: Arc::clone(&seen.request_id),
-                traceparent: head::traceparent(&head.headers),
+                traceparent: seen.arrival.context(),
                 deadline: std::time::Instant::now() + self.time_for(&call),
             },
             state: Arc::clone(&self.state),

@@ -4,7 +4,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -14,12 +13,15 @@ use crate::auth::{AuthError, Caller, TenantName};
 use crate::config::Tenant;
 use crate::mapping::MappingError;
 use crate::net::{Body, Peer};
+use crate::scim::ScimType;
 use crate::scim::operation::{BoxStream, Interrupted};
+use crate::telemetry::traces::Served;
 use crate::telemetry::{
     AccessLog, AuthFailure, Denial, Direction, Fault, Line, Metrics, OperationKind, Outcome,
     TenantMetrics,
 };
 
+use super::arrival::Arrival;
 use super::clients::Visit;
 use super::error::GatewayError;
 use super::refusal::Refusal;
@@ -28,8 +30,7 @@ use super::timing::Timing;
 /// What is known of a request by now.
 pub(super) struct Seen {
     pub(super) request_id: Arc<str>,
-    /// The canonical path.
-    pub(super) path: Option<String>,
+    pub(super) arrival: Arrival,
     tenant: Option<TenantName>,
     /// The type's name and what is asked for: from fixed sets, as they become labels.
     pub(super) resource: Option<String>,
@@ -42,10 +43,9 @@ pub(super) struct Seen {
     account: Option<(Arc<str>, Arc<str>)>,
     peer: Peer,
     method: Method,
-    at: SystemTime,
     pub(super) timing: Arc<Timing>,
     status: Option<u16>,
-    failure: Option<(Fault, String)>,
+    failure: Option<Failure>,
     bytes: u64,
     metrics: Arc<Metrics>,
     counted: Arc<TenantMetrics>,
@@ -58,14 +58,13 @@ impl Seen {
         request_id: Arc<str>,
         peer: Peer,
         method: Method,
-        at: SystemTime,
+        arrival: Arrival,
         metrics: &Arc<Metrics>,
         log: &AccessLog,
     ) -> Self {
         metrics.in_flight().inc();
         Self {
             request_id,
-            path: None,
             tenant: None,
             resource: None,
             operation: None,
@@ -75,8 +74,8 @@ impl Seen {
             account: None,
             peer,
             method,
-            at,
-            timing: Timing::begin(false),
+            timing: Timing::begin(arrival.started, arrival.tracing.clone()),
+            arrival,
             status: None,
             failure: None,
             bytes: 0,
@@ -115,23 +114,44 @@ impl Seen {
         if let (Some(visit), Some(tenant), Some(caller)) = known {
             let status = self.status.unwrap_or(CLIENT_GONE);
             let reason = match &self.failure {
-                Some((_, reason)) => Some(reason.clone()),
+                Some(failure) => Some(failure.reason.clone()),
                 None if self.status.is_none() => Some("the client left".to_owned()),
                 None => None,
             };
             let failure = reason.map(|reason| (status, reason));
-            visit.end(tenant, caller, self.peer.address.ip(), self.at, failure);
+            visit.end(
+                tenant,
+                caller,
+                self.peer.address.ip(),
+                self.arrival.at,
+                failure,
+            );
         }
     }
 
     /// It was refused, or failed.
     pub(super) fn failed(&mut self, refusal: &Refusal) {
-        self.failure = Some((refusal.fault, refusal.reason.clone()));
+        self.failure = Some(Failure {
+            fault: refusal.fault,
+            reason: refusal.reason.clone(),
+            scim_type: refusal.error.scim_type,
+            broken_off: false,
+        });
+    }
+
+    /// Its head was not understood.
+    pub(super) fn refused_head(&mut self, reason: &str) {
+        self.failure = Some(Failure {
+            fault: Fault::Client,
+            reason: reason.to_owned(),
+            scim_type: None,
+            broken_off: false,
+        });
     }
 
     /// There is an answer; from here on only its body is watched.
     pub(super) fn answered(mut self, response: Response<Body>) -> Response<Body> {
-        let failed = |(fault, _): &(Fault, String)| Outcome::Failed(*fault);
+        let failed = |failure: &Failure| Outcome::Failed(failure.fault);
         let outcome = self.failure.as_ref().map_or(Outcome::Ok, failed);
         self.status = Some(response.status().as_u16());
         self.count(outcome);
@@ -162,25 +182,92 @@ impl Drop for Seen {
         }
         self.counted.sent(self.bytes);
         self.leave();
+        self.write_line();
+        self.end_span();
+    }
+}
+
+impl Seen {
+    fn write_line(&self) {
+        if !self.log.is_on() {
+            return;
+        }
+        let (arrival, failure) = (&self.arrival, self.failure.as_ref());
+        let shown = arrival.shown.as_ref();
         let peer = self.peer.address.to_string();
+        let through = self.peer.through.map(|proxy| proxy.to_string());
+        let trace_id = arrival.trace_id();
+        let digest = shown.and_then(|shown| shown.id.as_deref());
+        let digest = digest.map(|id| self.log.digest(id));
         let line = Line {
             request_id: &self.request_id,
+            trace_id: trace_id.as_deref(),
             peer: &peer,
+            through: through.as_deref(),
+            protocol: arrival.protocol(),
             tenant: self.tenant.as_ref().map(TenantName::as_str),
             account: self.account.as_ref().map(|(account, _)| &**account),
             key: self.account.as_ref().map(|(_, key)| &**key),
+            user_agent: arrival.user_agent.as_deref(),
             method: self.method.as_str(),
-            path: self.path.as_deref(),
+            path: shown.map(|shown| shown.path.as_str()),
+            id_digest: digest.as_deref(),
             operation: self.operation.map(OperationKind::as_str),
+            resource: self.resource.as_deref(),
             status: self.status.unwrap_or(CLIENT_GONE),
-            fault: self.failure.as_ref().map(|(fault, _)| fault.as_str()),
-            reason: self.failure.as_ref().map(|(_, reason)| &**reason),
+            fault: failure.map(|failure| failure.fault.as_str()),
+            reason: failure.map(|failure| &*failure.reason),
+            scim_type: failure.and_then(|failure| failure.scim_type.map(ScimType::as_str)),
             took: self.timing.started().elapsed(),
-            bytes: self.bytes,
+            directory: self.timing.directory(),
+            mapping: self.timing.mapping(),
+            bytes_in: arrival.received,
+            bytes_out: self.bytes,
             revision: &self.revision,
         };
-        self.log.write(self.at, &line);
+        self.log.write(arrival.at, &line);
     }
+
+    fn end_span(&self) {
+        let arrival = &self.arrival;
+        let Some(tracing) = &arrival.tracing else {
+            return;
+        };
+        let peer = self.peer.address.ip().to_string();
+        let (base, host) = match &arrival.tenant {
+            Some((base, host)) => (Some(&**base), host.as_deref()),
+            None => (None, None),
+        };
+        let shown = arrival.shown.as_ref();
+        tracing.end(&Served {
+            method: self.method.as_str(),
+            base,
+            endpoint: shown.and_then(|shown| shown.endpoint.as_deref()),
+            status: self.status,
+            broken_off: self
+                .failure
+                .as_ref()
+                .is_some_and(|failure| failure.broken_off),
+            host,
+            peer: &peer,
+            protocol: arrival.version,
+            tenant: self.tenant.as_ref().map(TenantName::as_str),
+            operation: self.operation.map(OperationKind::as_str),
+            resource: self.resource.as_deref(),
+            revision: &self.revision,
+            request_id: &self.request_id,
+            mapping: self.timing.mapping(),
+        });
+    }
+}
+
+/// Why a request had no success.
+struct Failure {
+    fault: Fault,
+    reason: String,
+    scim_type: Option<ScimType>,
+    /// After the head of the answer.
+    broken_off: bool,
 }
 
 /// A body whose bytes are counted, and whose end is noted.
@@ -201,7 +288,12 @@ impl Stream for Watched {
                 this.seen.bytes = this.seen.bytes.saturating_add(length);
             }
             Poll::Ready(Some(Err(error))) => {
-                this.seen.failure = Some((Fault::Directory, format!("truncated: {error}")));
+                this.seen.failure = Some(Failure {
+                    fault: Fault::Directory,
+                    reason: format!("truncated: {error}"),
+                    scim_type: None,
+                    broken_off: true,
+                });
             }
             Poll::Ready(None) | Poll::Pending => {}
         }

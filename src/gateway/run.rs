@@ -12,6 +12,7 @@ use crate::mapping::plan::View;
 use crate::mapping::{Before, Encoded, MappingError, Need, Witness};
 use crate::scim::operation::{Abilities, Answer, Document, Listing, VerbKind};
 use crate::scim::{Client, Operation, Reply, Resource, ResourceType, Upstream};
+use crate::telemetry::traces::Called;
 use crate::telemetry::{Counters, TenantMetrics};
 
 use super::error::GatewayError;
@@ -134,7 +135,7 @@ impl Context {
     /// Lets the directory find out what it can do, where that is not known yet.
     pub(super) async fn learn(&self) {
         if let Some(learning) = self.tenant.directory.prepare(&self.ask) {
-            let call = self.timing.call("learn", None);
+            let call = self.timing.call(|| self.called("learn", "GET", None));
             learning.await;
             call.over();
         }
@@ -166,14 +167,33 @@ impl Context {
         &self,
         operation: Operation<Upstream>,
     ) -> Result<Reply<Upstream>, DirectoryError> {
-        let (verb, resource) = (operation.verb.kind(), operation.resource.clone());
-        let call = self.timing.call(verb.as_str(), Some(&resource));
-        let asked = self.tenant.directory.execute(operation, &self.ask).await;
+        let call = self.timing.call(|| {
+            let verb = operation.verb.kind();
+            self.called(verb.as_str(), method(verb), Some(&operation.resource))
+        });
+        let ask = call.ask(&self.ask);
+        let asked = self.tenant.directory.execute(operation, &ask).await;
+        drop(ask);
         call.ended(&asked);
         if let Err(DirectoryError::Credentials(_)) = asked {
             self.metrics().credentials_refused();
         }
         asked
+    }
+
+    /// A call to the directory, for its span.
+    fn called(
+        &self,
+        verb: &'static str,
+        method: &'static str,
+        resource: Option<&ResourceType>,
+    ) -> Called {
+        Called {
+            directory: self.tenant.directory.name(),
+            verb,
+            method,
+            resource: resource.map(|resource| resource.as_str().to_owned()),
+        }
     }
 
     /// Asks the directory. `verb` is what the client wants, for the words of an error.
@@ -213,6 +233,17 @@ impl Context {
             reply.answer = Answer::List(Listing::Bytes(watch.after(list)));
         }
         Ok(reply)
+    }
+}
+
+/// What stands for it in SCIM, should the directory speak that.
+fn method(verb: VerbKind) -> &'static str {
+    match verb {
+        VerbKind::Create => "POST",
+        VerbKind::Read | VerbKind::List => "GET",
+        VerbKind::Replace => "PUT",
+        VerbKind::Patch => "PATCH",
+        VerbKind::Delete => "DELETE",
     }
 }
 

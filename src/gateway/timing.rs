@@ -2,19 +2,20 @@
 //!
 //! Shared by everything that works on the request, the task of a write included, and observed once:
 //! when the last of these is done, so that what a client did not wait for counts as well. Costs a
-//! few looks at the clock; the list of calls is kept only where somebody traces the request.
+//! few looks at the clock, and a span for each call to the directory where the request is traced.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 
-use crate::directory::DirectoryError;
-use crate::scim::ResourceType;
+use crate::directory::{Ask, DirectoryError};
 use crate::scim::operation::{BoxStream, Interrupted};
+use crate::telemetry::traces::{Call, Called, Tracing};
 use crate::telemetry::{Direction, OperationKind, TenantMetrics};
 
 /// The time of one request.
@@ -27,31 +28,7 @@ pub(super) struct Timing {
     /// In nanoseconds.
     directory: AtomicU64,
     mapping: AtomicU64,
-    calls: Option<Mutex<Calls>>,
-}
-
-/// The calls to the directory of a request that is traced.
-#[derive(Debug, Default)]
-pub(super) struct Calls {
-    /// The first [`MOST_CALLS`].
-    pub(super) calls: Vec<DirectoryCall>,
-    /// How many more there were.
-    pub(super) more: usize,
-}
-
-/// One call to the directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct DirectoryCall {
-    /// After the start of the request.
-    pub(super) after: Duration,
-    /// Up to the head of the answer.
-    pub(super) took: Duration,
-    /// `create`, `read`, …; `learn` where it was asked what it can do.
-    pub(super) verb: &'static str,
-    /// The type that it was about, if any.
-    pub(super) resource: Option<ResourceType>,
-    /// `ok`, or the kind of error; `given_up` where nobody waited for the answer any more.
-    pub(super) outcome: &'static str,
+    tracing: Option<Arc<Tracing>>,
 }
 
 /// A call that is under way. Dropping it ends it.
@@ -59,21 +36,19 @@ pub(super) struct DirectoryCall {
 pub(super) struct Calling<'t> {
     timing: &'t Timing,
     since: Instant,
-    verb: &'static str,
-    resource: Option<&'t ResourceType>,
-    outcome: &'static str,
+    span: Option<Call>,
 }
 
 impl Timing {
-    /// A request begins; `traced` says whether the calls to the directory are to be listed.
-    pub(super) fn begin(traced: bool) -> Arc<Self> {
+    /// A request has begun; where it is traced, each call to the directory has a span.
+    pub(super) fn begin(started: Instant, tracing: Option<Arc<Tracing>>) -> Arc<Self> {
         Arc::new(Self {
-            started: Instant::now(),
+            started,
             of: OnceLock::new(),
             asked: AtomicBool::new(false),
             directory: AtomicU64::new(0),
             mapping: AtomicU64::new(0),
-            calls: traced.then(Mutex::default),
+            tracing,
         })
     }
 
@@ -87,19 +62,13 @@ impl Timing {
         let _ = self.of.set((Arc::clone(tenant), operation));
     }
 
-    /// A call to the directory begins.
-    pub(super) fn call<'t>(
-        &'t self,
-        verb: &'static str,
-        resource: Option<&'t ResourceType>,
-    ) -> Calling<'t> {
+    /// A call to the directory begins; `what` it is, is asked only where the request is traced.
+    pub(super) fn call(&self, what: impl FnOnce() -> Called) -> Calling<'_> {
         self.asked.store(true, Relaxed);
         Calling {
             timing: self,
             since: Instant::now(),
-            verb,
-            resource,
-            outcome: "given_up",
+            span: self.tracing.as_ref().and_then(|tracing| tracing.call(what)),
         }
     }
 
@@ -120,13 +89,6 @@ impl Timing {
     pub(super) fn mapping(&self) -> Duration {
         Duration::from_nanos(self.mapping.load(Relaxed))
     }
-
-    /// The calls so far, where they are listed; they are listed anew from here.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for whoever traces a request"))]
-    pub(super) fn take_calls(&self) -> Option<Calls> {
-        let calls = self.calls.as_ref()?;
-        Some(std::mem::take(&mut *locked(calls)))
-    }
 }
 
 impl Drop for Timing {
@@ -139,36 +101,36 @@ impl Drop for Timing {
 }
 
 impl Calling<'_> {
+    /// What goes with the question: the directory's work hangs under this call.
+    pub(super) fn ask<'a>(&self, ask: &'a Ask) -> Cow<'a, Ask> {
+        match &self.span {
+            None => Cow::Borrowed(ask),
+            Some(span) => Cow::Owned(Ask {
+                traceparent: Some(span.context().clone()),
+                ..ask.clone()
+            }),
+        }
+    }
+
     /// How it went.
     pub(super) fn ended<T>(mut self, outcome: &Result<T, DirectoryError>) {
-        self.outcome = outcome.as_ref().err().map_or("ok", word);
+        if let Some(span) = self.span.take() {
+            let error = outcome.as_ref().err();
+            span.end(error.and_then(status), error.map(word));
+        }
     }
 
     /// It went as it went.
     pub(super) fn over(mut self) {
-        self.outcome = "ok";
+        if let Some(span) = self.span.take() {
+            span.end(None, None);
+        }
     }
 }
 
 impl Drop for Calling<'_> {
     fn drop(&mut self) {
-        let took = self.since.elapsed();
-        add(&self.timing.directory, took);
-        let Some(calls) = &self.timing.calls else {
-            return;
-        };
-        let mut calls = locked(calls);
-        if calls.calls.len() >= MOST_CALLS {
-            calls.more += 1;
-            return;
-        }
-        calls.calls.push(DirectoryCall {
-            after: self.since.saturating_duration_since(self.timing.started),
-            took,
-            verb: self.verb,
-            resource: self.resource.cloned(),
-            outcome: self.outcome,
-        });
+        add(&self.timing.directory, self.since.elapsed());
     }
 }
 
@@ -309,6 +271,26 @@ fn word(error: &DirectoryError) -> &'static str {
     }
 }
 
+/// The status that the directory answered, as far as the error says.
+fn status(error: &DirectoryError) -> Option<u16> {
+    match error {
+        DirectoryError::Refused { .. } => Some(400),
+        DirectoryError::NotFound => Some(404),
+        DirectoryError::Conflict { .. } => Some(409),
+        DirectoryError::Precondition => Some(412),
+        DirectoryError::TooLarge => Some(413),
+        DirectoryError::Unsupported => Some(501),
+        DirectoryError::Busy { status, .. }
+        | DirectoryError::Credentials(status)
+        | DirectoryError::Failed(status) => Some(*status),
+        DirectoryError::Unreachable(_)
+        | DirectoryError::Lost
+        | DirectoryError::TimedOut
+        | DirectoryError::Malformed(_)
+        | DirectoryError::Overloaded => None,
+    }
+}
+
 fn add(total: &AtomicU64, more: Duration) {
     total.fetch_add(nanos(more), Relaxed);
 }
@@ -317,13 +299,6 @@ fn add(total: &AtomicU64, more: Duration) {
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
-
-fn locked(calls: &Mutex<Calls>) -> MutexGuard<'_, Calls> {
-    calls.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// How many calls of one request are listed.
-pub(super) const MOST_CALLS: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -370,7 +345,7 @@ mod tests {
     const SPIN: Duration = Duration::from_millis(2);
 
     fn timed(metrics: &Metrics) -> (Arc<Timing>, Arc<TenantMetrics>) {
-        let (timing, tenant) = (Timing::begin(true), metrics.tenant("corp"));
+        let (timing, tenant) = (Timing::begin(Instant::now(), None), metrics.tenant("corp"));
         timing.belongs_to(&tenant, OperationKind::List);
         (timing, tenant)
     }
@@ -424,43 +399,11 @@ mod tests {
         assert_eq!(counted(), None);
         let (timing, _) = timed(&metrics);
         let task = Arc::clone(&timing);
-        timing.call("read", None).over();
+        timing.call(|| unreachable!("nobody traces it")).over();
         drop(timing);
         assert_eq!(counted(), None, "a task still works on it");
-        task.call("read", None).over();
+        task.call(|| unreachable!("nobody traces it")).over();
         drop(task);
         assert_eq!(counted().as_deref(), Some("1"));
-    }
-
-    #[test]
-    fn calls_are_listed_up_to_a_limit_and_those_given_up_as_well() {
-        let metrics = Metrics::new();
-        let (timing, _) = timed(&metrics);
-        let user: ResourceType = "User".parse().unwrap();
-        timing
-            .call("read", Some(&user))
-            .ended::<()>(&Err(DirectoryError::NotFound));
-        drop(timing.call("create", Some(&user)));
-        for _ in 0..MOST_CALLS {
-            timing.call("learn", None).over();
-        }
-        let calls = timing.take_calls().unwrap();
-        assert_eq!((calls.calls.len(), calls.more), (MOST_CALLS, 2));
-        let outcomes: Vec<_> = calls
-            .calls
-            .iter()
-            .map(|call| (call.verb, call.outcome))
-            .collect();
-        assert_eq!(
-            outcomes[..3],
-            [
-                ("read", "not_found"),
-                ("create", "given_up"),
-                ("learn", "ok")
-            ]
-        );
-        assert_eq!(calls.calls[0].resource, Some(user));
-        assert!(calls.calls[1].after >= calls.calls[0].after + calls.calls[0].took);
-        assert!(Timing::begin(false).take_calls().is_none());
     }
 }

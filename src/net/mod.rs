@@ -13,9 +13,11 @@ pub mod secret;
 pub mod shard;
 pub mod subject;
 pub mod tls;
+pub mod trace;
 
 pub use body::{Body, BodyError, CollectError, Terms};
 pub use secret::Secret;
+pub use trace::TraceContext;
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -167,6 +167,18 @@ pub fn client_config(
     }
 }
 
+/// For who is reached without TLS: a machine without any CA certificates must do.
+///
+/// # Errors
+/// TLS cannot be set up.
+pub fn trusting_nobody() -> Result<ClientConfig, TlsError> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|e| TlsError::Library(e.to_string()))?;
+    let nobody = RootCertStore::empty();
+    Ok(builder.with_root_certificates(nobody).with_no_client_auth())
+}
+
 /// When the certificates of a PEM file end: the first of them that does, as from then on the chain
 /// is worth nothing. `None` where there is none that can be read.
 #[must_use]

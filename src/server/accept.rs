@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use rustls::ServerConfig;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -33,6 +33,7 @@ pub(super) struct Door<H> {
     pub(super) connections: Connections,
     /// Who must say whose connections they bring.
     pub(super) proxies: Arc<[IpNet]>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl<H: Handler> Door<H> {
@@ -123,17 +124,18 @@ impl<H: Handler> Door<H> {
         address: SocketAddr,
         place: Connection,
     ) {
-        let counted = self.handler.metrics().map(Metrics::connection);
+        let _counted = self.metrics.connection();
         let life = |mut place| async move {
-            let _counted = counted;
             let _ = stream.set_nodelay(true);
             // A socket for both families writes the older one's addresses in the newer one's way.
             let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-            let Some((stream, peer)) = self.greet(stream, address).await else {
+            // Boxed: what it takes to greet is not kept for as long as the connection lives.
+            let Some((stream, peer)) = Box::pin(self.greet(stream, address)).await else {
                 return;
             };
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                http2::serve(stream, peer, &self.handler, &self.limits, &mut place).await;
+                let life = http2::serve(stream, peer, &self.handler, &self.limits, &mut place);
+                Box::pin(life).await;
             } else {
                 let stream = Guarded::new(stream, self.limits.framing, self.limits.head)
                     .looking(|stream| has_arrived(stream.get_ref().0.get_ref()));
@@ -146,30 +148,30 @@ impl<H: Handler> Door<H> {
     /// The PROXY protocol from those who must speak it, and TLS: both, or the reason why not, in
     /// time.
     async fn greet(&self, stream: TcpStream, address: SocketAddr) -> Option<(Tls, Peer)> {
-        let outcome = timeout(self.limits.handshake, async {
-            let (stream, peer) = self.presented(stream, address).await?;
-            Ok((self.handshake(stream).await?, peer))
-        })
-        .await
-        .unwrap_or_else(|_| Err(Failure::Tls(io::ErrorKind::TimedOut.into())));
+        let end = Instant::now() + self.limits.handshake;
+        let outcome = async {
+            let late = || {
+                Err(Failure::Header(
+                    io::Error::from(io::ErrorKind::TimedOut).into(),
+                ))
+            };
+            let (stream, peer) = timeout_at(end, self.presented(stream, address))
+                .await
+                .unwrap_or_else(|_| late())?;
+            let late = || Err(Failure::Tls(io::ErrorKind::TimedOut.into()));
+            let stream = timeout_at(end, self.handshake(stream))
+                .await
+                .unwrap_or_else(|_| late())?;
+            Ok((stream, peer))
+        }
+        .await;
         match outcome {
             Ok(greeted) => Some(greeted),
             Err(failure) => {
-                tracing::debug!(peer = %address, error = %failure, "no TLS connection");
                 self.count(&failure);
+                tracing::debug!(peer = %address, error = %failure, "no TLS connection");
                 None
             }
-        }
-    }
-
-    fn count(&self, failure: &Failure) {
-        let Some(metrics) = self.handler.metrics() else {
-            return;
-        };
-        match failure {
-            Failure::Nothing => {}
-            Failure::Header(_) | Failure::Untrusted => metrics.proxy_header_failed(),
-            Failure::Tls(_) => metrics.handshake_failed(),
         }
     }
 
@@ -206,6 +208,14 @@ impl<H: Handler> Door<H> {
         Ok(TlsAcceptor::from(self.tls.load_full())
             .accept(stream)
             .await?)
+    }
+
+    fn count(&self, failure: &Failure) {
+        match failure {
+            Failure::Nothing | Failure::Header(ProxyError::Nothing) => {}
+            Failure::Header(_) | Failure::Untrusted => self.metrics.proxy_header_failed(),
+            Failure::Tls(_) => self.metrics.handshake_failed(),
+        }
     }
 }
 

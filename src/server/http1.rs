@@ -15,6 +15,7 @@ use super::connections::Connection;
 use super::limits::Limits;
 use super::parting::see_out;
 use super::{Handler, refuse};
+use crate::gateway::Refused;
 use crate::net::guarded::Guarded;
 use crate::net::{Body, Peer};
 
@@ -33,20 +34,22 @@ pub(super) async fn serve<S, H>(
     serve_guarded(stream, peer, handler, limits, place).await;
 }
 
-/// The same for a stream that is under guard already.
-pub(super) async fn serve_guarded<S, H>(
+/// The same for a stream that is under guard already. Not an `async fn`, whose future would keep
+/// room for the stream.
+pub(super) fn serve_guarded<'a, S, H>(
     stream: Guarded<S>,
     peer: Peer,
     handler: &H,
-    limits: &Limits,
-    place: &mut Connection,
-) where
+    limits: &'a Limits,
+    place: &'a mut Connection,
+) -> impl Future<Output = ()> + Send + use<'a, S, H>
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
     let (refusals, farewell) = (stream.refusals(), stream.farewell());
     let standing = place.standing();
-    let number = AtomicU64::new(0);
+    let (number, handler) = (AtomicU64::new(0), handler.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let refusal = refusals.of(number.fetch_add(1, Ordering::Relaxed));
         let (handler, standing) = (handler.clone(), standing.clone());
@@ -54,7 +57,13 @@ pub(super) async fn serve_guarded<S, H>(
             let mut answer = match refusal {
                 Some(refusal) => {
                     tracing::debug!(peer = %peer.address, %refusal, "request refused");
-                    refuse::refused(refusal)
+                    let refused = Refused {
+                        method: request.method(),
+                        version: request.version(),
+                        peer,
+                        reason: &refusal.to_string(),
+                    };
+                    handler.refused(refuse::refused(refusal), &refused)
                 }
                 None => handler.handle(request.map(Body::from), peer).await,
             };
@@ -74,10 +83,14 @@ pub(super) async fn serve_guarded<S, H>(
         .max_buf_size(MAX_BUFFER)
         .half_close(false)
         .serve_connection(TokioIo::new(stream), service);
-    // hyper closes an idle connection at once, and with it loses a request that has just arrived.
-    let parts = |late| farewell.is_heard(late);
-    let idle = |_| pending();
-    see_out(connection, peer, place, limits, idle, pending(), parts).await;
+    let connection = Box::pin(connection);
+    async move {
+        // hyper closes an idle connection at once, and with it loses a request that has just
+        // arrived.
+        let parts = |late| farewell.is_heard(late);
+        let idle = |_| pending();
+        see_out(connection, peer, place, limits, idle, pending(), parts).await;
+    }
 }
 
 /// Twice what the guard lets a head be, so that it is the guard who says what is too large.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -27,6 +27,7 @@ use super::connections::Connection;
 use super::limits::Limits;
 use super::parting::see_out;
 use super::{Handler, refuse};
+use crate::gateway::Refused;
 use crate::net::framing::{Refusal, content_length, is_host};
 use crate::net::{Body, BodyError, Peer};
 
@@ -47,14 +48,21 @@ pub(super) async fn serve<S, H>(
     let service = service_fn(move |request: Request<Incoming>| {
         let open = OpenStream::new(&streams);
         let handler = handler.clone();
-        let is_head = request.method() == Method::HEAD;
+        let method = request.method().clone();
+        let is_head = method == Method::HEAD;
         async move {
             let request = without_empty_body(request.map(Body::from), head).await;
             let answer = match in_shape(request, target) {
                 Ok(request) => handler.handle(request, peer).await,
                 Err((status, detail)) => {
                     tracing::debug!(peer = %peer.address, detail, "request refused");
-                    refuse::error(status, detail)
+                    let refused = Refused {
+                        method: &method,
+                        version: Version::HTTP_2,
+                        peer,
+                        reason: detail,
+                    };
+                    handler.refused(refuse::error(status, detail), &refused)
                 }
             };
             let answer = if is_head {
@@ -77,6 +85,7 @@ pub(super) async fn serve<S, H>(
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(10))
         .serve_connection(TokioIo::new(stream), service);
+    let connection = Box::pin(connection);
     let idle = |time| watched.idle(time);
     let stalled = watched.stalled(limits.stall);
     // What was asked before the client hears of the farewell is served; but who has asked nothing

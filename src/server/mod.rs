@@ -30,7 +30,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Refused};
 use crate::net::shard::{MOST_WORKERS, Shard};
 use crate::net::{Body, Peer};
 use crate::telemetry::Metrics;
@@ -52,9 +52,11 @@ pub trait Handler: Clone + Send + Sync + 'static {
         peer: Peer,
     ) -> impl Future<Output = Response<Body>> + Send;
 
-    /// Where connections are counted, if anywhere.
-    fn metrics(&self) -> Option<&Metrics> {
-        None
+    /// A request was refused for its head, before it could be asked for. Gives the answer as it
+    /// is to be sent.
+    fn refused(&self, answer: Response<Body>, refused: &Refused<'_>) -> Response<Body> {
+        let _ = refused;
+        answer
     }
 }
 
@@ -107,6 +109,7 @@ pub fn start<H: Handler>(
     tls: &Arc<ArcSwap<ServerConfig>>,
     handler: &H,
     limits: Limits,
+    metrics: &Arc<Metrics>,
 ) -> Result<Running, StartError> {
     let workers = listen.workers.clamp(1, MOST_WORKERS);
     let (address, listeners) = bind::shared(listen.address, workers)?;
@@ -133,6 +136,7 @@ pub fn start<H: Handler>(
             limits,
             connections: connections.clone(),
             proxies: Arc::clone(&listen.proxies),
+            metrics: Arc::clone(metrics),
         };
         let source = connections.source();
         let listener = {
@@ -218,8 +222,8 @@ impl Handler for Arc<Gateway> {
         Gateway::handle(self, request, peer).await
     }
 
-    fn metrics(&self) -> Option<&Metrics> {
-        Some(self.state().metrics())
+    fn refused(&self, answer: Response<Body>, refused: &Refused<'_>) -> Response<Body> {
+        Gateway::refused(self, answer, refused)
     }
 }
 

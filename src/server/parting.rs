@@ -1,7 +1,7 @@
 //! How a connection ends, whatever it speaks.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -17,8 +17,11 @@ use crate::net::Peer;
 ///
 /// Once it is to end, `parts` says whether this moment does. It is told whether the time is over
 /// that a client has for its first request: who has just connected has come to ask something.
+///
+/// The connection is boxed: a future has room for each of its parameters and for each place that
+/// one is moved to, and there are thousands of them that idle.
 pub(super) async fn see_out<C, I>(
-    connection: C,
+    mut connection: Pin<Box<C>>,
     peer: Peer,
     place: &mut Connection,
     limits: &Limits,
@@ -30,7 +33,7 @@ pub(super) async fn see_out<C, I>(
     I: Future<Output = ()>,
 {
     let first = Instant::now() + FIRST_REQUEST;
-    tokio::pin!(connection, stalled);
+    tokio::pin!(stalled);
     tokio::select! {
         biased;
         end = connection.as_mut() => return log(peer, end),

@@ -37,6 +37,7 @@ struct TestDoor {
     ca: String,
     /// Requests that reached the handler.
     asked: Arc<AtomicUsize>,
+    metrics: Arc<Metrics>,
     /// Each request to `/wait` needs one of these to be answered.
     go: Arc<Semaphore>,
 }
@@ -58,6 +59,7 @@ impl TestDoor {
         change(&mut limits);
         let (ca, tls) = certificate();
         let tls = Arc::new(ArcSwap::new(tls));
+        let metrics = Arc::new(Metrics::new());
         let asked = Arc::new(AtomicUsize::new(0));
         let go = Arc::new(Semaphore::new(0));
         let handler = echo(Arc::clone(&asked), Arc::clone(&go));
@@ -66,12 +68,13 @@ impl TestDoor {
             workers,
             proxies: proxies.into(),
         };
-        let running = start(&listen, &tls, &handler, limits).unwrap();
+        let running = start(&listen, &tls, &handler, limits, &metrics).unwrap();
         Self {
             running: Some(running),
             tls,
             ca,
             asked,
+            metrics,
             go,
         }
     }
@@ -254,6 +257,15 @@ async fn rest(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
     let mut all = Vec::new();
     let _ = stream.read_to_end(&mut all).await;
     String::from_utf8_lossy(&all).into_owned()
+}
+
+/// A sample of the metrics, by its name as it is written there.
+fn sample(metrics: &Metrics, name: &str) -> f64 {
+    let text = metrics.render(&crate::telemetry::Scene::default());
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("{name} ")));
+    line.map_or(0.0, |value| value.parse().unwrap())
 }
 
 async fn eventually(what: &str, holds: impl Fn() -> bool) {

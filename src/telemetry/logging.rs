@@ -8,6 +8,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::reload::Handle;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::lines::Stderr;
+
 /// The form of the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Form {
@@ -60,7 +62,7 @@ pub fn start(level: &str, form: Form) {
     let base = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
-        .with_writer(stderr);
+        .with_writer(Stderr::default);
     let readable = match form {
         Form::Text => true,
         Form::Json => false,

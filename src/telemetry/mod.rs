@@ -2,11 +2,14 @@
 //! the words of the protocol and nothing of how requests are served.
 
 pub mod access;
+pub mod lines;
 pub mod logging;
 pub mod metrics;
+pub mod traces;
 
 pub use access::{AccessLog, Line};
 pub use metrics::{
     AuthFailure, Certificate, CertificateUse, Counters, Denial, Direction, DirectoryScene, Fault,
     Metrics, OperationKind, Outcome, Scene, TenantMetrics,
 };
+pub use traces::Tracer;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::support::client::certificate_shown;
+use crate::support::client::{certificate_shown, plain_get};
 use crate::support::load::{Load, Shape};
 use crate::support::marked::{self, MARKS, Marked, SUPPORTS};
 use crate::support::mix::{Mix, mark_of};
@@ -207,7 +207,12 @@ impl Stage {
             self.seen_of(kind).await
         })
         .await;
-        began.elapsed()
+        let took = began.elapsed();
+        until(&format!("a good word of {kind:?}"), async || {
+            self.measured(kind).await == Some(true)
+        })
+        .await;
+        took
     }
 
     /// A swap that must not serve.
@@ -248,9 +253,20 @@ impl Stage {
             Kind::Secrets => self.pod.secrets.swap(&[("bearer", "")]),
         }
         until(&format!("a word of broken {kind:?}"), async || {
-            self.complaints(kind) > before
+            self.complaints(kind) > before && self.measured(kind).await == Some(false)
         })
         .await;
+    }
+
+    /// What the metric says of the last loading.
+    async fn measured(&self, kind: Kind) -> Option<bool> {
+        let (_, text) = plain_get(self.serving.probe(), "/metrics").await?;
+        let name = format!(
+            "postern_config_last_reload_successful{{source=\"{}\"}} ",
+            kind.word()
+        );
+        let value = text.lines().find_map(|line| line.strip_prefix(&name))?;
+        Some(value == "1")
     }
 
     /// How often the log has told that this source was not loaded.

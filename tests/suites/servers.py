@@ -118,8 +118,8 @@ def directory(folder, kind):
     return process
 
 
-def gateway(folder, binary, rule, directory_url):
-    """`postern serve` with one tenant in front of a directory."""
+def gateway(folder, binary, rule, directory_url, more=""):
+    """`postern serve` with one tenant in front of a directory, and more in its configuration."""
     folder = pathlib.Path(folder)
     port = free_port()
     tenant_url = f"https://localhost:{port}/suite/scim/v2"
@@ -132,7 +132,7 @@ def gateway(folder, binary, rule, directory_url):
     text = text.replace("TENANT_URL", tenant_url).replace("DIRECTORY_URL", directory_url)
     (folder / "rules" / "suite.yaml").write_text(text)
     (folder / "access.yaml").write_text(ACCESS)
-    (folder / "postern.yaml").write_text(POSTERN.replace("PORT", str(port)))
+    (folder / "postern.yaml").write_text(POSTERN.replace("PORT", str(port)) + more)
     token = new_token(folder, binary)
     process = Process(
         "postern",

@@ -22,14 +22,10 @@ use crate::net::{Body, Secret, tls};
 /// How to find the listener, and what to show it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Reach {
-    /// The configuration file, in which the listener is found
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "postern.yaml",
-        global = true
-    )]
-    config: PathBuf,
+    /// The configuration file, in which the listener is found [default: postern.yaml, or where
+    /// there is none /etc/postern/postern.yaml]
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
     /// The listener: `127.0.0.1:9465`, `postern.example.com:9465` or `unix:/run/postern.sock`
     #[arg(long, value_name = "ADDRESS", global = true)]
     control: Option<String>,
@@ -116,7 +112,11 @@ impl Reach {
 
     /// What the configuration says, and whether the listener is secured.
     fn configured(&self) -> Result<(At, bool), CliError> {
-        let config = Config::load(&self.config).map_err(|found| {
+        let file = match &self.config {
+            Some(file) => file,
+            None => usual(),
+        };
+        let config = Config::load(file).map_err(|found| {
             let text = super::super::rendered(&found);
             CliError::usage(format!(
                 "{text}name the configuration with --config, or the listener itself with \
@@ -131,7 +131,7 @@ impl Reach {
             return Err(CliError::usage(format!(
                 "{} leaves the port of the control listener to the system: name the listener with \
                  --control ADDRESS, as the log says it",
-                self.config.display()
+                file.display()
             )));
         }
         let ip = match address.ip() {
@@ -347,6 +347,16 @@ impl Listener {
     }
 }
 
+/// Here; or where a container has it, which gives a command no folder of its own to work in.
+fn usual() -> &'static Path {
+    let (here, mounted) = (Path::new("postern.yaml"), Path::new(MOUNTED));
+    if !here.exists() && mounted.exists() {
+        mounted
+    } else {
+        here
+    }
+}
+
 fn file(option: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
     read_bytes(path).map_err(|error| {
         let path = path.display();
@@ -363,6 +373,9 @@ fn is_loopback(host: &str) -> bool {
     let address = host.parse::<IpAddr>();
     host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|ip| ip.is_loopback())
 }
+
+/// The configuration in a container.
+const MOUNTED: &str = "/etc/postern/postern.yaml";
 
 /// More than a status of all that can be: a thousand clients, tenants and accounts by the hundred.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;

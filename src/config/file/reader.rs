@@ -39,6 +39,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What the file says, whatever is wrong with it.
+    pub(super) fn told(mut self, node: &Node) -> Option<Config> {
+        self.file(node)
+    }
+
     /// `None`, or findings, where the file cannot be used.
     fn file(&mut self, node: &Node) -> Option<Config> {
         let mut file = Table::open(self.source, node, "the configuration", &mut self.found)?;

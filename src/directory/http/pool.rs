@@ -70,7 +70,7 @@ impl Pool {
                 identity.map(|i| (i.certificate.as_slice(), i.key.expose().as_bytes())),
             )?
         } else {
-            trusting_nobody()?
+            tls::trusting_nobody()?
         };
         // What is counted belongs to the place.
         let same_place = |known: &&Arc<Self>| known.config.place() == config.place();
@@ -349,15 +349,6 @@ fn jitter() -> f32 {
     use std::hash::{BuildHasher as _, Hasher as _};
     let bits = std::hash::RandomState::new().build_hasher().finish();
     f32::from(u16::try_from(bits & 0xffff).unwrap_or_default()) / f32::from(u16::MAX)
-}
-
-/// For a directory without TLS: a machine without any CA certificates must do.
-fn trusting_nobody() -> Result<rustls::ClientConfig, TlsError> {
-    let builder = rustls::ClientConfig::builder_with_provider(tls::provider())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| TlsError::Library(error.to_string()))?;
-    let nobody = rustls::RootCertStore::empty();
-    Ok(builder.with_root_certificates(nobody).with_no_client_auth())
 }
 
 fn why(error: SendError) -> DirectoryError {

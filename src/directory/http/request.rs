@@ -116,11 +116,9 @@ impl Base {
         set(IF_MATCH, outgoing.if_match.clone());
         set(IF_NONE_MATCH, outgoing.if_none_match.clone());
         set(REQUEST_ID, HeaderValue::from_str(&ask.request_id).ok());
-        let trace = ask.traceparent.as_deref();
-        set(
-            TRACEPARENT,
-            trace.and_then(|text| HeaderValue::from_str(text).ok()),
-        );
+        if let Some(context) = &ask.traceparent {
+            context.write(headers);
+        }
         Ok(request)
     }
 }
@@ -243,7 +241,6 @@ fn print(value: &serde_json::Value) -> Bytes {
 
 const ACCEPTED: &str = "application/scim+json, application/json";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 #[cfg(test)]
 mod tests {

@@ -296,6 +296,14 @@ impl World {
     }
 }
 
+/// The plan of a rule that maps users.
+pub(super) fn plan() -> Plan {
+    let rule = "tenant_url: https://scim.example.com/c\nbackend: {scim: {url: \"https://d.example\"}}\n\
+                resources: {User: {unmapped: pass}}\n";
+    let (rule, _) = Ruleset::read(&Source::new("rule.yaml", rule)).unwrap();
+    Plan::compile(&rule).unwrap().0
+}
+
 fn tenant(name: &str, fake: &Arc<Fake>, verify_without_etag: bool, metrics: &Metrics) -> Tenant {
     let rule = format!(
         "tenant_url: https://scim.example.com/{name}/v2

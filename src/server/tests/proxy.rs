@@ -63,6 +63,10 @@ async fn who_must_say_it_and_does_not_is_closed() {
     // Who only looks whether we listen is no failure.
     drop(door.tcp().await);
     eventually("the end", || door.running().open() == 0).await;
+    let failures = |of: &str| sample(&door.metrics, &format!("postern_{of}_failures_total"));
+    assert_eq!(failures("proxy_header"), 5.0);
+    assert_eq!(failures("tls_handshake"), 1.0);
+    assert_eq!(sample(&door.metrics, "postern_connections"), 0.0);
 }
 
 #[tokio::test]
@@ -77,5 +81,10 @@ async fn a_header_from_anybody_else_is_refused_without_a_word() {
         let mut tls = door.tls(&[]).await;
         tls.write_all(GET).await.unwrap();
         assert_eq!(answer(&mut tls).await.0, 200);
+        assert_eq!(
+            sample(&door.metrics, "postern_proxy_header_failures_total"),
+            3.0
+        );
+        assert_eq!(sample(&door.metrics, "postern_connections"), 1.0);
     }
 }

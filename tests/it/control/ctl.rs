@@ -16,16 +16,17 @@ fn plainly(said: &Said, desk: Option<&Desk>) -> String {
     text
 }
 
-#[test]
-fn a_reload_tells_what_came_of_it() {
-    let desk = Desk::start("http://127.0.0.1:9", LISTEN);
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_tells_what_came_of_it() {
+    let directory = directory().await;
+    let desk = Desk::start(&directory.url(), LISTEN);
     let said = desk.ctl(&["reload"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(
         said.out.starts_with("nothing has changed: revision "),
         "{said:?}"
     );
-    let rule = world::rule("/corp2", "http://127.0.0.1:9", SCIM, USERS);
+    let rule = world::rule("/corp2", &directory.url(), SCIM, USERS);
     desk.program.write("rules/lab.yaml", &rule);
     let said = desk.ctl(&["reload"]);
     assert_eq!(said.code, Some(0), "{said:?}");
@@ -66,10 +67,11 @@ fn a_reload_tells_what_came_of_it() {
 }
 
 /// The socket is found through the configuration in the working folder.
-#[test]
-fn a_unix_socket_is_found_in_the_configuration() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unix_socket_is_found_in_the_configuration() {
+    let directory = directory().await;
     let listen = LISTEN.replace("control: \"127.0.0.1:0\"", "control: \"unix:c.sock\"");
-    let desk = Desk::start("http://127.0.0.1:9", &listen);
+    let desk = Desk::start(&directory.url(), &listen);
     let page = desk.program.run(&["ctl", "status"]);
     assert_eq!(page.code, Some(0), "{page:?}");
     assert!(page.out.starts_with("postern "), "{page:?}");
@@ -78,8 +80,7 @@ fn a_unix_socket_is_found_in_the_configuration() {
     assert_eq!(proof.code, Some(64), "{proof:?}");
 
     let folder = desk.program.folder.clone();
-    let elsewhere = desk.program.command(&["ctl", "status", "--config"]);
-    let mut elsewhere = elsewhere;
+    let mut elsewhere = desk.program.command(&["ctl", "status", "--config"]);
     elsewhere.arg(folder.join("postern.yaml")).current_dir("/");
     assert_eq!(elsewhere.output().unwrap().status.code(), Some(0));
 }
@@ -119,7 +120,6 @@ fn every_failure_says_what_to_do() {
 
     // Nobody listens any more.
     let control = desk.control().to_owned();
-    let Desk { .. } = &desk;
     signal(&desk.child, "KILL");
     let deadline = Instant::now() + Duration::from_secs(60);
     while std::net::TcpStream::connect(&control).is_ok() {
@@ -127,6 +127,21 @@ fn every_failure_says_what_to_do() {
     }
     let nobody = desk.ctl(&["status"]);
     insta::assert_snapshot!("nobody", plainly(&nobody, Some(&desk)));
+}
+
+/// The page says which directory, and the exit code that something is wrong.
+#[test]
+fn a_directory_that_is_down_does_not_serve() {
+    let desk = Desk::start("http://127.0.0.1:9", LISTEN);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let page = desk.ctl(&["status"]);
+        if page.out.contains("DOWN: the directory cannot be reached") {
+            assert_eq!(page.code, Some(1), "{page:?}");
+            return;
+        }
+        assert!(Instant::now() < deadline, "{page:?}");
+    }
 }
 
 /// Another program listens there, or one that has just been told to end.

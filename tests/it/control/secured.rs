@@ -42,7 +42,11 @@ impl Authority {
 /// With the files of a secured listener in place: `ours` is the CA of its certificate, `theirs`
 /// of the operators'.
 fn files() -> (Program, Authority) {
-    let rule = world::rule("/corp", "http://127.0.0.1:9", SCIM, USERS);
+    files_for("http://127.0.0.1:9")
+}
+
+fn files_for(directory: &str) -> (Program, Authority) {
+    let rule = world::rule("/corp", directory, SCIM, USERS);
     let program = Program::new(&[("corp.yaml", &rule)]);
     let (ours, theirs) = (Authority::new(), Authority::new());
     ours.write(&program, "ours.crt");
@@ -206,9 +210,10 @@ async fn it_speaks_http_1_by_tls_and_nothing_else() {
     assert!(strange.err.contains("--ca names the CA"), "{strange:?}");
 }
 
-#[test]
-fn the_configuration_says_that_the_listener_is_secured() {
-    let (program, _) = files();
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_configuration_says_that_the_listener_is_secured() {
+    let directory = directory().await;
+    let (program, _) = files_for(&directory.url());
     let desk = start(program, ", operator_token: true");
     let text = std::fs::read_to_string(desk.program.folder.join("postern.yaml")).unwrap();
     let fixed = text.replace(
@@ -216,8 +221,12 @@ fn the_configuration_says_that_the_listener_is_secured() {
         &format!("control: \"{}\"", desk.control()),
     );
     desk.program.write("postern.yaml", &fixed);
-    let page = [&["ctl"], &CA[..], &OPS, &["status"]].concat();
-    let page = desk.program.run(&page);
+    let found = |command| {
+        let arguments = [&["ctl"], &CA[..], &OPS, &[command]].concat();
+        desk.program.run(&arguments)
+    };
+    assert_eq!(found("reload").code, Some(0));
+    let page = found("status");
     assert_eq!(page.code, Some(0), "{page:?}");
     assert!(page.out.contains("A RESTART IS NEEDED"), "{page:?}");
 }

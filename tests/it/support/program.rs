@@ -91,6 +91,54 @@ impl Program {
         }
     }
 
+    /// `serve` with its output going to files beside the rest: standard output, standard error.
+    pub(crate) fn serve_into(&self, base: &str, out: &str, err: &str) -> Serving {
+        let file = |name: &str| std::fs::File::create(self.folder.join(name)).unwrap();
+        let child = self
+            .command(&["serve", "--json"])
+            .stdout(file(out))
+            .stderr(file(err))
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let line = loop {
+            if let Some((line, _)) = self.read(out).split_once('\n') {
+                break line.to_owned();
+            }
+            assert!(
+                Instant::now() < deadline,
+                "it does not start: {}",
+                self.read(err)
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        self.adopt(child, &line, base)
+    }
+
+    /// A program that was started otherwise, with the line that says where it listens.
+    pub(crate) fn adopt(&self, child: Child, line: &str, base: &str) -> Serving {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let address = line["public"].as_str().unwrap().parse().unwrap();
+        Serving {
+            child,
+            line,
+            client: Client::new(address, &self.ca, base, &token("admin")),
+            access: Arc::default(),
+        }
+    }
+
+    /// The same as [`Self::write`], at the end of a file that is there.
+    pub(crate) fn append(&self, name: &str, text: &str) {
+        let path = self.folder.join(name);
+        let before = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, before + text).unwrap();
+    }
+
+    /// What a file holds.
+    pub(crate) fn read(&self, name: &str) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.folder.join(name)).unwrap()).into_owned()
+    }
+
     /// What clients trust who call it.
     pub(crate) fn trust(&self) -> Arc<rustls::ClientConfig> {
         trust(&self.ca)

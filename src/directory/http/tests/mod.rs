@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::net::TraceContext;
 use crate::net::secret::Secret;
 use crate::scim::operation::{Document, Verb};
 use crate::scim::patch::{Change, Patch, PatchOp};
@@ -22,6 +23,7 @@ use untidy::{Act, Untidy, answer};
 
 /// Long enough that a good answer never misses it, short enough to wait for once.
 const SOON: Duration = Duration::from_millis(400);
+const TRACEPARENT: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 /// For what is meant to go well.
 const LATER: Duration = Duration::from_secs(20);
 
@@ -55,7 +57,7 @@ fn open(server: &Untidy) -> (Arc<Pool>, Arc<dyn Directory>) {
 fn ask(patience: Duration) -> Ask {
     Ask {
         request_id: "req-7".into(),
-        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        traceparent: TraceContext::parse(TRACEPARENT),
         deadline: Instant::now() + patience,
     }
 }
