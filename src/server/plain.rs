@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use http::{Request, Response};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -55,7 +56,8 @@ pub fn start<H: Handler>(
 }
 
 /// The same behind TLS, which may be exchanged while the door is open: the next connection takes
-/// what is there then. Requests of a client that showed a certificate carry its [`Subject`].
+/// what is there then, and those of before are told to make one. Requests of a client that showed a
+/// certificate carry its [`Subject`].
 ///
 /// # Errors
 /// As [`start`].
@@ -149,7 +151,7 @@ impl<H: Handler> Door<H> {
                 let peer = Peer::direct(address);
                 match &self.tls {
                     None => self.connection(stream, peer).await,
-                    Some(tls) => self.secured(stream, tls.load_full(), peer).await,
+                    Some(tls) => self.secured(stream, tls, peer).await,
                 }
             }
         }
@@ -188,18 +190,25 @@ impl<H: Handler> Door<H> {
 
 impl<H: Handler> Door<H> {
     /// The same behind TLS: the handshake has its time, and a place among the connections.
-    async fn secured(&self, stream: TcpStream, tls: Arc<ServerConfig>, peer: Peer) {
+    async fn secured(&self, stream: TcpStream, tls: &Arc<ArcSwap<ServerConfig>>, peer: Peer) {
         let Some(place) = self.connections.enter().await else {
             return;
         };
         let (handler, limits) = (self.handler.clone(), self.limits);
+        let (current, judged_by) = (Arc::clone(tls), tls.load_full());
         tokio::spawn(place.run(move |mut place| async move {
+            let tls = Arc::clone(&judged_by);
             let Some(stream) = handshake(stream, tls, &limits, peer).await else {
                 return;
             };
             let shown = stream.get_ref().1.peer_certificates();
             let subject = shown.and_then(<[_]>::first).map(|leaf| Subject::of(leaf));
-            let handler = Named { handler, subject };
+            let handler = Named {
+                handler,
+                subject,
+                judged_by,
+                current,
+            };
             http1::serve(stream, peer, &handler, &limits, &mut place).await;
         }));
     }
@@ -255,20 +264,37 @@ async fn part(mut stream: Paced<TcpStream>) {
     let _ = timeout(Duration::from_secs(1), reading).await;
 }
 
-/// Says with each request whose certificate the connection showed.
+/// Says with each request whose certificate the connection showed, as long as that is still what
+/// is asked for: who was let in by a CA that is not trusted any more is not let in again.
 #[derive(Clone)]
 struct Named<H> {
     handler: H,
     subject: Option<Subject>,
+    judged_by: Arc<ServerConfig>,
+    current: Arc<ArcSwap<ServerConfig>>,
 }
 
 impl<H: Handler> Handler for Named<H> {
     async fn handle(&self, mut request: Request<Body>, peer: Peer) -> Response<Body> {
+        if !Arc::ptr_eq(&self.judged_by, &self.current.load()) {
+            return outdated();
+        }
         if let Some(subject) = &self.subject {
             request.extensions_mut().insert(subject.clone());
         }
         self.handler.handle(request, peer).await
     }
+}
+
+/// To a connection that is older than the certificates. A client may repeat its request on another.
+fn outdated() -> Response<Body> {
+    let text = "the certificates have changed since: connect again\n";
+    let mut answer = Response::new(Body::Full(Bytes::from_static(text.as_bytes())));
+    *answer.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 /// A socket left behind by a process that is gone is replaced; one that is in use is not.
