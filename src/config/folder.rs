@@ -68,7 +68,7 @@ pub(super) fn steadily<T>(
 }
 
 impl Look {
-    fn new(now: Option<SystemTime>) -> Self {
+    pub(super) fn new(now: Option<SystemTime>) -> Self {
         Self {
             now,
             folders: BTreeMap::new(),

@@ -128,6 +128,7 @@ impl Parts {
         let folder = &self.config.rules;
         let compiled = &mut self.compiled;
         let (seen, state) = steadily(clock, |look| rules::look_at(folder, look, compiled));
+        compiled.tidy(&self.made);
         if state == State::Restless && clock.is_some() {
             return state;
         }
@@ -206,13 +207,8 @@ impl Parts {
             return;
         };
         self.made = made;
-        let serving: Vec<_> = self
-            .made
-            .iter()
-            .map(|made| Arc::clone(&made.rule))
-            .collect();
-        self.compiled.tidy(&serving);
-        let wanted = elsewhere(serving.iter(), &self.config.rules);
+        let serving = self.made.iter().map(|made| &made.rule);
+        let wanted = elsewhere(serving, &self.config.rules);
         self.secrets
             .retain(|folder, _| asked.contains_key(folder) || wanted.contains_key(folder));
         for (folder, paths) in &wanted {
