@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use http::{Request, Response};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -56,7 +57,8 @@ pub fn start<H: Handler>(
 }
 
 /// The same behind TLS, which may be exchanged while the door is open: the next connection takes
-/// what is there then. Requests of a client that showed a certificate carry its [`Subject`].
+/// what is there then, and those of before are told to make one. Requests of a client that showed a
+/// certificate carry its [`Subject`].
 ///
 /// # Errors
 /// As [`start`].
@@ -152,7 +154,7 @@ impl<H: Handler> Door<H> {
                 let peer = Peer::direct(address);
                 match &self.tls {
                     None => self.connection(stream, peer).await,
-                    Some(tls) => self.secured(stream, tls.load_full(), peer).await,
+                    Some(tls) => self.secured(stream, tls, peer).await,
                 }
             }
         }
@@ -191,11 +193,13 @@ impl<H: Handler> Door<H> {
     }
 
     /// The same behind TLS: the handshake has its time, and a place among the connections.
-    async fn secured(&self, stream: TcpStream, tls: Arc<ServerConfig>, peer: Peer) {
+    async fn secured(&self, stream: TcpStream, tls: &Arc<ArcSwap<ServerConfig>>, peer: Peer) {
         let Some(place) = self.place().await else {
             return;
         };
-        let (mut handler, limits) = (self.heard(None), self.limits);
+        let judged = Judged::by(tls);
+        let tls = Arc::clone(&judged.by);
+        let (mut handler, limits) = (self.heard(Some(judged)), self.limits);
         let asking = handler.asking.clone();
         let task = tokio::spawn(place.run(move |mut place| async move {
             let Some(stream) = handshake(stream, tls, &limits, peer).await else {
@@ -218,11 +222,12 @@ impl<H: Handler> Door<H> {
         }
     }
 
-    fn heard(&self, subject: Option<Subject>) -> Heard<H> {
+    fn heard(&self, judged: Option<Judged>) -> Heard<H> {
         Heard {
             handler: self.handler.clone(),
             asking: Asking::default(),
-            subject,
+            subject: None,
+            judged,
         }
     }
 }
@@ -277,22 +282,59 @@ async fn part(mut stream: Paced<TcpStream>) {
     let _ = timeout(Duration::from_secs(1), reading).await;
 }
 
-/// Says with each request whose certificate the connection showed, and that it is being answered.
+/// Says with each request whose certificate the connection showed, as long as that is still what
+/// is asked for (who was let in by a CA that is not trusted any more is not let in again), and that
+/// it is being answered.
 #[derive(Clone)]
 struct Heard<H> {
     handler: H,
     asking: Asking,
     subject: Option<Subject>,
+    judged: Option<Judged>,
+}
+
+/// By what a connection was let in, and what is asked for now.
+#[derive(Clone)]
+struct Judged {
+    by: Arc<ServerConfig>,
+    current: Arc<ArcSwap<ServerConfig>>,
+}
+
+impl Judged {
+    fn by(current: &Arc<ArcSwap<ServerConfig>>) -> Self {
+        Self {
+            by: current.load_full(),
+            current: Arc::clone(current),
+        }
+    }
+
+    fn is_outdated(&self) -> bool {
+        !Arc::ptr_eq(&self.by, &self.current.load())
+    }
 }
 
 impl<H: Handler> Handler for Heard<H> {
     async fn handle(&self, mut request: Request<Body>, peer: Peer) -> Response<Body> {
         let _asked = self.asking.begin();
+        if self.judged.as_ref().is_some_and(Judged::is_outdated) {
+            return outdated();
+        }
         if let Some(subject) = &self.subject {
             request.extensions_mut().insert(subject.clone());
         }
         self.handler.handle(request, peer).await
     }
+}
+
+/// To a connection that is older than the certificates. A client may repeat its request on another.
+fn outdated() -> Response<Body> {
+    let text = "the certificates have changed since: connect again\n";
+    let mut answer = Response::new(Body::Full(Bytes::from_static(text.as_bytes())));
+    *answer.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 /// A socket left behind by a process that is gone is replaced; one that is in use is not.
