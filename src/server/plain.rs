@@ -149,7 +149,7 @@ impl<H: Handler> Door<H> {
                 let peer = Peer::direct(address);
                 match &self.tls {
                     None => self.connection(stream, peer).await,
-                    Some(tls) => self.secured(stream, tls.load_full(), peer).await,
+                    Some(tls) => self.secured(stream, tls, peer).await,
                 }
             }
         }
@@ -188,18 +188,25 @@ impl<H: Handler> Door<H> {
 
 impl<H: Handler> Door<H> {
     /// The same behind TLS: the handshake has its time, and a place among the connections.
-    async fn secured(&self, stream: TcpStream, tls: Arc<ServerConfig>, peer: Peer) {
+    async fn secured(&self, stream: TcpStream, tls: &Arc<ArcSwap<ServerConfig>>, peer: Peer) {
         let Some(place) = self.connections.enter().await else {
             return;
         };
-        let (handler, limits) = (self.handler.clone(), self.limits);
+        let (handler, limits, tls) = (self.handler.clone(), self.limits, Arc::clone(tls));
         tokio::spawn(place.run(move |mut place| async move {
-            let Some(stream) = handshake(stream, tls, &limits, peer).await else {
+            let checked_by = tls.load_full();
+            let Some(stream) = handshake(stream, Arc::clone(&checked_by), &limits, peer).await
+            else {
                 return;
             };
             let shown = stream.get_ref().1.peer_certificates();
             let subject = shown.and_then(<[_]>::first).map(|leaf| Subject::of(leaf));
-            let handler = Named { handler, subject };
+            let handler = Named {
+                handler,
+                subject,
+                checked_by,
+                tls,
+            };
             http1::serve(stream, peer, &handler, &limits, &mut place).await;
         }));
     }
@@ -255,16 +262,22 @@ async fn part(mut stream: Paced<TcpStream>) {
     let _ = timeout(Duration::from_secs(1), reading).await;
 }
 
-/// Says with each request whose certificate the connection showed.
+/// Says with each request whose certificate the connection showed, as long as what checked it
+/// is in force: a CA that is no longer trusted lets nobody go on.
 #[derive(Clone)]
 struct Named<H> {
     handler: H,
     subject: Option<Subject>,
+    checked_by: Arc<ServerConfig>,
+    tls: Arc<ArcSwap<ServerConfig>>,
 }
 
 impl<H: Handler> Handler for Named<H> {
     async fn handle(&self, mut request: Request<Body>, peer: Peer) -> Response<Body> {
         if let Some(subject) = &self.subject {
+            if !Arc::ptr_eq(&self.tls.load(), &self.checked_by) {
+                return refuse::outdated();
+            }
             request.extensions_mut().insert(subject.clone());
         }
         self.handler.handle(request, peer).await

@@ -31,6 +31,19 @@ pub(super) fn error(status: StatusCode, detail: &str) -> Response<Body> {
     answer
 }
 
+/// The answer to who was let in by a certificate before those that are trusted, or our own, were
+/// exchanged. 421 is what a client may ask again for, on a new connection.
+pub(super) fn outdated() -> Response<Body> {
+    let text = "the certificates of this listener have changed: connect again\n";
+    let mut answer = Response::new(Body::Full(Bytes::from_static(text.as_bytes())));
+    *answer.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, plain);
+    answer
+}
+
 /// What a connection begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum First {

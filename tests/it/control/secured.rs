@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use http_body_util::BodyExt as _;
+use hyper_util::rt::TokioIo;
 use postern::net::oneshot::OneshotError;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use super::*;
 
@@ -264,6 +268,37 @@ fn certificates_and_the_ca_of_operators_rotate() {
     );
     ours.write(&desk.program, "ours.crt");
     assert_eq!(with(&bob, "log-level"), Some(0));
+}
+
+/// Nor is who has been let in and keeps the connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_of_a_ca_that_is_gone_cannot_go_on() {
+    let (program, _) = files();
+    let desk = start(program, ", client_ca: theirs.crt");
+    let read = |name: &str| std::fs::read(desk.program.folder.join(name)).unwrap();
+    let (ca, cert, key) = (read("ours.crt"), read("alice.crt"), read("alice.key"));
+    let config = postern::net::tls::client_config(Some(&ca), Some((&cert, &key))).unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = TcpStream::connect(desk.control()).await.unwrap();
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream);
+    let stream = TokioIo::new(stream.await.unwrap());
+    let (mut alice, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let mut ask = async |method: Method, path: &str| {
+        alice.ready().await.unwrap();
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("host", "localhost").body(String::new());
+        let answer = alice.send_request(request.unwrap()).await.unwrap();
+        let status = answer.status().as_u16();
+        answer.into_body().collect().await.unwrap();
+        status
+    };
+    assert_eq!(ask(Method::GET, "/log-level").await, 200);
+    assert_eq!(ask(Method::POST, "/reload").await, 200);
+    assert_eq!(ask(Method::GET, "/log-level").await, 200);
+    Authority::new().write(&desk.program, "theirs.crt");
+    assert_eq!(ask(Method::POST, "/reload").await, 200);
+    assert_eq!(ask(Method::GET, "/log-level").await, 421);
 }
 
 #[test]
