@@ -328,8 +328,16 @@ async fn what_only_a_restart_takes_is_named() {
     fs::write(&file, "tls: [\n").unwrap();
     let said = plain.log_line("could not be used at the next start").await;
     assert!(message(&said).contains("postern.yaml:"), "{said}");
-    fs::write(&file, text).unwrap();
+    fs::write(&file, &text).unwrap();
     plain.log_line("again as it runs").await;
+    // A mistake that is taken back is told as well.
+    fs::write(&file, "tls: {\n").unwrap();
+    let lines = async |with: &str, count: usize| {
+        until(with, async || plain.serving.lines(with).len() == count).await;
+    };
+    lines("could not be used at the next start", 2).await;
+    fs::write(&file, text).unwrap();
+    lines("again as it runs", 2).await;
     client.get("/Users").await.expect(200);
 }
 
