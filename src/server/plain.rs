@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -152,7 +152,7 @@ impl<H: Handler> Door<H> {
                 let peer = Peer::direct(address);
                 match &self.tls {
                     None => self.connection(stream, peer).await,
-                    Some(tls) => self.secured(stream, tls.load_full(), peer).await,
+                    Some(tls) => self.secured(stream, Arc::clone(tls), peer).await,
                 }
             }
         }
@@ -181,7 +181,7 @@ impl<H: Handler> Door<H> {
         let Some(place) = self.place().await else {
             return;
         };
-        let (handler, limits) = (self.heard(None), self.limits);
+        let (handler, limits) = (self.heard(), self.limits);
         let asking = handler.asking.clone();
         let stream = Paced::new(stream, limits.pace);
         let task = tokio::spawn(place.run(move |mut place| async move {
@@ -191,18 +191,20 @@ impl<H: Handler> Door<H> {
     }
 
     /// The same behind TLS: the handshake has its time, and a place among the connections.
-    async fn secured(&self, stream: TcpStream, tls: Arc<ServerConfig>, peer: Peer) {
+    async fn secured(&self, stream: TcpStream, tls: Arc<ArcSwap<ServerConfig>>, peer: Peer) {
         let Some(place) = self.place().await else {
             return;
         };
-        let (mut handler, limits) = (self.heard(None), self.limits);
+        let (mut handler, limits) = (self.heard(), self.limits);
         let asking = handler.asking.clone();
         let task = tokio::spawn(place.run(move |mut place| async move {
-            let Some(stream) = handshake(stream, tls, &limits, peer).await else {
+            let judge = tls.load_full();
+            let Some(stream) = handshake(stream, Arc::clone(&judge), &limits, peer).await else {
                 return;
             };
             let shown = stream.get_ref().1.peer_certificates();
             handler.subject = shown.and_then(<[_]>::first).map(|leaf| Subject::of(leaf));
+            handler.judged = Some((judge, tls));
             http1::serve(stream, peer, &handler, &limits, &mut place).await;
         }));
         self.guests.add(asking, &task);
@@ -218,11 +220,12 @@ impl<H: Handler> Door<H> {
         }
     }
 
-    fn heard(&self, subject: Option<Subject>) -> Heard<H> {
+    fn heard(&self) -> Heard<H> {
         Heard {
             handler: self.handler.clone(),
             asking: Asking::default(),
-            subject,
+            subject: None,
+            judged: None,
         }
     }
 }
@@ -283,16 +286,38 @@ struct Heard<H> {
     handler: H,
     asking: Asking,
     subject: Option<Subject>,
+    /// By what the client was let in, and what would be asked now.
+    judged: Option<(Arc<ServerConfig>, Arc<ArcSwap<ServerConfig>>)>,
 }
 
 impl<H: Handler> Handler for Heard<H> {
     async fn handle(&self, mut request: Request<Body>, peer: Peer) -> Response<Body> {
         let _asked = self.asking.begin();
+        let judged = self.judged.as_ref();
+        if judged.is_some_and(|(then, now)| !Arc::ptr_eq(then, &now.load())) {
+            tracing::info!(peer = %peer.address, "a control connection is older than the listener's files");
+            return come_again();
+        }
         if let Some(subject) = &self.subject {
             request.extensions_mut().insert(subject.clone());
         }
         self.handler.handle(request, peer).await
     }
+}
+
+/// For a connection that was judged by a certificate or a CA that is no more: nobody stays by what
+/// the files no longer say.
+fn come_again() -> Response<Body> {
+    let text = "the files of this listener have changed: connect again\n";
+    let mut answer = Response::new(Body::Full(text.into()));
+    *answer.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    answer
 }
 
 /// A socket left behind by a process that is gone is replaced; one that is in use is not.
