@@ -64,7 +64,7 @@ pub(super) fn look_at(folder: &Path, look: &mut Look, compiled: &mut Compiled) -
     let mut errors = Diagnostics::default();
     let mut texts = Digesting::default();
     let mut rules: Vec<Arc<Rule>> = Vec::new();
-    let names = match look.names(folder) {
+    let names = match look.names(folder, is_rule) {
         Ok(names) => names,
         Err(error) => {
             let message = format!("the folder of the rules cannot be read: {error}");
@@ -73,12 +73,11 @@ pub(super) fn look_at(folder: &Path, look: &mut Look, compiled: &mut Compiled) -
             Vec::new()
         }
     };
-    let names: Vec<_> = names.iter().filter(|name| is_rule(name)).collect();
     if names.is_empty() && !errors.has_errors() {
         errors.push(about(folder, "the folder holds no rule file").help(HELP));
     }
     for name in names {
-        let path = folder.join(name);
+        let path = folder.join(&name);
         let read = look.file(&path, MAX_FILE);
         let mut one = Digesting::default();
         one.read("", &read);

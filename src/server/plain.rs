@@ -18,7 +18,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::accept::Patience;
-use super::connections::Connections;
+use super::connections::{Connection, Connections};
+use super::guests::{Asking, Guests};
 use super::limits::Limits;
 use super::refuse::First;
 use super::{Handler, StartError, bind, http1, refuse};
@@ -82,6 +83,7 @@ fn open<H: Handler>(
         limits,
         tls,
         connections: connections.clone(),
+        guests: Guests::default(),
     };
     let (at, accepting) = match listen {
         Listen::Tcp(address) => {
@@ -135,6 +137,7 @@ struct Door<H> {
     limits: Limits,
     tls: Option<Arc<ArcSwap<ServerConfig>>>,
     connections: Connections,
+    guests: Guests,
 }
 
 impl<H: Handler> Door<H> {
@@ -177,40 +180,59 @@ impl<H: Handler> Door<H> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Some(place) = self.connections.enter().await else {
+        let Some(place) = self.place().await else {
             return;
         };
-        let (handler, limits) = (self.handler.clone(), self.limits);
+        let (handler, limits) = (self.heard(), self.limits);
+        let asking = handler.asking.clone();
         let stream = Paced::new(stream, limits.pace);
-        tokio::spawn(place.run(move |mut place| async move {
+        let task = tokio::spawn(place.run(move |mut place| async move {
             http1::serve(stream, peer, &handler, &limits, &mut place).await;
         }));
+        self.guests.add(asking, &task);
     }
-}
 
-impl<H: Handler> Door<H> {
     /// The same behind TLS: the handshake has its time, and a place among the connections.
     async fn secured(&self, stream: TcpStream, tls: &Arc<ArcSwap<ServerConfig>>, peer: Peer) {
-        let Some(place) = self.connections.enter().await else {
+        let Some(place) = self.place().await else {
             return;
         };
-        let (handler, limits) = (self.handler.clone(), self.limits);
+        let (mut handler, limits) = (self.heard(), self.limits);
+        let asking = handler.asking.clone();
         let (current, judged_by) = (Arc::clone(tls), tls.load_full());
-        tokio::spawn(place.run(move |mut place| async move {
+        let task = tokio::spawn(place.run(move |mut place| async move {
             let tls = Arc::clone(&judged_by);
             let Some(stream) = handshake(stream, tls, &limits, peer).await else {
                 return;
             };
             let shown = stream.get_ref().1.peer_certificates();
-            let subject = shown.and_then(<[_]>::first).map(|leaf| Subject::of(leaf));
-            let handler = Named {
-                handler,
-                subject,
+            let leaf = shown.and_then(<[_]>::first);
+            handler.entry = Some(Entry {
+                subject: leaf.map(|leaf| Subject::of(leaf)),
                 judged_by,
                 current,
-            };
+            });
             http1::serve(stream, peer, &handler, &limits, &mut place).await;
         }));
+        self.guests.add(asking, &task);
+    }
+
+    /// A place, which somebody else has to leave where all are taken.
+    async fn place(&self) -> Option<Connection> {
+        loop {
+            match timeout(FOR_A_PLACE, self.connections.enter()).await {
+                Ok(place) => return place,
+                Err(_) => self.guests.make_room(),
+            }
+        }
+    }
+
+    fn heard(&self) -> Heard<H> {
+        Heard {
+            handler: self.handler.clone(),
+            asking: Asking::default(),
+            entry: None,
+        }
     }
 }
 
@@ -264,23 +286,33 @@ async fn part(mut stream: Paced<TcpStream>) {
     let _ = timeout(Duration::from_secs(1), reading).await;
 }
 
-/// Says with each request whose certificate the connection showed, as long as that is still what
-/// is asked for: who was let in by a CA that is not trusted any more is not let in again.
+/// Says with each request whose certificate the connection showed, and that it is being answered.
 #[derive(Clone)]
-struct Named<H> {
+struct Heard<H> {
     handler: H,
+    asking: Asking,
+    entry: Option<Entry>,
+}
+
+/// How a connection was let in by TLS. Who was let in by a CA that is not trusted any more is not
+/// let in again.
+#[derive(Clone)]
+struct Entry {
     subject: Option<Subject>,
     judged_by: Arc<ServerConfig>,
     current: Arc<ArcSwap<ServerConfig>>,
 }
 
-impl<H: Handler> Handler for Named<H> {
+impl<H: Handler> Handler for Heard<H> {
     async fn handle(&self, mut request: Request<Body>, peer: Peer) -> Response<Body> {
-        if !Arc::ptr_eq(&self.judged_by, &self.current.load()) {
-            return outdated();
-        }
-        if let Some(subject) = &self.subject {
-            request.extensions_mut().insert(subject.clone());
+        let _asked = self.asking.begin();
+        if let Some(entry) = &self.entry {
+            if !Arc::ptr_eq(&entry.judged_by, &entry.current.load()) {
+                return outdated();
+            }
+            if let Some(subject) = &entry.subject {
+                request.extensions_mut().insert(subject.clone());
+            }
         }
         self.handler.handle(request, peer).await
     }
@@ -321,3 +353,7 @@ fn failed(at: &str, reason: io::Error) -> StartError {
         reason,
     }
 }
+
+/// How long a place is waited for before somebody has to leave, each time: long enough for the one
+/// who was sent away to be gone.
+const FOR_A_PLACE: Duration = Duration::from_millis(20);
