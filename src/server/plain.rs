@@ -183,7 +183,7 @@ impl<H: Handler> Door<H> {
         let Some(place) = self.place().await else {
             return;
         };
-        let (handler, limits) = (self.heard(None), self.limits);
+        let (handler, limits) = (self.heard(), self.limits);
         let asking = handler.asking.clone();
         let stream = Paced::new(stream, limits.pace);
         let task = tokio::spawn(place.run(move |mut place| async move {
@@ -197,16 +197,21 @@ impl<H: Handler> Door<H> {
         let Some(place) = self.place().await else {
             return;
         };
-        let judged = Judged::by(tls);
-        let tls = Arc::clone(&judged.by);
-        let (mut handler, limits) = (self.heard(Some(judged)), self.limits);
+        let (mut handler, limits) = (self.heard(), self.limits);
         let asking = handler.asking.clone();
+        let (current, judged_by) = (Arc::clone(tls), tls.load_full());
         let task = tokio::spawn(place.run(move |mut place| async move {
+            let tls = Arc::clone(&judged_by);
             let Some(stream) = handshake(stream, tls, &limits, peer).await else {
                 return;
             };
             let shown = stream.get_ref().1.peer_certificates();
-            handler.subject = shown.and_then(<[_]>::first).map(|leaf| Subject::of(leaf));
+            let leaf = shown.and_then(<[_]>::first);
+            handler.entry = Some(Entry {
+                subject: leaf.map(|leaf| Subject::of(leaf)),
+                judged_by,
+                current,
+            });
             http1::serve(stream, peer, &handler, &limits, &mut place).await;
         }));
         self.guests.add(asking, &task);
@@ -222,12 +227,11 @@ impl<H: Handler> Door<H> {
         }
     }
 
-    fn heard(&self, judged: Option<Judged>) -> Heard<H> {
+    fn heard(&self) -> Heard<H> {
         Heard {
             handler: self.handler.clone(),
             asking: Asking::default(),
-            subject: None,
-            judged,
+            entry: None,
         }
     }
 }
@@ -282,45 +286,33 @@ async fn part(mut stream: Paced<TcpStream>) {
     let _ = timeout(Duration::from_secs(1), reading).await;
 }
 
-/// Says with each request whose certificate the connection showed, as long as that is still what
-/// is asked for (who was let in by a CA that is not trusted any more is not let in again), and that
-/// it is being answered.
+/// Says with each request whose certificate the connection showed, and that it is being answered.
 #[derive(Clone)]
 struct Heard<H> {
     handler: H,
     asking: Asking,
-    subject: Option<Subject>,
-    judged: Option<Judged>,
+    entry: Option<Entry>,
 }
 
-/// By what a connection was let in, and what is asked for now.
+/// How a connection was let in by TLS. Who was let in by a CA that is not trusted any more is not
+/// let in again.
 #[derive(Clone)]
-struct Judged {
-    by: Arc<ServerConfig>,
+struct Entry {
+    subject: Option<Subject>,
+    judged_by: Arc<ServerConfig>,
     current: Arc<ArcSwap<ServerConfig>>,
-}
-
-impl Judged {
-    fn by(current: &Arc<ArcSwap<ServerConfig>>) -> Self {
-        Self {
-            by: current.load_full(),
-            current: Arc::clone(current),
-        }
-    }
-
-    fn is_outdated(&self) -> bool {
-        !Arc::ptr_eq(&self.by, &self.current.load())
-    }
 }
 
 impl<H: Handler> Handler for Heard<H> {
     async fn handle(&self, mut request: Request<Body>, peer: Peer) -> Response<Body> {
         let _asked = self.asking.begin();
-        if self.judged.as_ref().is_some_and(Judged::is_outdated) {
-            return outdated();
-        }
-        if let Some(subject) = &self.subject {
-            request.extensions_mut().insert(subject.clone());
+        if let Some(entry) = &self.entry {
+            if !Arc::ptr_eq(&entry.judged_by, &entry.current.load()) {
+                return outdated();
+            }
+            if let Some(subject) = &entry.subject {
+                request.extensions_mut().insert(subject.clone());
+            }
         }
         self.handler.handle(request, peer).await
     }
