@@ -69,8 +69,23 @@ const MAPPED: u8 = 96;
 
 #[cfg(test)]
 mod tests {
+    use http::header::AUTHORIZATION;
+    use http::{HeaderMap, HeaderValue};
+
+    use super::super::access::tests::authenticator;
+    use super::super::token::{TokenHash, generate, tests::counting};
+    use super::super::{AuthError, Rejection, instant};
     use super::*;
     use crate::yaml;
+
+    fn token(id: &str) -> String {
+        let id = id.parse().unwrap();
+        generate(&id, &mut counting(3)).unwrap().expose().to_owned()
+    }
+
+    fn rejected(reason: Rejection) -> Result<String, AuthError> {
+        Err(AuthError::Rejected(reason))
+    }
 
     fn networks(text: &str) -> Result<Vec<IpNet>, String> {
         let source = Source::new("access.yaml", text);
@@ -146,5 +161,48 @@ mod tests {
         assert_eq!(site("192.0.2.1"), "192.0.2.1");
         assert_eq!(site("::ffff:192.0.2.1"), "192.0.2.1");
         assert_eq!(site("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+
+    #[test]
+    fn an_account_is_known_from_its_networks_only() {
+        let found = authenticator(&format!(
+            "roles: {{}}
+accounts:
+  - name: entra
+    roles: []
+    tenants: []
+    networks: [192.0.2.0/24, \"2001:db8::/32\"]
+    tokens: [{{id: k1, sha256: {}}}, {{id: k2, sha256: {}, expires: 2026-01-01}}]",
+            TokenHash::of(&token("k1")),
+            TokenHash::of(&token("k2")),
+        ));
+        let now = instant::parse("2026-11-15").unwrap();
+        let from = |address: &str, token: &str| {
+            let mut headers = HeaderMap::new();
+            let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+            headers.insert(AUTHORIZATION, value);
+            let caller = found.authenticate(&headers, address.parse().unwrap(), now);
+            caller.map(|caller| caller.key.to_string())
+        };
+        let elsewhere = || {
+            Err(AuthError::Elsewhere {
+                account: "entra".into(),
+                key: "k1".into(),
+            })
+        };
+        for address in ["192.0.3.0", "::ffff:198.51.100.1", "2001:db9::1", "::1"] {
+            assert_eq!(from(address, &token("k1")), elsewhere(), "{address}");
+        }
+        assert_eq!(found.last_use("k1"), None, "that was no use");
+        for address in ["192.0.2.7", "::ffff:192.0.2.7", "2001:db8::1"] {
+            assert_eq!(from(address, &token("k1")), Ok("k1".to_owned()));
+        }
+        assert_eq!(found.last_use("k1"), Some(now));
+        // What is not valid anyway is told as before.
+        assert_eq!(from("::1", &token("k2")), rejected(Rejection::Expired));
+        assert_eq!(from("::1", &token("k3")), rejected(Rejection::Unknown));
+        let texts = [elsewhere(), rejected(Rejection::Unknown)];
+        let texts = texts.map(|result| result.unwrap_err().to_string());
+        assert_eq!(texts[0], texts[1]);
     }
 }
