@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 def main(path):
     broken = []
     stages = read(path.read_text())
-    checks = [last_stage, forms, user, no_more, toolchain, locked, context]
+    checks = [last_stage, forms, user, no_more, toolchain, locked, targets, context]
     for check in checks:
         for finding in check(stages):
             broken.append(check)
@@ -74,7 +74,7 @@ def no_more(stages):
 
 
 def toolchain(stages):
-    wanted = re.search(r'^rust-version = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
+    wanted = re.search(r'^rust-version = "(.+)"', manifest(), re.MULTILINE)
     if f"RUST={wanted[1]}" not in of(stages[0], "ARG"):
         yield f"ARG RUST must be {wanted[1]}, as rust-version in Cargo.toml"
 
@@ -85,6 +85,18 @@ def locked(stages):
             for command in re.findall(r"cargo (?:build|rustc|install)[^&|;]*", rest):
                 if "--locked" not in command:
                     yield f"`{command.strip()}` must say --locked"
+
+
+def targets(stages):
+    """Cargo builds nothing while a file that Cargo.toml names is missing."""
+    made = " ".join(of(stages[1], "RUN")).split()
+    for bench in re.findall(r'^\[\[bench\]\]\nname = "(.+)"', manifest(), re.MULTILINE):
+        if f"benches/{bench}.rs" not in made:
+            yield f"the stage of the dependencies must make an empty benches/{bench}.rs"
+
+
+def manifest():
+    return (ROOT / "Cargo.toml").read_text()
 
 
 def context(stages):

@@ -34,7 +34,7 @@ use super::rate::Rate;
 use super::token::{KeyId, TokenHash};
 use super::{instant, network};
 use crate::yaml::{
-    self, Diagnostic, Diagnostics, Node, Source, Span, TOKEN_PREFIX, Table, Value, suggest,
+    self, Diagnostic, Diagnostics, Node, Source, Span, TOKEN_PREFIX, Table, Value, mask, suggest,
 };
 
 /// Reads `access.yaml`.
@@ -107,6 +107,7 @@ impl<'a> Reader<'a> {
             if !is_name(&key.text) {
                 self.error(key.span, "this is no name for a role", NAME_HELP);
             }
+            self.no_token(&key.text, key.span);
             let mut grants = Vec::new();
             if let Some(mut role) = Table::open(self.source, node, "a role", &mut self.found) {
                 let allow = role.required("allow", &mut self.found);
@@ -251,7 +252,17 @@ impl<'a> Reader<'a> {
         if !is_name(name) {
             self.error(node.span, format!("this is no name for {of}"), NAME_HELP);
         }
+        self.no_token(name, node.span);
         Some((name, node.span))
+    }
+
+    /// Names are shown in logs and in `/status`: a token that was pasted in the wrong place is not
+    /// one.
+    fn no_token(&mut self, name: &str, span: Span) {
+        if mask(name) != name {
+            let help = "it has been in a file now: make another one with `postern token new`";
+            self.error(span, "this is a token, not a name", help);
+        }
     }
 
     fn tokens(&mut self, node: Option<&'a Node>) -> (Vec<Key>, Vec<TokenHash>) {
@@ -293,6 +304,7 @@ impl<'a> Reader<'a> {
             if name == "*" {
                 self.error(span, "`*` cannot stand in a list", help);
             }
+            self.no_token(name, span);
             self.mentions.tenants.push((name.into(), span));
             names.push(name.into());
         }
@@ -510,6 +522,22 @@ oauth: {{}}
 ",
             HASH.to_uppercase()
         )));
+    }
+
+    #[test]
+    fn a_token_is_no_name() {
+        let token = format!("postern_k1_{}", "x".repeat(44));
+        let text = "roles: {ROLE: {allow: []}}
+accounts: [{name: ACCOUNT, roles: [], tenants: [TENANT]}]
+operators: [{name: OPERATOR}]
+";
+        let good = ["ROLE", "ACCOUNT", "TENANT", "OPERATOR"];
+        for place in good {
+            let found = findings(&text.replace(place, &token));
+            assert!(found.contains("this is a token, not a name"), "{found}");
+            assert!(!found.contains("xxx"), "{found}");
+        }
+        assert!(!findings(text).contains("token"), "{}", findings(text));
     }
 
     #[test]

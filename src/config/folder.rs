@@ -2,7 +2,7 @@
 //! (`..data` is exchanged, files are links through it), and as people and editors write them.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -21,13 +21,16 @@ pub(super) struct Look {
     /// Files that were not read through a `..data`, with what they were like.
     plain: BTreeMap<PathBuf, Option<Stamp>>,
     /// The names in folders that were listed.
-    listings: Vec<(PathBuf, Vec<OsString>)>,
+    listings: Vec<(PathBuf, Wanted, Vec<OsString>)>,
     /// Something changed while it was being read.
     torn: bool,
 }
 
 /// The bytes of a file, wiped when they go: it may be a key.
 pub(super) type Bytes = Zeroizing<Vec<u8>>;
+
+/// Which names in a folder are looked for.
+pub(super) type Wanted = fn(&OsStr) -> bool;
 
 /// Whether what was seen can be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +71,7 @@ pub(super) fn steadily<T>(
 }
 
 impl Look {
-    fn new(now: Option<SystemTime>) -> Self {
+    pub(super) fn new(now: Option<SystemTime>) -> Self {
         Self {
             now,
             folders: BTreeMap::new(),
@@ -78,17 +81,19 @@ impl Look {
         }
     }
 
-    /// The names in a folder, in order. Folders in it are not among them; links to nothing are.
-    pub(super) fn names(&mut self, folder: &Path) -> io::Result<Vec<OsString>> {
+    /// The names in a folder that are `wanted`, in order. Folders in it are not among them; links
+    /// to nothing are. What else comes and goes in it disturbs nobody.
+    pub(super) fn names(&mut self, folder: &Path, wanted: Wanted) -> io::Result<Vec<OsString>> {
         let version = self.version(folder);
         let is_file = |path: &Path| !fs::metadata(path).is_ok_and(|found| found.is_dir());
         let mut names = match &version {
-            Some(version) => listed(version)?,
+            Some(version) => listed(version, wanted)?,
             None => Vec::new(),
         };
         names.retain(|name| is_file(&folder.join(DATA).join(name)));
-        let visible = listed(folder)?;
-        self.listings.push((folder.to_owned(), visible.clone()));
+        let visible = listed(folder, wanted)?;
+        let listing = (folder.to_owned(), wanted, visible.clone());
+        self.listings.push(listing);
         // What is a link through `..data` is in the version, or is about to be removed.
         names.extend(visible.into_iter().filter(|name| {
             let path = folder.join(name);
@@ -117,10 +122,10 @@ impl Look {
             .plain
             .iter()
             .any(|(path, stamp)| Stamp::of(path) != *stamp);
-        let renamed = self.listings.iter().any(|(folder, names)| {
+        let renamed = self.listings.iter().any(|(folder, wanted, names)| {
             // Links are made after `..data` is exchanged: they do not count.
             let plain = self.folders.get(folder).is_none_or(Option::is_none);
-            plain && listed(folder).is_ok_and(|now| now != *names)
+            plain && listed(folder, *wanted).is_ok_and(|now| now != *names)
         });
         let fresh = |stamp: &Stamp| self.now.is_some_and(|now| stamp.is_fresh(now));
         if self.torn || moved || rewritten || renamed || self.plain.values().flatten().any(fresh) {
@@ -214,10 +219,11 @@ fn data_of(folder: &Path) -> Option<PathBuf> {
     Some(folder.join(target))
 }
 
-/// The names in a folder, in order.
-fn listed(folder: &Path) -> io::Result<Vec<OsString>> {
+/// The names in a folder that are wanted, in order.
+fn listed(folder: &Path, wanted: Wanted) -> io::Result<Vec<OsString>> {
     let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name()));
     let mut names = names.collect::<io::Result<Vec<_>>>()?;
+    names.retain(|name| wanted(name));
     names.sort();
     Ok(names)
 }
@@ -304,7 +310,7 @@ mod tests {
         }
 
         fn all(&self, look: &mut Look) -> Vec<(String, String)> {
-            let names = look.names(&self.0).unwrap();
+            let names = look.names(&self.0, |name| name != "lock").unwrap();
             let read = names.into_iter().map(|name| {
                 let bytes = look.file(&self.0.join(&name), 100);
                 let text = bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
@@ -396,6 +402,21 @@ mod tests {
             read
         });
         assert_eq!(state, State::Restless);
+    }
+
+    #[test]
+    fn what_nobody_asks_for_may_come_and_go() {
+        let folder = Folder::new("lock");
+        folder.write("a", "1");
+        let (read, state) = steadily(None, |look| {
+            let read = folder.all(look);
+            let lock = folder.0.join("lock");
+            if fs::remove_file(&lock).is_err() {
+                fs::write(&lock, "").unwrap();
+            }
+            read
+        });
+        assert_eq!((read, state), (pairs(&[("a", "1")]), State::Whole));
     }
 
     #[test]

@@ -128,11 +128,13 @@ impl Parts {
         let folder = &self.config.rules;
         let compiled = &mut self.compiled;
         let (seen, state) = steadily(clock, |look| rules::look_at(folder, look, compiled));
-        if state == State::Restless && clock.is_some() {
-            return state;
-        }
+        compiled.tidy(&self.made);
+        // Somebody who writes rules all the time holds up no secret of those that serve.
+        let seen = (state == State::Whole || clock.is_none()).then_some(seen);
         let known = self.rules.value().map(|rules| rules.rules.as_slice());
-        let both = seen.rules.rules.iter().chain(known.unwrap_or_default());
+        let new = seen.as_ref().map(|seen| seen.rules.rules.as_slice());
+        let both = new.unwrap_or_default().iter();
+        let both = both.chain(known.unwrap_or_default());
         let wanted = elsewhere(both, folder);
         let mut fresh: BTreeMap<PathBuf, Files> = BTreeMap::new();
         let mut restless = state;
@@ -153,7 +155,8 @@ impl Parts {
                 restless = state;
             }
         }
-        let rules_new = self.rules.is_new(seen.digest);
+        let seen = seen.map(|seen| (self.rules.is_new(seen.digest), seen));
+        let unseen = seen.is_none();
         let mut new: BTreeSet<PathBuf> = BTreeSet::new();
         for (folder, files) in &fresh {
             let unit = self
@@ -164,41 +167,33 @@ impl Parts {
                 new.insert(folder.clone());
             }
         }
-        if rules_new || !new.is_empty() {
-            self.combine(seen, rules_new, &fresh, &new, now);
+        if seen.as_ref().is_some_and(|(is_new, _)| *is_new) || !new.is_empty() {
+            self.combine(seen, &fresh, &new, now);
+            if unseen {
+                // Rules that wait for just these files are to be tried with them.
+                self.rules.forget();
+            }
         }
         restless
     }
 
     /// The newest of everything that fits together: new rules with new files, new rules with the
-    /// last good files of folders that are broken, else the last good rules.
+    /// last good files of folders that are broken, else the last good rules. Rules that were `seen`
+    /// come with whether they are new.
     fn combine(
         &mut self,
-        seen: rules::Seen,
-        rules_new: bool,
+        seen: Option<(bool, rules::Seen)>,
         fresh: &BTreeMap<PathBuf, Files>,
         new: &BTreeSet<PathBuf>,
         now: SystemTime,
     ) {
-        let first = self.rules.good().is_none();
-        let asked = elsewhere(seen.rules.rules.iter(), &self.config.rules);
-        let mut errors = seen.errors;
+        let mut asked = BTreeMap::new();
         let mut made = None;
-        if first || !errors.has_errors() {
-            match self.attempt(&seen.rules, fresh) {
-                Ok(attempt) if !errors.has_errors() => made = Some(attempt),
-                Ok(_) => {}
-                Err(failures) => {
-                    for failure in failures {
-                        errors.push(failure.finding);
-                    }
-                }
-            }
+        if let Some((is_new, seen)) = seen {
+            asked = elsewhere(seen.rules.rules.iter(), &self.config.rules);
+            made = self.renew(seen, is_new, fresh, now);
         }
-        if made.is_some() {
-            self.rules.take(seen.digest, seen.rules, now);
-        } else {
-            self.rules.refuse(errors, rules_new);
+        if made.is_none() {
             let good = self.rules.value();
             made = good.and_then(|rules| self.attempt(rules, fresh).ok());
         }
@@ -206,13 +201,8 @@ impl Parts {
             return;
         };
         self.made = made;
-        let serving: Vec<_> = self
-            .made
-            .iter()
-            .map(|made| Arc::clone(&made.rule))
-            .collect();
-        self.compiled.tidy(&serving);
-        let wanted = elsewhere(serving.iter(), &self.config.rules);
+        let serving = self.made.iter().map(|made| &made.rule);
+        let wanted = elsewhere(serving, &self.config.rules);
         self.secrets
             .retain(|folder, _| asked.contains_key(folder) || wanted.contains_key(folder));
         for (folder, paths) in &wanted {
@@ -228,6 +218,33 @@ impl Parts {
                 }
             }
         }
+    }
+
+    /// Takes the rules that were seen, or says why not.
+    fn renew(
+        &mut self,
+        seen: rules::Seen,
+        is_new: bool,
+        fresh: &BTreeMap<PathBuf, Files>,
+        now: SystemTime,
+    ) -> Option<Attempt> {
+        let mut errors = seen.errors;
+        if self.rules.good().is_none() || !errors.has_errors() {
+            match self.attempt(&seen.rules, fresh) {
+                Ok(attempt) if !errors.has_errors() => {
+                    self.rules.take(seen.digest, seen.rules, now);
+                    return Some(attempt);
+                }
+                Ok(_) => {}
+                Err(failures) => {
+                    for failure in failures {
+                        errors.push(failure.finding);
+                    }
+                }
+            }
+        }
+        self.rules.refuse(errors, is_new);
+        None
     }
 
     /// Makes the tenants of these rules. Where the new files of a folder are at fault, those are

@@ -1,6 +1,6 @@
 //! The folder of the sync rules: every file in it compiled, and what of it stands beside them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use super::find::about;
 use super::folder::{Bytes, Look, parent};
 use super::named::{Files, named_by};
 use super::read::text;
+use super::tenants::Made;
 use crate::auth::TenantName;
 use crate::directory::{Layout, Place};
 use crate::mapping::Plan;
@@ -53,15 +54,17 @@ pub(super) struct Seen {
 #[derive(Default)]
 pub(super) struct Compiled {
     known: HashMap<(PathBuf, Digest), Result<Arc<Rule>, Diagnostics>>,
-    used: Vec<(PathBuf, Digest)>,
+    /// What the last look at the folder found.
+    used: HashSet<(PathBuf, Digest)>,
 }
 
 /// Reads the folder.
 pub(super) fn look_at(folder: &Path, look: &mut Look, compiled: &mut Compiled) -> Seen {
+    compiled.used.clear();
     let mut errors = Diagnostics::default();
     let mut texts = Digesting::default();
     let mut rules: Vec<Arc<Rule>> = Vec::new();
-    let names = match look.names(folder) {
+    let names = match look.names(folder, is_rule) {
         Ok(names) => names,
         Err(error) => {
             let message = format!("the folder of the rules cannot be read: {error}");
@@ -70,12 +73,11 @@ pub(super) fn look_at(folder: &Path, look: &mut Look, compiled: &mut Compiled) -
             Vec::new()
         }
     };
-    let names: Vec<_> = names.iter().filter(|name| is_rule(name)).collect();
     if names.is_empty() && !errors.has_errors() {
         errors.push(about(folder, "the folder holds no rule file").help(HELP));
     }
     for name in names {
-        let path = folder.join(name);
+        let path = folder.join(&name);
         let read = look.file(&path, MAX_FILE);
         let mut one = Digesting::default();
         one.read("", &read);
@@ -130,7 +132,7 @@ impl Compiled {
         read: io::Result<Bytes>,
     ) -> Result<Arc<Rule>, Diagnostics> {
         let key = (path, digest);
-        self.used.push(key.clone());
+        self.used.insert(key.clone());
         if let Some(known) = self.known.get(&key) {
             return known.clone();
         }
@@ -142,13 +144,15 @@ impl Compiled {
         rule
     }
 
-    /// Forgets what is neither in the folder any more nor serves.
-    pub(super) fn tidy(&mut self, serving: &[Arc<Rule>]) {
-        let used = std::mem::take(&mut self.used);
+    /// Forgets what the last look did not find and what does not serve. To be called after each:
+    /// a file that somebody writes to is another one every time.
+    pub(super) fn tidy(&mut self, serving: &[Made]) {
+        let serving: HashSet<_> = serving.iter().map(|made| Arc::as_ptr(&made.rule)).collect();
+        let used = &self.used;
         self.known.retain(|key, rule| {
             let serves = rule
                 .as_ref()
-                .is_ok_and(|rule| serving.iter().any(|other| Arc::ptr_eq(rule, other)));
+                .is_ok_and(|rule| serving.contains(&Arc::as_ptr(rule)));
             serves || used.contains(key)
         });
     }
@@ -191,3 +195,29 @@ fn is_rule(name: &OsStr) -> bool {
 }
 
 const HELP: &str = "put one file `NAME.yaml` for each tenant there; `rules:` names the folder";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_looks_leave_behind_does_not_grow() {
+        let folder = std::env::temp_dir().join(format!("postern-looks-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let mut compiled = Compiled::default();
+        for round in 0..3 {
+            fs::write(folder.join("a.yaml"), format!("round: {round}\n")).unwrap();
+            for _ in 0..3 {
+                let mut look = Look::new(None);
+                let seen = look_at(&folder, &mut look, &mut compiled);
+                assert!(seen.errors.has_errors());
+            }
+            assert_eq!(compiled.used.len(), 1);
+            compiled.tidy(&[]);
+            assert_eq!(compiled.known.len(), 1);
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -64,6 +64,11 @@ impl<T> Unit<T> {
         self.seen.replace(digest) != Some(digest)
     }
 
+    /// What is looked at next is new, whatever it is.
+    pub(super) fn forget(&mut self) {
+        self.seen = None;
+    }
+
     /// Whether this content is what serves.
     pub(super) fn serves(&self, digest: Digest) -> bool {
         self.good.as_ref().is_some_and(|good| good.digest == digest)

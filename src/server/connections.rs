@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
 /// Shared by everything that serves one door.
 #[derive(Debug, Clone)]
@@ -115,10 +115,12 @@ impl Connections {
             .is_err()
         {
             self.enter_phase(Phase::Cut);
-            // They only have to be dropped; the sender lives as long as `self`.
-            let _ = left.wait_for(nothing).await;
+            // They only have to be dropped, unless a worker is stuck; the sender lives as long as
+            // `self`.
+            let _ = timeout(CUTTING, left.wait_for(nothing)).await;
         }
-        self.0.cut.load(Ordering::Acquire)
+        let stuck = left.borrow().connections;
+        self.0.cut.load(Ordering::Acquire).saturating_add(stuck)
     }
 
     fn enter_phase(&self, phase: Phase) {
@@ -184,5 +186,24 @@ impl Drop for Source {
 async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
     if phase.wait_for(|now| *now >= wanted).await.is_err() {
         std::future::pending().await
+    }
+}
+
+/// How long a drain waits for what it has cut.
+const CUTTING: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As those on a worker that is stuck.
+    #[tokio::test]
+    async fn a_connection_that_cannot_be_cut_does_not_hold_up_the_end() {
+        let connections = Connections::new(9);
+        let _source = connections.source();
+        let _held = connections.enter().await;
+        let cut = connections.drain(Instant::now());
+        let cut = timeout(Duration::from_secs(60), cut).await;
+        assert_eq!(cut, Ok(1));
     }
 }

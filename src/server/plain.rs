@@ -17,7 +17,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::accept::Patience;
-use super::connections::Connections;
+use super::connections::{Connection, Connections};
+use super::guests::{Asking, Guests};
 use super::limits::Limits;
 use super::refuse::First;
 use super::{Handler, StartError, bind, http1, refuse};
@@ -80,6 +81,7 @@ fn open<H: Handler>(
         limits,
         tls,
         connections: connections.clone(),
+        guests: Guests::default(),
     };
     let (at, accepting) = match listen {
         Listen::Tcp(address) => {
@@ -133,6 +135,7 @@ struct Door<H> {
     limits: Limits,
     tls: Option<Arc<ArcSwap<ServerConfig>>>,
     connections: Connections,
+    guests: Guests,
 }
 
 impl<H: Handler> Door<H> {
@@ -175,33 +178,52 @@ impl<H: Handler> Door<H> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Some(place) = self.connections.enter().await else {
+        let Some(place) = self.place().await else {
             return;
         };
-        let (handler, limits) = (self.handler.clone(), self.limits);
+        let (handler, limits) = (self.heard(None), self.limits);
+        let asking = handler.asking.clone();
         let stream = Paced::new(stream, limits.pace);
-        tokio::spawn(place.run(move |mut place| async move {
+        let task = tokio::spawn(place.run(move |mut place| async move {
             http1::serve(stream, peer, &handler, &limits, &mut place).await;
         }));
+        self.guests.add(asking, &task);
     }
-}
 
-impl<H: Handler> Door<H> {
     /// The same behind TLS: the handshake has its time, and a place among the connections.
     async fn secured(&self, stream: TcpStream, tls: Arc<ServerConfig>, peer: Peer) {
-        let Some(place) = self.connections.enter().await else {
+        let Some(place) = self.place().await else {
             return;
         };
-        let (handler, limits) = (self.handler.clone(), self.limits);
-        tokio::spawn(place.run(move |mut place| async move {
+        let (mut handler, limits) = (self.heard(None), self.limits);
+        let asking = handler.asking.clone();
+        let task = tokio::spawn(place.run(move |mut place| async move {
             let Some(stream) = handshake(stream, tls, &limits, peer).await else {
                 return;
             };
             let shown = stream.get_ref().1.peer_certificates();
-            let subject = shown.and_then(<[_]>::first).map(|leaf| Subject::of(leaf));
-            let handler = Named { handler, subject };
+            handler.subject = shown.and_then(<[_]>::first).map(|leaf| Subject::of(leaf));
             http1::serve(stream, peer, &handler, &limits, &mut place).await;
         }));
+        self.guests.add(asking, &task);
+    }
+
+    /// A place, which somebody else has to leave where all are taken.
+    async fn place(&self) -> Option<Connection> {
+        loop {
+            match timeout(FOR_A_PLACE, self.connections.enter()).await {
+                Ok(place) => return place,
+                Err(_) => self.guests.make_room(),
+            }
+        }
+    }
+
+    fn heard(&self, subject: Option<Subject>) -> Heard<H> {
+        Heard {
+            handler: self.handler.clone(),
+            asking: Asking::default(),
+            subject,
+        }
     }
 }
 
@@ -255,15 +277,17 @@ async fn part(mut stream: Paced<TcpStream>) {
     let _ = timeout(Duration::from_secs(1), reading).await;
 }
 
-/// Says with each request whose certificate the connection showed.
+/// Says with each request whose certificate the connection showed, and that it is being answered.
 #[derive(Clone)]
-struct Named<H> {
+struct Heard<H> {
     handler: H,
+    asking: Asking,
     subject: Option<Subject>,
 }
 
-impl<H: Handler> Handler for Named<H> {
+impl<H: Handler> Handler for Heard<H> {
     async fn handle(&self, mut request: Request<Body>, peer: Peer) -> Response<Body> {
+        let _asked = self.asking.begin();
         if let Some(subject) = &self.subject {
             request.extensions_mut().insert(subject.clone());
         }
@@ -295,3 +319,7 @@ fn failed(at: &str, reason: io::Error) -> StartError {
         reason,
     }
 }
+
+/// How long a place is waited for before somebody has to leave, each time: long enough for the one
+/// who was sent away to be gone.
+const FOR_A_PLACE: Duration = Duration::from_millis(20);

@@ -20,6 +20,9 @@ def problems():
     variables = [variable["name"] for variable in dashboard["templating"]["list"]]
     if variables != ["datasource", "namespace", "job", "tenant"]:
         yield f"its variables are {variables}"
+    # All of its values are the jobs that run postern; any job at all has `up` and `process_…`.
+    if "allValue" in dashboard["templating"]["list"][variables.index("job")]:
+        yield "`job` says what All means: panels would show everything that Prometheus knows"
     for source in sources(dashboard):
         if source != CHOSEN:
             yield f"a data source of one Grafana: {source}"

@@ -73,6 +73,7 @@ async fn the_client_s_address_comes_through_a_balancer() {
         let mut serving = program.serve("/corp");
         let public = serving.public().to_string();
         let Some(balancer) = Balancer::start(&program, &public, options) else {
+            assert!(std::env::var_os("CI").is_none(), "haproxy is not installed");
             eprintln!("skipped: haproxy is not installed (apt-get install haproxy)");
             return;
         };

@@ -206,6 +206,42 @@ fn a_rule_and_a_secret_that_do_not_fit_yet_wait_for_each_other() {
 }
 
 #[test]
+fn who_writes_rules_all_the_time_holds_up_no_secret() {
+    let files = Files::new("restless", &pair());
+    let mut loader = files.load();
+    let touch = |age: u64| {
+        let file = fs::File::options()
+            .write(true)
+            .open(files.0.join("rules/two.yaml"));
+        let time = later() - Duration::from_millis(age);
+        file.unwrap().set_modified(time).unwrap();
+    };
+    touch(50);
+    files.write("one/token", "second");
+    let pass = loader.look(later);
+    assert!(pass.restless && pass.next.is_some());
+    assert_eq!(kinds(&pass), [(Kind::Secrets, true)]);
+    touch(5000);
+    let pass = loader.look(later);
+    assert!(!pass.restless && pass.next.is_none() && pass.events.is_empty());
+
+    // Rules that wait for a file get it, though they were touched when it came.
+    let rule = fs::read_to_string(files.0.join("rules/two.yaml")).unwrap();
+    let rule = rule
+        .replace("http:", "https:")
+        .replace("plaintext: true, bearer", "ca");
+    files.write("rules/two.yaml", &rule.replace("/two\n", "/new\n"));
+    assert_eq!(kinds(&loader.look(later)), [(Kind::Rules, false)]);
+    files.write("two/token", &pair().0);
+    touch(50);
+    loader.look(later);
+    assert!(tenant(&loader, "/new").is_none());
+    touch(5000);
+    loader.look(later);
+    assert!(tenant(&loader, "/new").is_some());
+}
+
+#[test]
 fn mistakes_of_the_configuration_hide_no_others() {
     let files = Files::new("mistakes", &pair());
     files.write(

@@ -182,5 +182,8 @@ pub(crate) fn certificate(folder: &Path) -> Vec<u8> {
 pub(crate) fn folder() -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!("postern-test-{}-{count}", std::process::id()))
+    let folder = std::env::temp_dir().join(format!("postern-test-{}-{count}", std::process::id()));
+    // A process of this number that was killed may have left one.
+    let _ = std::fs::remove_dir_all(&folder);
+    folder
 }
