@@ -242,6 +242,29 @@ fn who_writes_rules_all_the_time_holds_up_no_secret() {
 }
 
 #[test]
+fn a_certificate_that_has_ended_is_warned_of() {
+    let files = Files::new("ended", &pair());
+    let mut loader = files.load();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2024, 2, 29);
+    let ended = params.self_signed(&key).unwrap();
+    files.write("crt", &ended.pem());
+    files.write("key", &key.serialize_pem());
+    let pass = loader.look(later);
+    assert!(pass.next.is_some() && pass.outcome.errors.is_empty());
+    let warnings = pass.outcome.warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].ends_with("crt:1:1: the certificate has ended: clients refuse it (renew it)")
+    );
+    let new = pair();
+    files.write("crt", &new.0);
+    files.write("key", &new.1);
+    assert!(loader.look(later).outcome.warnings.is_empty());
+}
+
+#[test]
 fn mistakes_of_the_configuration_hide_no_others() {
     let files = Files::new("mistakes", &pair());
     files.write(
