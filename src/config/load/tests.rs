@@ -29,13 +29,19 @@ impl Files {
     }
 
     fn rule(&self, tenant: &str, path: &str, secret: &str) {
-        let text = format!(
+        self.write(
+            &format!("rules/{tenant}.yaml"),
+            &Self::text(tenant, path, secret),
+        );
+    }
+
+    fn text(tenant: &str, path: &str, secret: &str) -> String {
+        format!(
             "tenant_url: https://localhost{path}
 backend: {{scim: {{url: \"http://127.0.0.1:9\", plaintext: true, bearer_file: ../{tenant}/{secret}}}}}
 resources: {{User: {{unmapped: pass}}}}
 "
-        );
-        self.write(&format!("rules/{tenant}.yaml"), &text);
+        )
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -226,11 +232,11 @@ fn who_writes_rules_all_the_time_holds_up_no_secret() {
     assert!(!pass.restless && pass.next.is_none() && pass.events.is_empty());
 
     // Rules that wait for a file get it, though they were touched when it came.
-    let rule = fs::read_to_string(files.0.join("rules/two.yaml")).unwrap();
+    let rule = Files::text("two", "/new", "token");
     let rule = rule
         .replace("http:", "https:")
         .replace("plaintext: true, bearer", "ca");
-    files.write("rules/two.yaml", &rule.replace("/two\n", "/new\n"));
+    files.write("rules/two.yaml", &rule);
     assert_eq!(kinds(&loader.look(later)), [(Kind::Rules, false)]);
     files.write("two/token", &pair().0);
     touch(50);
