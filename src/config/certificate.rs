@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use rustls::ServerConfig;
 
 use super::digest::{Digest, Digesting};
-use super::find::about;
+use super::find::{about, warning};
 use super::folder::{Bytes, Look};
 use crate::net::tls::{self, TlsError};
 use crate::yaml::{Diagnostic, Diagnostics};
@@ -35,6 +35,13 @@ impl Shown {
     /// What the listener runs with.
     pub(super) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
+    }
+
+    /// That it had ended when it was read at this time: it serves, since it may be all there is,
+    /// but hardly anybody connects.
+    pub(super) fn ended(&self, path: &Path, read: SystemTime) -> Option<Diagnostic> {
+        self.ends.filter(|ends| *ends <= read)?;
+        Some(warning(path, "the certificate has ended: clients refuse it").help("renew it"))
     }
 }
 

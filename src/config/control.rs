@@ -56,6 +56,12 @@ impl Secured {
         state
     }
 
+    /// That the certificate had ended when it was read.
+    pub(super) fn ended(&self) -> Option<Diagnostic> {
+        let good = self.unit.good()?;
+        good.value.ended(&self.files.certificate, good.loaded)
+    }
+
     /// The folders that something is read from.
     pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
         let Operators {

@@ -10,6 +10,12 @@ pub(super) fn about(path: &Path, message: impl Into<String>) -> Diagnostic {
     Diagnostic::error(&source, START, message)
 }
 
+/// The same, of what stops nothing.
+pub(super) fn warning(path: &Path, message: impl Into<String>) -> Diagnostic {
+    let source = Source::new(path.display().to_string(), "");
+    Diagnostic::warning(&source, START, message)
+}
+
 /// The place in a file where `text` stands.
 pub(super) fn span_of(source: &Source, text: &str) -> Span {
     let Some((before, _)) = source.text.split_once(text) else {

@@ -366,6 +366,13 @@ impl Parts {
             .flat_map(|tenant| tenant.plan.types().map(|schema| schema.name.as_str()))
             .collect();
         warnings.extend(auth.cross_check(&names, &types));
+        let public = self.certificate.good();
+        let public = public.and_then(|it| it.value.ended(&self.config.certificate, it.loaded));
+        let control = self.control.as_ref().and_then(Secured::ended);
+        public
+            .into_iter()
+            .chain(control)
+            .for_each(|it| warnings.push(it));
         let tenants = tenants().map(Arc::clone).collect();
         let snapshot = Snapshot::new(self.revision(), Arc::clone(auth), tenants);
         Some((snapshot, warnings))

@@ -29,13 +29,19 @@ impl Files {
     }
 
     fn rule(&self, tenant: &str, path: &str, secret: &str) {
-        let text = format!(
+        self.write(
+            &format!("rules/{tenant}.yaml"),
+            &Self::text(tenant, path, secret),
+        );
+    }
+
+    fn text(tenant: &str, path: &str, secret: &str) -> String {
+        format!(
             "tenant_url: https://localhost{path}
 backend: {{scim: {{url: \"http://127.0.0.1:9\", plaintext: true, bearer_file: ../{tenant}/{secret}}}}}
 resources: {{User: {{unmapped: pass}}}}
 "
-        );
-        self.write(&format!("rules/{tenant}.yaml"), &text);
+        )
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -226,12 +232,11 @@ fn who_writes_rules_all_the_time_holds_up_no_secret() {
     assert!(!pass.restless && pass.next.is_none() && pass.events.is_empty());
 
     // Rules that wait for a file get it, though they were touched when it came.
-    let rule = crate::config::read::read(&files.0.join("rules/two.yaml"), "").unwrap();
+    let rule = Files::text("two", "/new", "token");
     let rule = rule
-        .text
         .replace("http:", "https:")
         .replace("plaintext: true, bearer", "ca");
-    files.write("rules/two.yaml", &rule.replace("/two\n", "/new\n"));
+    files.write("rules/two.yaml", &rule);
     assert_eq!(kinds(&loader.look(later)), [(Kind::Rules, false)]);
     files.write("two/token", &pair().0);
     touch(50);
@@ -240,6 +245,29 @@ fn who_writes_rules_all_the_time_holds_up_no_secret() {
     touch(5000);
     loader.look(later);
     assert!(tenant(&loader, "/new").is_some());
+}
+
+#[test]
+fn a_certificate_that_has_ended_is_warned_of() {
+    let files = Files::new("ended", &pair());
+    let mut loader = files.load();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2024, 2, 29);
+    let ended = params.self_signed(&key).unwrap();
+    files.write("crt", &ended.pem());
+    files.write("key", &key.serialize_pem());
+    let pass = loader.look(later);
+    assert!(pass.next.is_some() && pass.outcome.errors.is_empty());
+    let warnings = pass.outcome.warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].ends_with("crt:1:1: the certificate has ended: clients refuse it (renew it)")
+    );
+    let new = pair();
+    files.write("crt", &new.0);
+    files.write("key", &new.1);
+    assert!(loader.look(later).outcome.warnings.is_empty());
 }
 
 #[test]
