@@ -103,10 +103,11 @@ impl Clients {
 
     fn saw(&self, client: Identity, key: &Arc<str>, at: SystemTime, seen: Outcome) {
         let mut known = self.known();
-        if known.len() >= MOST && !known.contains_key(&client) {
-            if let Some(one) = least_missed(&known) {
-                known.remove(&one);
-            }
+        if known.len() >= MOST
+            && !known.contains_key(&client)
+            && let Some(one) = least_missed(&known)
+        {
+            known.remove(&one);
         }
         let record = known.entry(client).or_insert_with(|| Record {
             key: Arc::clone(key),
