@@ -1,5 +1,6 @@
 //! The only place that knows everyone: load, build, start, wait, drain.
 
+mod descriptors;
 mod vigil;
 
 use std::net::SocketAddr;
@@ -440,7 +441,7 @@ fn limits(config: &Config) -> gateway::Limits {
 
 fn door_limits(config: &Config) -> server::Limits {
     server::Limits {
-        connections: config.limits.connections,
+        connections: descriptors::connections(config.limits.connections),
         handshake: config.timeouts.handshake,
         head: config.timeouts.head,
         idle: config.timeouts.idle,

@@ -4,6 +4,7 @@
 //! for everything up to the answer's head, and errors that say whether anything of the request
 //! may have left. It never repeats a request by itself.
 
+mod interim;
 mod tally;
 
 use std::error::Error as StdError;

@@ -1,19 +1,22 @@
 //! How the connections to one place are. The numbers belong to the place, not to the client: when
 //! a reload opens another client to it, they go on.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use http::{Extensions, Uri};
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tower::Service;
+
+use super::interim::Interim;
 
 /// The numbers of one place.
 #[derive(Debug, Default)]
@@ -176,6 +179,7 @@ impl Service<Uri> for Connector {
 /// A connection that stands.
 pub(super) struct Standing {
     inner: MaybeHttpsStream<TokioIo<TcpStream>>,
+    interim: Interim,
     mark: Mark,
 }
 
@@ -184,7 +188,12 @@ impl Standing {
         tally.open.fetch_add(1, Relaxed);
         let requests = Arc::default();
         let mark = Mark { requests, tally };
-        Self { inner, mark }
+        let interim = Interim::new();
+        Self {
+            inner,
+            interim,
+            mark,
+        }
     }
 }
 
@@ -204,9 +213,21 @@ impl Read for Standing {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.interim.is_waiting() {
+            return Pin::new(&mut self.inner).poll_read(cx, buffer);
+        }
+        let mut first = [0; FIRST];
+        let room = buffer.remaining().min(FIRST);
+        let mut read = ReadBuf::new(first.get_mut(..room).unwrap_or_default());
+        ready!(Pin::new(&mut self.inner).poll_read(cx, read.unfilled()))?;
+        if !self.interim.bears(read.filled()) {
+            let text = "one interim answer after the other";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
+        }
+        buffer.put_slice(read.filled());
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -215,15 +236,16 @@ impl Write for Standing {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
+    ) -> Poll<io::Result<usize>> {
+        self.interim.asked();
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 
@@ -234,8 +256,12 @@ impl Write for Standing {
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        parts: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.interim.asked();
         Pin::new(&mut self.inner).poll_write_vectored(cx, parts)
     }
 }
+
+/// How much of an answer is read for a look at its status.
+const FIRST: usize = 8 * 1024;

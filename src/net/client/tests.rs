@@ -275,3 +275,21 @@ async fn connections_that_do_not_come_to_stand_are_counted() {
     assert_eq!(client.tally().connect_failures(), 2);
     assert_eq!(client.tally().open(), 0);
 }
+
+#[tokio::test]
+async fn interim_answers_without_end_end_the_connection() {
+    let flood = peer(|mut stream| async move {
+        let many = b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(1000);
+        while stream.write_all(&many).await.is_ok() {}
+    })
+    .await;
+    let client = client(|_| ());
+    assert_eq!(post(&client, flood).await.unwrap_err(), SendError::Lost);
+    let few = peer(|mut stream| async move {
+        let some = b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(3);
+        let last = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        let _ = stream.write_all(&[&some[..], last].concat()).await;
+    })
+    .await;
+    assert_eq!(post(&client, few).await.unwrap().status(), 200);
+}
