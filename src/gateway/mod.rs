@@ -318,18 +318,20 @@ impl Gateway {
     /// Does what is asked, and answers.
     async fn answer(&self, call: Call, context: Context) -> Result<Response<Body>, GatewayError> {
         let limits = self.state.limits();
+        // What is asked seldom is boxed, so that the rest is not carried in the room that it takes.
         match call {
             Call::One(operation) => self.one(operation, &context).await,
             Call::Everything(operations) => {
                 let limit = Instant::from_std(context.ask.deadline) + GRACE;
-                match timeout_at(limit, everything::search(&context, operations)).await {
+                let search = Box::pin(everything::search(&context, operations));
+                match timeout_at(limit, search).await {
                     Ok(page) => Ok(respond::list(page?)),
                     Err(_) => Err(GatewayError::Deadline(false)),
                 }
             }
             Call::Bulk(request) => {
                 let own = context.clone();
-                let work = async move { Ok(bulk::run(&own, request).await) };
+                let work = Box::pin(async move { Ok(bulk::run(&own, request).await) });
                 let value = write::tracked(&context, work).await?;
                 Ok(respond::document(&value))
             }
