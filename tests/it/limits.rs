@@ -34,7 +34,8 @@ async fn program(lines: &str) -> (Scripted, Program) {
     (directory, program)
 }
 
-fn accounts(lines: &str) -> String {
+/// An access file with `admin`, of which these lines are told besides, and `other`.
+pub(crate) fn accounts(lines: &str) -> String {
     let tokens = "    tokens:";
     access(&[ADMIN, OTHER]).replacen(tokens, &format!("    {lines}\n{tokens}"), 1)
 }

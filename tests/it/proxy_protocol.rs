@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
+use super::limits::accounts;
 use super::stopping::until;
 use super::support::scripted::{Act, Scripted, json_answer};
 use super::support::{Program, world};
@@ -65,6 +66,8 @@ async fn the_client_s_address_comes_through_a_balancer() {
          trusted_proxies: [127.0.0.1]\n\
          timeouts: {grace: 0s}\n",
     );
+    // What the header says is where the account calls from, not the balancer.
+    program.write("access.yaml", &accounts("networks: [127.0.0.2]"));
     for options in [
         "send-proxy",
         "send-proxy-v2",
@@ -79,6 +82,8 @@ async fn the_client_s_address_comes_through_a_balancer() {
         };
         let client = serving.client.by(balancer.address, "127.0.0.2");
         client.get("/Users/1").await.expect(200);
+        let elsewhere = client.by(balancer.address, "127.0.0.3");
+        elsewhere.get("/Users/1").await.expect(401);
         drop(balancer);
         serving.signal("TERM");
         assert_eq!(serving.end().code(), Some(0));
