@@ -366,6 +366,8 @@ impl Parts {
             .flat_map(|tenant| tenant.plan.types().map(|schema| schema.name.as_str()))
             .collect();
         warnings.extend(auth.cross_check(&names, &types));
+        let schemas: Vec<_> = tenants().flat_map(|tenant| tenant.plan.schemas()).collect();
+        warnings.extend(auth.check_attributes(&schemas));
         let tenants = tenants().map(Arc::clone).collect();
         let snapshot = Snapshot::new(self.revision(), Arc::clone(auth), tenants);
         Some((snapshot, warnings))

@@ -312,6 +312,7 @@ pub(super) fn count_refused(metrics: &Metrics, tenant: &TenantMetrics, error: &G
             AuthError::Tenant { .. } => tenant.denied(Denial::Tenant),
             AuthError::Forbidden { .. } => tenant.denied(Denial::Role),
         },
+        GatewayError::Mapping(MappingError::Forbidden(_)) => tenant.denied(Denial::Attribute),
         GatewayError::Mapping(MappingError::Refused(..)) => {
             tenant.mapping_failed(Direction::Request);
         }

@@ -159,7 +159,7 @@ families! {
     AUTH_FAILURES: Counter "postern_authentication_failures_total" ["reason"]
         "Requests answered 401 (400 for malformed or several), by the true reason, which the client is not told.";
     DENIALS: Counter "postern_authorization_denials_total" ["tenant", "reason"]
-        "Requests answered 403: the account may not use the tenant (tenant), or no role of it allows the operation (role).";
+        "Requests answered 403: the account may not use the tenant (tenant), no role of it allows the operation (role), or an attribute that the request names (attribute).";
     ACCENTS: Counter "postern_accents_total" ["tenant", "kind"]
         "Things that clients said differently from RFC 7644 and that were understood.";
     DROPPED: Counter "postern_attributes_dropped_total" ["tenant", "direction"]
