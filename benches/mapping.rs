@@ -210,7 +210,11 @@ fn caller() -> Caller {
     let bearer = format!("Bearer {}", secret.expose());
     headers.insert("authorization", HeaderValue::from_str(&bearer).unwrap());
     access
-        .authenticate(&headers, SystemTime::UNIX_EPOCH)
+        .authenticate(
+            &headers,
+            std::net::Ipv4Addr::LOCALHOST.into(),
+            SystemTime::UNIX_EPOCH,
+        )
         .unwrap()
 }
 

@@ -251,7 +251,7 @@ fn after(loaded: &Report, state: &Arc<State>) -> After {
             metrics.serves(&next.snapshot.revision);
             let tenants = next.snapshot.tenants();
             metrics.keep_only(tenants.map(|tenant| tenant.name.as_str()));
-            state.clients().prune(&next.snapshot);
+            state.prune(&next.snapshot);
         }
     })
 }

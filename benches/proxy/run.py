@@ -169,9 +169,12 @@ def write_files(folder, ports):
     ]  # fmt: skip
     servers.run(command, folder)
     person = documents.dense(documents.PERSON)
-    (folder / "person.json").write_text(person)
-    (folder / "list.json").write_text(documents.dense(documents.people(100)))
-    (folder / "config.json").write_text(documents.dense(documents.CONFIG))
+    # In a folder of its own: postern watches the one of its configuration.
+    served = folder / "served"
+    served.mkdir()
+    (served / "person.json").write_text(person)
+    (served / "list.json").write_text(documents.dense(documents.people(100)))
+    (served / "config.json").write_text(documents.dense(documents.CONFIG))
     (folder / "rules").mkdir()
     (folder / "rules" / "directory.token").write_text("bench\n")
     (folder / "directory.token").write_text("bench\n")

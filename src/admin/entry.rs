@@ -141,6 +141,7 @@ fn reason(error: &AuthError) -> AuthFailure {
     match error {
         AuthError::Missing => AuthFailure::Missing,
         AuthError::Rejected(rejection) => AuthFailure::from(*rejection),
+        AuthError::Elsewhere { .. } => AuthFailure::Network,
         AuthError::Malformed | AuthError::Tenant { .. } | AuthError::Forbidden { .. } => {
             AuthFailure::Malformed
         }

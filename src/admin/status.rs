@@ -99,6 +99,13 @@ fn of_account(account: &Account, auth: &Authenticator, now: SystemTime) -> Value
         "name": &*account.name,
         "roles": account.roles.iter().map(|role| &**role).collect::<Vec<_>>(),
         "tenants": tenants,
+        "networks": account.networks.as_ref().map(|networks| {
+            networks.iter().map(ToString::to_string).collect::<Vec<_>>()
+        }),
+        "rate": account.rate.map(|rate| json!({
+            "requests": rate.requests(),
+            "burst": rate.burst(),
+        })),
         "keys": of_keys(&account.keys, auth, now),
     })
 }

@@ -9,6 +9,8 @@
 //!   - name: entra-prod
 //!     roles: [provisioner]
 //!     tenants: [corp]          # or "*"
+//!     networks: [10.0.0.0/8]   # where it calls from; without this line, from anywhere
+//!     rate: {requests: 50/s, burst: 100}
 //!     tokens:
 //!       - {id: k1, sha256: "…", not_before: 2026-11-01, expires: 2027-02-01}
 //! operators:                   # who may use the control listener, where it asks for a token
@@ -26,11 +28,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use ipnet::IpNet;
+
 use super::authenticator::{Account, Authenticator, Key, Operator, Tenants};
-use super::instant;
 use super::mentions::Mentions;
 use super::permit::{Grant, Rights};
+use super::rate::Rate;
 use super::token::{KeyId, TokenHash};
+use super::{instant, network};
 use crate::yaml::{
     self, Diagnostic, Diagnostics, Node, Source, Span, TOKEN_PREFIX, Table, Value, mask, suggest,
 };
@@ -123,11 +128,8 @@ impl<'a> Reader<'a> {
         let roles = account.required("roles", &mut self.found);
         let tenants = account.required("tenants", &mut self.found);
         let tokens = account.optional("tokens");
-        if account.optional("networks").is_some() {
-            let help = "leave it out, and limit the sources in front of postern";
-            let span = account.place("networks");
-            self.error(span, "not yet supported: networks", help);
-        }
+        let networks = account.optional("networks");
+        let rate = account.optional("rate");
         account.finish(&mut self.found);
         let name = name.and_then(|name| self.name(name, "an account"));
         if let Some((name, span)) = name
@@ -138,12 +140,16 @@ impl<'a> Reader<'a> {
         }
         let roles = roles.and_then(|roles| self.roles_of(roles));
         let tenants = tenants.and_then(|tenants| self.tenants(tenants));
+        let networks = networks.map(|node| self.networks(node));
+        let rate = rate.and_then(|node| Rate::read(node, self.source, &mut self.found));
         let (keys, hashes) = self.tokens(tokens);
         let (roles, grants) = roles?;
         let account = Account {
             name: name?.0.into(),
             roles,
             tenants: tenants?,
+            networks,
+            rate,
             keys,
             rights: Rights::new(&grants),
         };
@@ -237,6 +243,11 @@ impl<'a> Reader<'a> {
             names.push(name.into());
         }
         Some(Tenants::Only(names))
+    }
+
+    fn networks(&mut self, node: &'a Node) -> Vec<IpNet> {
+        self.not_empty(node, true);
+        network::read(node, self.source, &mut self.found)
     }
 
     fn token(&mut self, node: &'a Node) -> Option<(Key, TokenHash)> {
@@ -431,14 +442,15 @@ accounts:
   - name: entra
     roles: [provisoner, feed, nobody]
     tenants: corp
-    networks: [10.0.0.0/8]
+    networks: [10.0.0.1/8, x]
+    rate: {{requests: 50, bursts: 9}}
     tokens:
       - {{id: K1, sha256: \"abc\", expires: tomorrow}}
       - {{id: k2, sha256: {HASH}, not_before: 2027-02-01, expires: 2027-02-01}}
       - {{id: k2, sha256: {}}}
       - {{id: k3, sha256: postern_k3_abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG}}
   - {{name: entra, roles: provisioner, tenants: [corp, \"*\"], token: []}}
-  - {{name: \"a\\nb\"}}
+  - {{name: \"a\\nb\", networks: []}}
   - entra
 oauth: {{}}
 ",

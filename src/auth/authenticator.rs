@@ -4,16 +4,20 @@
 //! at the door of the others.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::HeaderMap;
+use ipnet::IpNet;
 use subtle::ConstantTimeEq;
 
 use super::last_use::LastUse;
 use super::lives::{Lives, TokenCounts};
 use super::mentions::Mentions;
+use super::network;
 use super::permit::{Caller, Rights};
+use super::rate::Rate;
 use super::token::{TokenHash, bearer, key_id};
 use super::{AuthError, Rejection, TenantName};
 use crate::scim::schema::TypeSchema;
@@ -39,6 +43,10 @@ pub struct Account {
     pub roles: Vec<Arc<str>>,
     /// The tenants that it may use.
     pub tenants: Tenants,
+    /// Where it may call from, if not from everywhere.
+    pub networks: Option<Vec<IpNet>>,
+    /// How often it may call, if not as it likes.
+    pub rate: Option<Rate>,
     /// Its keys, without their hashes.
     pub keys: Vec<Key>,
     pub(super) rights: Rights,
@@ -130,12 +138,27 @@ impl Authenticator {
         found
     }
 
-    /// Who sent these headers. Hash and lookup, no allocation, no waiting.
+    /// Who sent these headers from this address. Hash and lookup, no allocation, no waiting.
     ///
     /// # Errors
-    /// [`AuthError::Missing`], [`AuthError::Malformed`], [`AuthError::Rejected`].
-    pub fn authenticate(&self, headers: &HeaderMap, now: SystemTime) -> Result<Caller, AuthError> {
+    /// [`AuthError::Missing`], [`AuthError::Malformed`], [`AuthError::Rejected`],
+    /// [`AuthError::Elsewhere`].
+    pub fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        from: IpAddr,
+        now: SystemTime,
+    ) -> Result<Caller, AuthError> {
         let entry = find(&self.keys, headers, now)?;
+        let account = &entry.owner;
+        let networks = account.networks.as_deref();
+        if networks.is_some_and(|networks| !network::contain(networks, from)) {
+            return Err(AuthError::Elsewhere {
+                account: Arc::clone(&account.name),
+                key: Arc::clone(&entry.key.id),
+            });
+        }
+        entry.used.note(now);
         Ok(Caller {
             account: Arc::clone(&entry.owner),
             key: Arc::clone(&entry.key.id),
@@ -152,6 +175,7 @@ impl Authenticator {
         now: SystemTime,
     ) -> Result<OperatorCaller, AuthError> {
         let entry = find(&self.operator_keys, headers, now)?;
+        entry.used.note(now);
         Ok(OperatorCaller {
             name: Arc::clone(&entry.owner.name),
             key: Arc::clone(&entry.key.id),
@@ -284,7 +308,7 @@ fn enter<T>(
     }
 }
 
-/// The entry of the one token in these headers; notes that it was used.
+/// The entry of the one token in these headers, if it is valid now.
 fn find<'a, T>(
     keys: &'a HashMap<Arc<str>, Entry<T>>,
     headers: &HeaderMap,
@@ -299,10 +323,7 @@ fn find<'a, T>(
         return Err(AuthError::Rejected(Rejection::Unknown));
     };
     match entry.key.state(now) {
-        KeyState::Live => {
-            entry.used.note(now);
-            Ok(entry)
-        }
+        KeyState::Live => Ok(entry),
         KeyState::NotYet => Err(AuthError::Rejected(Rejection::NotYet)),
         KeyState::Expired => Err(AuthError::Rejected(Rejection::Expired)),
     }
@@ -332,6 +353,8 @@ mod tests {
     use super::super::instant;
     use super::super::token::{generate, tests::counting};
     use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn token(id: &str) -> String {
         let id = id.parse().unwrap();
@@ -364,7 +387,7 @@ accounts:
         let mut headers = HeaderMap::new();
         let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
         headers.insert(AUTHORIZATION, value);
-        let caller = found.authenticate(&headers, instant::parse(now).unwrap())?;
+        let caller = found.authenticate(&headers, HERE, instant::parse(now).unwrap())?;
         Ok((caller.account().to_string(), caller.key.to_string()))
     }
 
@@ -480,7 +503,7 @@ operators: [{{name: ops, tokens: [{{id: {id}, sha256: {}{more}}}]}}]",
             let now = instant::parse("2026-11-15").unwrap();
             let operator = found.authenticate_operator(&headers, now);
             (
-                found.authenticate(&headers, now).is_ok(),
+                found.authenticate(&headers, HERE, now).is_ok(),
                 operator.map(|caller| (caller.name.to_string(), caller.key.to_string())),
             )
         };

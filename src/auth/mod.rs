@@ -3,6 +3,9 @@
 
 pub mod access;
 pub mod instant;
+pub mod network;
+pub mod rate;
+pub mod throttle;
 pub mod token;
 
 mod attributes;
@@ -42,6 +45,14 @@ pub enum AuthError {
     /// Unknown, expired, not yet valid: the client is not told which.
     #[error("the token is not valid")]
     Rejected(Rejection),
+    /// It is valid, but not from where it was sent: whoever stole it is not told so.
+    #[error("the token is not valid")]
+    Elsewhere {
+        /// Whose it is.
+        account: Arc<str>,
+        /// Its key id.
+        key: Arc<str>,
+    },
     /// The account has nothing to do with this tenant.
     #[error("account `{account}` may not use tenant `{tenant}`")]
     Tenant {

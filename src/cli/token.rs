@@ -1,7 +1,8 @@
-//! `postern token`: the keys in `access.yaml`, made, listed and revoked. A secret is shown once;
+//! `postern token`: the keys in `access.yaml`, made, listed, rotated and revoked. A secret is shown once;
 //! what is kept is its hash.
 
 pub mod owner;
+pub mod rotate;
 mod splice;
 mod store;
 
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use self::owner::{Of, Owner, help, owner_of};
+use self::rotate::Rotate;
 use self::splice::SpliceError;
 use super::CliError;
 use crate::auth::token::{self, KeyId, Random, TokenHash};
@@ -33,6 +35,8 @@ pub enum Command {
     New(New),
     /// List every token with its life, never with its secret
     List(List),
+    /// Make a new token and give the older ones of its owner an end
+    Rotate(Rotate),
     /// Take a token out of the access file: a postern that runs refuses it within seconds
     Revoke(Revoke),
 }
@@ -121,6 +125,7 @@ pub fn perform(command: &Command, console: &mut Console<'_>) -> Result<(), CliEr
     match command {
         Command::New(options) => new(options, console),
         Command::List(options) => list(options, console),
+        Command::Rotate(options) => rotate::rotate(options, console),
         Command::Revoke(options) => revoke(options, console),
     }
 }

@@ -13,6 +13,8 @@ use crate::yaml::{Diagnostic, MAX_FILE};
 pub(super) struct Restart {
     seen: Option<Digest>,
     keys: Vec<String>,
+    /// It could not be used when it was read last.
+    broken: bool,
 }
 
 impl Restart {
@@ -38,6 +40,7 @@ impl Restart {
         let keys = match config {
             Ok(config) => differences(running, &config),
             Err(found) => {
+                self.broken = true;
                 let lines: Vec<_> = found.iter().map(Diagnostic::one_line).collect();
                 return Some(format!(
                     "the configuration could not be used at the next start: {}",
@@ -54,7 +57,8 @@ impl Restart {
                 self.keys.join(", ")
             )
         };
-        (before != self.keys && !first).then_some(said)
+        let was_broken = std::mem::take(&mut self.broken);
+        ((before != self.keys || was_broken) && !first).then_some(said)
     }
 }
 

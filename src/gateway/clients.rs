@@ -103,11 +103,11 @@ impl Clients {
 
     fn saw(&self, client: Identity, key: &Arc<str>, at: SystemTime, seen: Outcome) {
         let mut known = self.known();
-        if known.len() >= MOST && !known.contains_key(&client) {
-            let oldest = known.iter().min_by_key(|(_, record)| record.last_seen);
-            if let Some(oldest) = oldest.map(|(client, _)| client.clone()) {
-                known.remove(&oldest);
-            }
+        if known.len() >= MOST
+            && !known.contains_key(&client)
+            && let Some(one) = least_missed(&known)
+        {
+            known.remove(&one);
         }
         let record = known.entry(client).or_insert_with(|| Record {
             key: Arc::clone(key),
@@ -186,6 +186,20 @@ impl Visit {
     }
 }
 
+/// Who makes room: of the account that has the most clients, the one that was not seen for the
+/// longest time. So a client that calls itself something else each time pushes out its own kind.
+fn least_missed(known: &HashMap<Identity, Record>) -> Option<Identity> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for client in known.keys() {
+        *counts.entry(&client.account).or_default() += 1;
+    }
+    let most = counts.values().max().copied()?;
+    let of_many = |client: &Identity| counts.get(&*client.account) == Some(&most);
+    let all = known.iter().filter(|(client, _)| of_many(client));
+    let oldest = all.min_by_key(|(_, record)| record.last_seen);
+    oldest.map(|(client, _)| client.clone())
+}
+
 /// The start of a user agent, without anything that a terminal or a log would take for more than
 /// text.
 fn printable(agent: &HeaderValue) -> Box<str> {
@@ -197,7 +211,7 @@ fn printable(agent: &HeaderValue) -> Box<str> {
     agent.collect()
 }
 
-/// How many clients are kept: the one that was not seen for the longest time goes first.
+/// How many clients are kept.
 const MOST: usize = 1024;
 
 const LONGEST_AGENT: usize = 200;
@@ -293,6 +307,22 @@ mod tests {
         assert_eq!(clients.count(), MOST);
         let has = |agent: &str| clients.list().iter().any(|(c, _)| &*c.agent == agent);
         assert!(has("0") && has("new") && has("2") && !has("1"));
+    }
+
+    #[test]
+    fn an_account_with_many_names_pushes_out_its_own() {
+        let clients = Arc::new(Clients::default());
+        visit(&clients, ("corp", "okta", b"quiet"), 1, None);
+        for number in 0..MOST * 2 {
+            let agent = number.to_string();
+            let second = u64::try_from(number).unwrap() + 10;
+            visit(&clients, ("lab", "loud", agent.as_bytes()), second, None);
+        }
+        visit(&clients, ("corp", "entra", b"new"), 5000, None);
+        assert_eq!(clients.count(), MOST);
+        let all = clients.list();
+        let quiet = all.iter().filter(|(c, _)| &*c.account != "loud").count();
+        assert_eq!(quiet, 2);
     }
 
     #[test]

@@ -13,6 +13,11 @@ use crate::scim::{ResourceType, ScimError};
 pub enum GatewayError {
     /// Who calls, or what they may do.
     Auth(AuthError),
+    /// The account's own rate is used up; seconds until it is not.
+    OverRate(u64),
+    /// It is not known who calls, and the address has failed too often; seconds until it is told
+    /// more.
+    Throttled(u64),
     /// More than one `Authorization` header.
     SeveralAuthorizations,
     /// The path has no canonical form; the text says why.

@@ -17,6 +17,7 @@ mod everything;
 mod guarded;
 mod head;
 mod intake;
+mod limit;
 mod listing;
 mod observe;
 mod panic;
@@ -138,7 +139,10 @@ impl Gateway {
         let mut response = match panic::caught(self.admit(head, &mut body, &mut seen)).await {
             Some(Ok(response)) => response,
             Some(Err(error)) => {
-                intake::discard(&mut body, &mut seen.body_ended).await;
+                let error = limit::throttled(error, &mut seen, &self.state);
+                if !seen.quiet {
+                    intake::discard(&mut body, &mut seen.body_ended).await;
+                }
                 self.refuse(error, &mut seen, one_of_many)
             }
             None => {
@@ -177,7 +181,9 @@ impl Gateway {
         observe::count_refused(self.state.metrics(), seen.metrics(), &error);
         let refusal = Refusal::from(error);
         seen.failed(&refusal);
-        respond::refusal(&refusal, !one_of_many && !seen.body_ended)
+        // Who is throttled has to connect anew.
+        let close = seen.quiet || !seen.body_ended;
+        respond::refusal(&refusal, !one_of_many && close)
     }
 
     /// Bounds how much is under way: what does not fit is refused at once, nothing queues.
@@ -215,16 +221,20 @@ impl Gateway {
 
         // Who asks comes before everything that the answer could tell a stranger.
         head::one_authorization(&head.headers)?;
-        let caller = snapshot.auth.authenticate(&head.headers, now())?;
+        let from = seen.peer.address.ip();
+        let caller = snapshot.auth.authenticate(&head.headers, from, now())?;
         seen.called_by(&caller);
         seen.visit = Some(Visit::begin(self.state.clients(), &head.headers));
+        if let Some((tenant, _)) = routed {
+            seen.found(tenant);
+        }
+        limit::request(&caller, &self.state)?;
 
         let (tenant, rest) = match (&path, routed) {
             (Ok(_), Some(routed)) => routed,
             (Ok(_), None) => return Err(GatewayError::NoTenant),
             (Err(error), _) => return Err(error.clone()),
         };
-        seen.found(tenant);
         caller.enter(&tenant.name)?;
         let host = door::host(&head.uri, &head.headers)?;
         if !tenant.hosts.iter().any(|known| **known == host) {
@@ -257,6 +267,9 @@ impl Gateway {
         count(&tenant.metrics, &accents);
         seen.met(accents.seen().len());
         let call = call?;
+        if let Call::Bulk(request) = &call {
+            limit::operations(&caller, request.operations.len(), &self.state)?;
+        }
 
         let context = Context {
             tenant: Arc::clone(tenant),
@@ -305,18 +318,20 @@ impl Gateway {
     /// Does what is asked, and answers.
     async fn answer(&self, call: Call, context: Context) -> Result<Response<Body>, GatewayError> {
         let limits = self.state.limits();
+        // What is asked seldom is boxed, so that the rest is not carried in the room that it takes.
         match call {
             Call::One(operation) => self.one(operation, &context).await,
             Call::Everything(operations) => {
                 let limit = Instant::from_std(context.ask.deadline) + GRACE;
-                match timeout_at(limit, everything::search(&context, operations)).await {
+                let search = Box::pin(everything::search(&context, operations));
+                match timeout_at(limit, search).await {
                     Ok(page) => Ok(respond::list(page?)),
                     Err(_) => Err(GatewayError::Deadline(false)),
                 }
             }
             Call::Bulk(request) => {
                 let own = context.clone();
-                let work = async move { Ok(bulk::run(&own, request).await) };
+                let work = Box::pin(async move { Ok(bulk::run(&own, request).await) });
                 let value = write::tracked(&context, work).await?;
                 Ok(respond::document(&value))
             }

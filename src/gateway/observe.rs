@@ -41,11 +41,13 @@ pub(super) struct Seen {
     /// For the inventory of clients, once it is known who calls.
     pub(super) visit: Option<Visit>,
     account: Option<(Arc<str>, Arc<str>)>,
-    peer: Peer,
+    pub(super) peer: Peer,
     method: Method,
     pub(super) timing: Arc<Timing>,
     status: Option<u16>,
     failure: Option<Failure>,
+    /// It is one of so many that it gets no access line.
+    pub(super) quiet: bool,
     bytes: u64,
     metrics: Arc<Metrics>,
     counted: Arc<TenantMetrics>,
@@ -78,6 +80,7 @@ impl Seen {
             arrival,
             status: None,
             failure: None,
+            quiet: false,
             bytes: 0,
             metrics: Arc::clone(metrics),
             counted: Arc::clone(metrics.nobody()),
@@ -189,7 +192,7 @@ impl Drop for Seen {
 
 impl Seen {
     fn write_line(&self) {
-        if !self.log.is_on() {
+        if self.quiet || !self.log.is_on() {
             return;
         }
         let (arrival, failure) = (&self.arrival, self.failure.as_ref());
@@ -309,10 +312,13 @@ pub(super) fn count_refused(metrics: &Metrics, tenant: &TenantMetrics, error: &G
             AuthError::Missing => metrics.auth_failed(AuthFailure::Missing),
             AuthError::Malformed => metrics.auth_failed(AuthFailure::Malformed),
             AuthError::Rejected(why) => metrics.auth_failed(AuthFailure::from(*why)),
+            AuthError::Elsewhere { .. } => metrics.auth_failed(AuthFailure::Network),
             AuthError::Tenant { .. } => tenant.denied(Denial::Tenant),
             AuthError::Forbidden { .. } => tenant.denied(Denial::Role),
         },
         GatewayError::Mapping(MappingError::Forbidden(_)) => tenant.denied(Denial::Attribute),
+        GatewayError::OverRate(_) => tenant.rate_limited(),
+        GatewayError::Throttled(_) => metrics.auth_throttled(),
         GatewayError::Mapping(MappingError::Refused(..)) => {
             tenant.mapping_failed(Direction::Request);
         }

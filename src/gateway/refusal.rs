@@ -33,6 +33,16 @@ impl From<GatewayError> for Refusal {
     fn from(error: GatewayError) -> Self {
         match error {
             GatewayError::Auth(error) => auth(&error),
+            GatewayError::OverRate(seconds) => Self {
+                reason: "over the account's rate".to_owned(),
+                ..Self::client(429, "the account sends more than it may; come back later")
+            }
+            .later(seconds),
+            GatewayError::Throttled(seconds) => Self::client(
+                429,
+                "too many requests without a valid token came from this address",
+            )
+            .later(seconds),
             GatewayError::SeveralAuthorizations => Self {
                 challenge: Some(INVALID_REQUEST),
                 ..Self::client(400, "send exactly one Authorization header")
@@ -210,6 +220,10 @@ fn auth(error: &AuthError) -> Refusal {
                 Rejection::NotYet => "token not yet valid",
             }
             .to_owned(),
+            ..refusal(INVALID_TOKEN, "the token is not valid")
+        },
+        AuthError::Elsewhere { account, key } => Refusal {
+            reason: format!("token `{key}` of account `{account}` from another network"),
             ..refusal(INVALID_TOKEN, "the token is not valid")
         },
         AuthError::Tenant { .. } | AuthError::Forbidden { .. } => {

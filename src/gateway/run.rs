@@ -104,7 +104,8 @@ pub(super) async fn run(
 ) -> Result<Reply<Client>, GatewayError> {
     if operation.verb.kind().writes() {
         let own = context.clone();
-        let work = async move { write::perform(&own, operation).await };
+        // Boxed: its room is not that of every read, and a task takes it over without a copy.
+        let work = Box::pin(async move { write::perform(&own, operation).await });
         return write::tracked(context, work).await;
     }
     let limit = Instant::from_std(context.ask.deadline) + GRACE;

@@ -5,11 +5,14 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::clients::Clients;
+use crate::auth::rate::Rates;
+use crate::auth::throttle::Throttle;
+use crate::config::Snapshot;
 use crate::telemetry::Metrics;
 
 /// How much of everything. All of it is explicit.
@@ -48,6 +51,9 @@ pub struct State {
     instance: u64,
     requests: AtomicU64,
     clients: Arc<Clients>,
+    rates: Rates,
+    throttle: Throttle,
+    started: Instant,
 }
 
 /// A place among the requests under way. It is free again when the last clone is dropped: that of
@@ -100,6 +106,9 @@ impl State {
             instance: RandomState::new().hash_one(std::process::id()),
             requests: AtomicU64::new(0),
             clients: Arc::default(),
+            rates: Rates::default(),
+            throttle: Throttle::default(),
+            started: Instant::now(),
         }
     }
 
@@ -119,6 +128,31 @@ impl State {
     #[must_use]
     pub fn clients(&self) -> &Arc<Clients> {
         &self.clients
+    }
+
+    /// How often accounts call.
+    #[must_use]
+    pub fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    /// Who fails to prove who they are.
+    #[must_use]
+    pub fn throttle(&self) -> &Throttle {
+        &self.throttle
+    }
+
+    /// The time since this state began: the clock of [`Self::rates`] and [`Self::throttle`], which
+    /// never goes back.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Forgets what belongs to tenants and accounts that are no more.
+    pub fn prune(&self, snapshot: &Snapshot) {
+        self.clients.prune(snapshot);
+        self.rates.prune(&snapshot.auth);
     }
 
     /// A place for one more request, at once or not at all.

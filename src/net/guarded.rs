@@ -45,8 +45,8 @@ pub struct Guarded<S> {
 #[derive(Debug, Clone, Default)]
 pub struct Refusals(Arc<OnceLock<(u64, Refusal)>>);
 
-/// The wish that a connection end between two requests, and the answer to it. Shared with whoever
-/// sees the connection out.
+/// What is said about the moment between two requests: the wish that the connection end there, the
+/// answer to it, and that the stream changes hands. Shared with whoever sees the connection out.
 #[derive(Debug, Clone, Default)]
 pub struct Farewell(Arc<Parting>);
 
@@ -57,6 +57,12 @@ struct Parting {
     begun: AtomicBool,
     /// Whether the last read found that nothing is being asked.
     quiet: AtomicBool,
+    /// Whether the last read found nothing, and no message begun.
+    between: AtomicBool,
+    /// Whether the last write did not get through.
+    unwritten: AtomicBool,
+    /// Whether the stream goes on when its reader shuts it down.
+    kept: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -170,8 +176,20 @@ impl<S> Guarded<S> {
         size > 0
     }
 
+    /// Puts back what was handed on and not used.
+    pub fn give_back(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let mut held = BytesMut::with_capacity(bytes.len() + self.held.len());
+        held.extend_from_slice(bytes);
+        held.extend_from_slice(&self.held);
+        self.held = held;
+        self.cleared += bytes.len();
+    }
+
     /// Whether everything that the peer has sent so far has been read to its end.
-    fn is_between_messages(&self) -> bool {
+    pub fn is_between_messages(&self) -> bool {
         matches!(self.end, End::Open) && self.scanner.in_head() && self.held.is_empty()
     }
 }
@@ -195,8 +213,44 @@ impl Farewell {
         self.0.quiet.load(Ordering::Relaxed) && (late || self.0.begun.load(Ordering::Relaxed))
     }
 
+    /// Whether nothing is being asked and everything written is out, as far as the last read and
+    /// the last write found.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.0.between.load(Ordering::Relaxed) && !self.0.unwritten.load(Ordering::Relaxed)
+    }
+
+    /// From now on the stream goes on when its reader shuts it down, or no longer.
+    pub fn keep(&self, kept: bool) {
+        self.0.kept.store(kept, Ordering::Relaxed);
+    }
+
+    /// Remembers how a write went.
+    fn wrote<T>(&self, outcome: Poll<T>) -> Poll<T> {
+        self.0
+            .unwritten
+            .store(outcome.is_pending(), Ordering::Relaxed);
+        outcome
+    }
+
     fn is_wished(&self) -> bool {
         self.0.wished.load(Ordering::Relaxed)
+    }
+}
+
+impl<S: AsyncRead + Unpin> Guarded<S> {
+    /// Ready when a read would give something: a message, the end of the stream, an error. Holds
+    /// nothing in memory while it waits.
+    pub fn poll_arrived(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.cleared > 0 {
+            return Poll::Ready(());
+        }
+        let mut first = [0; 2048];
+        let mut buf = ReadBuf::new(&mut first);
+        // The end and an error are there for the next read as well.
+        let _ = ready!(Pin::new(&mut *self).poll_read(cx, &mut buf));
+        self.give_back(buf.filled());
+        Poll::Ready(())
     }
 }
 
@@ -229,14 +283,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
                     this.refuse(Refusal::TooSlow);
                     continue;
                 }
+                let between = this.is_between_messages();
+                this.farewell.0.between.store(between, Ordering::Relaxed);
                 if this.farewell.is_wished() {
-                    let quiet = this.is_between_messages() && !(this.look)(&this.inner);
+                    let quiet = between && !(this.look)(&this.inner);
                     this.farewell.0.quiet.store(quiet, Ordering::Relaxed);
                 }
                 return Poll::Pending;
             }
             this.farewell.0.begun.store(true, Ordering::Relaxed);
             this.farewell.0.quiet.store(false, Ordering::Relaxed);
+            this.farewell.0.between.store(false, Ordering::Relaxed);
             if buf.filled().len() == start {
                 return Poll::Ready(Ok(()));
             }
@@ -254,7 +311,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let outcome = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.farewell.wrote(outcome)
     }
 
     fn poll_write_vectored(
@@ -262,7 +320,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let outcome = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.farewell.wrote(outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -270,11 +329,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let outcome = Pin::new(&mut self.inner).poll_flush(cx);
+        self.farewell.wrote(outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.farewell.0.kept.load(Ordering::Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
+        // It is not at rest, but at its end.
+        this.farewell.0.between.store(false, Ordering::Relaxed);
         if this.lingering.is_none() {
             ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
             // After a farewell a request may still be on its way: a reset would be all that its

@@ -205,9 +205,8 @@ impl<H: Handler> Door<H> {
             First::Other => return Err(Failure::Tls(io::Error::other("something else than TLS"))),
         }
         let stream = Paced::new(stream, self.limits.pace);
-        Ok(TlsAcceptor::from(self.tls.load_full())
-            .accept(stream)
-            .await?)
+        let acceptor = TlsAcceptor::from(self.tls.load_full());
+        Ok(Box::new(acceptor.accept(stream).await?))
     }
 
     fn count(&self, failure: &Failure) {
@@ -219,7 +218,8 @@ impl<H: Handler> Door<H> {
     }
 }
 
-type Tls = TlsStream<Paced<TcpStream>>;
+/// Boxed: it is more than 1 KB, and a future has room for each place that it is moved to.
+type Tls = Box<TlsStream<Paced<TcpStream>>>;
 
 /// Why a connection comes to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -287,3 +287,34 @@ const CONNECTING: Duration = Duration::from_millis(200);
 
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Body;
+    use http::{Request, Response};
+
+    /// It is there for as long as the connection, thousands of times.
+    #[tokio::test]
+    async fn the_task_of_a_connection_is_small() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let pem = certificate.cert.pem();
+        let key = certificate.signing_key.serialize_pem();
+        let tls = crate::net::tls::server_config(pem.as_bytes(), key.as_bytes()).unwrap();
+        let connections = Connections::new(1);
+        let place = connections.enter().await.unwrap();
+        let door = Arc::new(Door {
+            tls: Arc::new(ArcSwap::new(tls)),
+            handler: |_: Request<Body>, _: Peer| async { Response::new(Body::Empty) },
+            limits: Limits::default(),
+            connections,
+            proxies: Arc::default(),
+            metrics: Arc::new(Metrics::new()),
+        });
+        let size = size_of_val(&door.connection(stream, address, place));
+        assert!(size <= 1536, "{size} bytes");
+    }
+}

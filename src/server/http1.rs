@@ -6,12 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connections::Connection;
+use super::exchange::Exchange;
 use super::limits::Limits;
 use super::parting::see_out;
 use super::{Handler, refuse};
@@ -74,24 +73,12 @@ where
             Ok::<_, Infallible>(answer)
         }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        // hyper starts this timer when it begins to wait for a head, so it is the time that a
-        // connection may be idle; the time of the head itself is the guard's.
-        .header_read_timeout(limits.idle)
-        .max_headers(limits.framing.fields)
-        .max_buf_size(MAX_BUFFER)
-        .half_close(false)
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = Box::pin(connection);
+    let exchange = Box::pin(Exchange::new(stream, service, limits));
     async move {
-        // hyper closes an idle connection at once, and with it loses a request that has just
-        // arrived.
+        // An idle connection that is told to end does so at once, and with it a request is lost that
+        // has just arrived.
         let parts = |late| farewell.is_heard(late);
         let idle = |_| pending();
-        see_out(connection, peer, place, limits, idle, pending(), parts).await;
+        see_out(exchange, peer, place, limits, idle, pending(), parts).await;
     }
 }
-
-/// Twice what the guard lets a head be, so that it is the guard who says what is too large.
-const MAX_BUFFER: usize = 64 * 1024;

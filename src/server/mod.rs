@@ -7,6 +7,7 @@
 mod accept;
 mod bind;
 mod connections;
+mod exchange;
 mod guests;
 mod http1;
 mod http2;

@@ -5,12 +5,31 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::HttpService;
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::connections::Connection;
 use super::limits::Limits;
 use crate::net::Peer;
+
+/// A connection that can be told to end.
+pub(super) trait Parts: Future<Output = Result<(), hyper::Error>> {
+    /// It is to end after the request under way; at once, if there is none.
+    fn part(self: Pin<&mut Self>);
+}
+
+impl<I, S, E> Parts for http2::Connection<I, S, E>
+where
+    S: HttpService<Incoming>,
+    Self: GracefulConnection<Error = hyper::Error>,
+{
+    fn part(self: Pin<&mut Self>) {
+        GracefulConnection::graceful_shutdown(self);
+    }
+}
 
 /// Runs a connection to its end: its own; or, asked to end because the door drains, it is too
 /// old, or was `idle`, the end of the request under way; or, `stalled`, at once.
@@ -29,7 +48,7 @@ pub(super) async fn see_out<C, I>(
     stalled: impl Future<Output = ()>,
     parts: impl Fn(bool) -> bool,
 ) where
-    C: GracefulConnection<Error = hyper::Error>,
+    C: Parts,
     I: Future<Output = ()>,
 {
     let first = Instant::now() + FIRST_REQUEST;
@@ -49,7 +68,7 @@ pub(super) async fn see_out<C, I>(
         () = stalled.as_mut() => return log_stall(peer),
         () = the_moment(parts, first) => {}
     }
-    connection.as_mut().graceful_shutdown();
+    connection.as_mut().part();
     let mute = async {
         sleep(MUTE).await;
         idle(MUTE).await;

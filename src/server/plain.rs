@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use http::{Request, Response};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -56,7 +57,8 @@ pub fn start<H: Handler>(
 }
 
 /// The same behind TLS, which may be exchanged while the door is open: the next connection takes
-/// what is there then. Requests of a client that showed a certificate carry its [`Subject`].
+/// what is there then, and those of before are told to make one. Requests of a client that showed a
+/// certificate carry its [`Subject`].
 ///
 /// # Errors
 /// As [`start`].
@@ -152,7 +154,7 @@ impl<H: Handler> Door<H> {
                 let peer = Peer::direct(address);
                 match &self.tls {
                     None => self.connection(stream, peer).await,
-                    Some(tls) => self.secured(stream, tls.load_full(), peer).await,
+                    Some(tls) => self.secured(stream, tls, peer).await,
                 }
             }
         }
@@ -181,7 +183,7 @@ impl<H: Handler> Door<H> {
         let Some(place) = self.place().await else {
             return;
         };
-        let (handler, limits) = (self.heard(None), self.limits);
+        let (handler, limits) = (self.heard(), self.limits);
         let asking = handler.asking.clone();
         let stream = Paced::new(stream, limits.pace);
         let task = tokio::spawn(place.run(move |mut place| async move {
@@ -191,18 +193,25 @@ impl<H: Handler> Door<H> {
     }
 
     /// The same behind TLS: the handshake has its time, and a place among the connections.
-    async fn secured(&self, stream: TcpStream, tls: Arc<ServerConfig>, peer: Peer) {
+    async fn secured(&self, stream: TcpStream, tls: &Arc<ArcSwap<ServerConfig>>, peer: Peer) {
         let Some(place) = self.place().await else {
             return;
         };
-        let (mut handler, limits) = (self.heard(None), self.limits);
+        let (mut handler, limits) = (self.heard(), self.limits);
         let asking = handler.asking.clone();
+        let (current, judged_by) = (Arc::clone(tls), tls.load_full());
         let task = tokio::spawn(place.run(move |mut place| async move {
+            let tls = Arc::clone(&judged_by);
             let Some(stream) = handshake(stream, tls, &limits, peer).await else {
                 return;
             };
             let shown = stream.get_ref().1.peer_certificates();
-            handler.subject = shown.and_then(<[_]>::first).map(|leaf| Subject::of(leaf));
+            let leaf = shown.and_then(<[_]>::first);
+            handler.entry = Some(Entry {
+                subject: leaf.map(|leaf| Subject::of(leaf)),
+                judged_by,
+                current,
+            });
             http1::serve(stream, peer, &handler, &limits, &mut place).await;
         }));
         self.guests.add(asking, &task);
@@ -218,11 +227,11 @@ impl<H: Handler> Door<H> {
         }
     }
 
-    fn heard(&self, subject: Option<Subject>) -> Heard<H> {
+    fn heard(&self) -> Heard<H> {
         Heard {
             handler: self.handler.clone(),
             asking: Asking::default(),
-            subject,
+            entry: None,
         }
     }
 }
@@ -282,17 +291,42 @@ async fn part(mut stream: Paced<TcpStream>) {
 struct Heard<H> {
     handler: H,
     asking: Asking,
+    entry: Option<Entry>,
+}
+
+/// How a connection was let in by TLS. Who was let in by a CA that is not trusted any more is not
+/// let in again.
+#[derive(Clone)]
+struct Entry {
     subject: Option<Subject>,
+    judged_by: Arc<ServerConfig>,
+    current: Arc<ArcSwap<ServerConfig>>,
 }
 
 impl<H: Handler> Handler for Heard<H> {
     async fn handle(&self, mut request: Request<Body>, peer: Peer) -> Response<Body> {
         let _asked = self.asking.begin();
-        if let Some(subject) = &self.subject {
-            request.extensions_mut().insert(subject.clone());
+        if let Some(entry) = &self.entry {
+            if !Arc::ptr_eq(&entry.judged_by, &entry.current.load()) {
+                return outdated();
+            }
+            if let Some(subject) = &entry.subject {
+                request.extensions_mut().insert(subject.clone());
+            }
         }
         self.handler.handle(request, peer).await
     }
+}
+
+/// To a connection that is older than the certificates. A client may repeat its request on another.
+fn outdated() -> Response<Body> {
+    let text = "the certificates have changed since: connect again\n";
+    let mut answer = Response::new(Body::Full(Bytes::from_static(text.as_bytes())));
+    *answer.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 /// A socket left behind by a process that is gone is replaced; one that is in use is not.

@@ -15,6 +15,7 @@ mod bad_input;
 mod commands;
 mod control;
 mod directory_faults;
+mod limits;
 mod logs;
 mod metrics;
 mod proxy_protocol;

@@ -125,8 +125,8 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// An empty list in a grant allows nothing, so it was meant otherwise.
-    fn not_empty(&mut self, node: &Node, empty: bool) {
+    /// An empty list allows nothing, so it was meant otherwise.
+    pub(super) fn not_empty(&mut self, node: &Node, empty: bool) {
         if empty && matches!(&node.value, Value::List(items) if items.is_empty()) {
             self.error(
                 node.span,

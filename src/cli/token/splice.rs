@@ -48,6 +48,20 @@ pub(super) fn remove(source: &Source, id: &str) -> Result<String, SpliceError> {
     confirm(text, &tree)
 }
 
+/// The text in which the token of a key id ends at a moment.
+///
+/// # Errors
+/// [`SpliceError::NoToken`], [`SpliceError::Layout`].
+pub(super) fn end(source: &Source, id: &str, moment: &str) -> Result<String, SpliceError> {
+    let mut tree = parse(source).map_err(|_| SpliceError::Layout)?;
+    let (items, at, _) = token_of(&tree, id).ok_or(SpliceError::NoToken)?;
+    let item = items.get(at).ok_or(SpliceError::NoToken)?;
+    let edit = ending(&source.text, item, moment).ok_or(SpliceError::Layout)?;
+    let text = apply(&source.text, &[edit]).ok_or(SpliceError::Layout)?;
+    expect_ended(&mut tree, id, moment);
+    confirm(text, &tree)
+}
+
 /// One place of a text, and what is to stand there.
 #[derive(Debug)]
 struct Edit {
@@ -97,6 +111,27 @@ fn addition(text: &str, owner: &Node, item: &str) -> Option<Edit> {
         }
         _ => None,
     }
+}
+
+/// Where and how a token gets an end, or another one.
+fn ending(text: &str, item: &Node, moment: &str) -> Option<Edit> {
+    let Value::Table(entries) = &item.value else {
+        return None;
+    };
+    let quoted = format!("\"{moment}\"");
+    if let Some((_, expires)) = entries.iter().find(|(key, _)| key.text == "expires") {
+        let place = expires.span.range();
+        return Some(Edit {
+            place,
+            text: quoted,
+        });
+    }
+    let (first, last) = (&entries.first()?.0, entries.last()?.1.span.end());
+    if is_flow(text, item.span, '{') {
+        return insert(last, format!(", expires: {quoted}"));
+    }
+    let indent = " ".repeat(first.span.column.checked_sub(1)?);
+    insert_line(text, last, &format!("{indent}expires: {quoted}"))
 }
 
 /// What to cut out so that an item of a list is gone.
@@ -272,6 +307,35 @@ fn expect_removed(tree: &mut Node, id: &str) {
             let tokens = entry_mut(owner, "tokens").map(|node| &mut node.value);
             if let Some(Value::List(items)) = tokens {
                 items.retain(|item| !entry(item, "id").is_some_and(|node| is_text(node, id)));
+            }
+        }
+    }
+}
+
+fn expect_ended(tree: &mut Node, id: &str, moment: &str) {
+    let value = Value::String(moment.to_owned());
+    for name in LISTS {
+        let Some(Value::List(owners)) = entry_mut(tree, name).map(|node| &mut node.value) else {
+            continue;
+        };
+        let tokens =
+            owners
+                .iter_mut()
+                .filter_map(|owner| match &mut entry_mut(owner, "tokens")?.value {
+                    Value::List(items) => Some(items),
+                    _ => None,
+                });
+        for item in tokens.flatten() {
+            if !entry(item, "id").is_some_and(|node| is_text(node, id)) {
+                continue;
+            }
+            let span = Span::default();
+            if let Some(expires) = entry_mut(item, "expires") {
+                expires.value = value.clone();
+            } else if let Value::Table(entries) = &mut item.value {
+                let text = "expires".to_owned();
+                let value = value.clone();
+                entries.push((crate::yaml::Key { span, text }, Node { span, value }));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The commands on real files.
 
+mod rotate;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -118,7 +120,8 @@ fn ask(path: &Path, token: &str) -> Result<String, AuthError> {
     let mut headers = HeaderMap::new();
     let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
     headers.insert(AUTHORIZATION, value);
-    let caller = access.authenticate(&headers, instant::parse("2026-11-15").unwrap())?;
+    let now = instant::parse("2026-11-15").unwrap();
+    let caller = access.authenticate(&headers, std::net::Ipv4Addr::LOCALHOST.into(), now)?;
     Ok(format!("{} {}", caller.account(), caller.key))
 }
 

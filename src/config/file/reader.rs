@@ -1,17 +1,16 @@
 //! From the tree of `postern.yaml` to the configuration that is meant.
 
 use std::fmt::Display;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use ipnet::IpNet;
 
 use super::super::measure::{duration, print_duration, print_size, size};
 use super::{
     Config, Control, Limits, Listen, Log, Operators, Ready, Timeouts, Traces, default_workers,
 };
+use crate::auth::network;
 use crate::telemetry::logging::Form;
 use crate::yaml::{Diagnostic, Diagnostics, Node, Source, Span, Table, Value, suggest};
 
@@ -77,7 +76,9 @@ impl<'a> Reader<'a> {
         let timeouts =
             timeouts.map_or_else(|| Some(Timeouts::default()), |node| self.timeouts(node));
         let log = log.map_or_else(|| Some(Log::default()), |node| self.log(node));
-        let trusted_proxies = proxies.map_or_else(Vec::new, |node| self.networks(node));
+        let trusted_proxies = proxies.map_or_else(Vec::new, |node| {
+            network::read(node, self.source, &mut self.found)
+        });
         let ready = ready.and_then(|node| self.ready(node)).unwrap_or_default();
         let mut poll = Duration::from_secs(15);
         if let Some(node) = reload {
@@ -217,35 +218,6 @@ impl<'a> Reader<'a> {
             client_ca,
             operator_token,
         })
-    }
-
-    fn networks(&mut self, node: &Node) -> Vec<IpNet> {
-        let Some(items) = node.list(self.source, &mut self.found) else {
-            return Vec::new();
-        };
-        let networks = items.iter().filter_map(|node| self.network(node));
-        networks.collect()
-    }
-
-    /// A network, or a single address.
-    fn network(&mut self, node: &Node) -> Option<IpNet> {
-        let text = node.string(self.source, &mut self.found)?;
-        let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
-        let network = text.parse::<IpNet>().ok().or_else(address);
-        match network {
-            Some(network) if network.trunc() == network => Some(network),
-            Some(network) => {
-                let help = format!("`{}`?", network.trunc());
-                let message = format!("`{network}` has an address within the network");
-                self.error(node.span, message, help);
-                None
-            }
-            None => {
-                let message = format!("`{}` is no network", short(text));
-                self.error(node.span, message, "such as `10.0.0.0/8` or `fd00::/8`");
-                None
-            }
-        }
     }
 
     fn ready(&mut self, node: &Node) -> Option<Ready> {

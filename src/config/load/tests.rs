@@ -226,8 +226,9 @@ fn who_writes_rules_all_the_time_holds_up_no_secret() {
     assert!(!pass.restless && pass.next.is_none() && pass.events.is_empty());
 
     // Rules that wait for a file get it, though they were touched when it came.
-    let rule = fs::read_to_string(files.0.join("rules/two.yaml")).unwrap();
+    let rule = crate::config::read::read(&files.0.join("rules/two.yaml"), "").unwrap();
     let rule = rule
+        .text
         .replace("http:", "https:")
         .replace("plaintext: true, bearer", "ca");
     files.write("rules/two.yaml", &rule.replace("/two\n", "/new\n"));

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use crate::scim::ScimType;
@@ -115,16 +115,13 @@ impl<'de> Visitor<'de> for &mut Look<'_> {
             let is = |name: &str| key.eq_ignore_ascii_case(name);
             // The id first: it may be called anything.
             if is(self.id) {
-                self.has_id = !map.next_value::<Value>()?.is_null();
+                self.has_id = map.next_value::<Option<IgnoredAny>>()?.is_some();
             } else if is("schemas") {
-                self.error_schema = names_error(&map.next_value()?);
+                self.error_schema = map.next_value_seed(NamesError)?;
             } else if is("status") {
                 self.status = status(&map.next_value()?);
             } else if is("meta") {
-                let meta: Value = map.next_value()?;
-                let version = meta.as_object().and_then(|meta| get(meta, "version"));
-                let version = version.and_then(Value::as_str).filter(|v| is_entity_tag(v));
-                self.version = version.map(str::to_owned);
+                self.version = map.next_value_seed(Version)?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -159,16 +156,151 @@ impl<'de> Visitor<'de> for Key {
     }
 }
 
-fn names_error(schemas: &Value) -> bool {
-    let is = |value: &Value| {
-        value
-            .as_str()
-            .is_some_and(|uri| uri.to_ascii_lowercase().ends_with(":error"))
+/// Makes the same of `null`, truth values and numbers.
+macro_rules! scalars {
+    ($value:expr) => {
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+            Ok($value)
+        }
+        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+            Ok($value)
+        }
     };
-    match schemas {
-        Value::Array(uris) => uris.iter().any(is),
-        single => is(single),
+}
+
+/// Whether a list of schemas, or a single one, names that of errors.
+struct NamesError;
+
+impl<'de> DeserializeSeed<'de> for NamesError {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
     }
+}
+
+impl<'de> Visitor<'de> for NamesError {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("schemas")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
+        let mut found = false;
+        while let Some(is) = seq.next_element_seed(Words(names_error))? {
+            found |= is.unwrap_or(false);
+        }
+        Ok(found)
+    }
+
+    fn visit_str<E>(self, uri: &str) -> Result<bool, E> {
+        Ok(names_error(uri))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<bool, A::Error> {
+        drain(map).map(|()| false)
+    }
+
+    scalars!(false);
+}
+
+/// The version in a `meta`, if it is an entity tag.
+struct Version;
+
+impl<'de> DeserializeSeed<'de> for Version {
+    type Value = Option<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Version {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a meta")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut version = None;
+        while let Some(key) = map.next_key_seed(Key)? {
+            if key.eq_ignore_ascii_case("version") {
+                let tag = |text: &str| is_entity_tag(text).then(|| text.to_owned());
+                version = map.next_value_seed(Words(tag))?.flatten();
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(version)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    scalars!(None);
+}
+
+/// What a function makes of a string; nothing of anything else.
+struct Words<F>(F);
+
+impl<'de, T, F: FnOnce(&str) -> T> DeserializeSeed<'de> for Words<F> {
+    type Value = Option<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, T, F: FnOnce(&str) -> T> Visitor<'de> for Words<F> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some((self.0)(text)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        drain(map).map(|()| None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    scalars!(None);
+}
+
+/// Passes over an object, or a large number, which comes as one with `arbitrary_precision`.
+fn drain<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Error> {
+    while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+    Ok(())
+}
+
+fn names_error(uri: &str) -> bool {
+    let end = uri.len().checked_sub(ERROR_END.len());
+    end.and_then(|at| uri.get(at..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(ERROR_END))
 }
 
 fn status(value: &Value) -> Option<u16> {
@@ -181,6 +313,8 @@ fn status(value: &Value) -> Option<u16> {
 
 /// Where an error body without a proper `detail` has its sentence.
 const SENTENCES: &[&str] = &["detail", "error", "message", "errorMessage", "description"];
+/// How the URI of the schema of errors ends.
+const ERROR_END: &str = ":error";
 /// The status of an error that names none.
 const UNKNOWN_ERROR: u16 = 500;
 const MAX_DETAIL: usize = 1024;
@@ -228,6 +362,34 @@ mod tests {
         assert!(!is_entity_tag("\"a\"b\""));
         assert!(!is_entity_tag("\""));
         assert!(!is_entity_tag("\"a\nb\""));
+    }
+
+    /// A value of any other shape is passed over, and what follows is still seen.
+    #[test]
+    fn odd_shapes_hide_nothing() {
+        for odd in [
+            "null",
+            "true",
+            "7",
+            "-7",
+            "-1.5e3",
+            "123456789012345678901234567890",
+            "[]",
+            "{}",
+            r#"[1,null,{"a":[2]},[":error"],":errors"]"#,
+            r#"{"version":{"a":1},"b":[]}"#,
+            r#""\u00e9:erro""#,
+        ] {
+            let text = format!(r#"{{"schemas":{odd},"meta":{odd},"id":0}}"#);
+            let glance = Glance::at(text.as_bytes(), "id");
+            let seen = Glance {
+                id: true,
+                ..Glance::default()
+            };
+            assert_eq!(glance, seen, "{odd}");
+        }
+        let single = br#"{"schemas":"urn:x\u003aERROR"}"#;
+        assert_eq!(Glance::at(single, "id").error, Some(500));
     }
 
     #[test]

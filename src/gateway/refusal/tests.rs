@@ -14,6 +14,12 @@ fn every_error() -> Vec<GatewayError> {
         GatewayError::Auth(AuthError::Rejected(Rejection::Unknown)),
         GatewayError::Auth(AuthError::Rejected(Rejection::Expired)),
         GatewayError::Auth(AuthError::Rejected(Rejection::NotYet)),
+        GatewayError::Auth(AuthError::Elsewhere {
+            account: "okta".into(),
+            key: "k1".into(),
+        }),
+        GatewayError::OverRate(7),
+        GatewayError::Throttled(1),
         GatewayError::Auth(AuthError::Tenant {
             account: "okta".into(),
             tenant: TenantName::from("corp"),

@@ -157,7 +157,11 @@ families! {
     PANICS: Counter "postern_panics_total" []
         "Defects of postern that a request ran into (it got a 500): please report them.";
     AUTH_FAILURES: Counter "postern_authentication_failures_total" ["reason"]
-        "Requests answered 401 (400 for malformed or several), by the true reason, which the client is not told.";
+        "Requests answered 401 (400 for several; 429 from an address that failed too often), by the true reason, which the client is not told.";
+    AUTH_THROTTLED: Counter "postern_authentication_throttled_total" []
+        "Those of them answered 429, because their address had failed too often; they have no access line.";
+    RATE_LIMITED: Counter "postern_rate_limited_total" ["tenant"]
+        "Requests answered 429 because the account's own rate in the access file was used up, in this replica.";
     DENIALS: Counter "postern_authorization_denials_total" ["tenant", "reason"]
         "Requests answered 403: the account may not use the tenant (tenant), no role of it allows the operation (role), or an attribute that the request names (attribute).";
     ACCENTS: Counter "postern_accents_total" ["tenant", "kind"]

@@ -29,8 +29,9 @@ use std::time::SystemTime;
 use prometheus::{IntCounter, IntGauge};
 
 use families::{
-    ACCESS_DROPPED, AUTH_FAILURES, BUILD_INFO, HANDSHAKES, IN_FLIGHT, PANICS, PROXY_HEADERS,
-    PUBLIC_CONNECTIONS, SHED, TRACES_DROPPED, TRACES_EXPORTED, TRUNCATED, WRITES_IN_FLIGHT,
+    ACCESS_DROPPED, AUTH_FAILURES, AUTH_THROTTLED, BUILD_INFO, HANDSHAKES, IN_FLIGHT, PANICS,
+    PROXY_HEADERS, PUBLIC_CONNECTIONS, SHED, TRACES_DROPPED, TRACES_EXPORTED, TRUNCATED,
+    WRITES_IN_FLIGHT,
 };
 use page::Page;
 use reloads::Reloads;
@@ -47,6 +48,7 @@ pub struct Metrics {
     writes_in_flight: IntGauge,
     connections: IntGauge,
     auth_failures: [IntCounter; AuthFailure::ALL.len()],
+    auth_throttled: IntCounter,
     shed: IntCounter,
     truncated: IntCounter,
     panics: IntCounter,
@@ -85,6 +87,7 @@ impl Metrics {
             writes_in_flight: WRITES_IN_FLIGHT.gauge(&[]),
             connections: PUBLIC_CONNECTIONS.gauge(&[]),
             auth_failures: AuthFailure::ALL.map(|why| AUTH_FAILURES.counter(&[why.as_str()])),
+            auth_throttled: AUTH_THROTTLED.counter(&[]),
             shed: SHED.counter(&[]),
             truncated: TRUNCATED.counter(&[]),
             panics: PANICS.counter(&[]),
@@ -141,6 +144,7 @@ impl Metrics {
         for counter in &self.auth_failures {
             page.kept(&AUTH_FAILURES, counter);
         }
+        page.kept(&AUTH_THROTTLED, &self.auth_throttled);
         page.kept(&SHED, &self.shed);
         page.kept(&TRUNCATED, &self.truncated);
         page.kept(&PANICS, &self.panics);
@@ -177,6 +181,11 @@ impl Metrics {
         if let Some(counter) = self.auth_failures.get(why as usize) {
             counter.inc();
         }
+    }
+
+    /// It was answered 429, since its address had failed too often.
+    pub fn auth_throttled(&self) {
+        self.auth_throttled.inc();
     }
 
     /// Requests that have no answer yet.

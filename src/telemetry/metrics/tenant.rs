@@ -11,8 +11,8 @@ use prometheus::{Histogram, IntCounter};
 
 use super::families::{
     ACCENTS, CONFLICTS, CREDENTIALS, DENIALS, DIRECTORY_DURATION, DROPPED, Family,
-    MAPPING_DURATION, MAPPING_ERRORS, REQUEST_BYTES, REQUEST_DURATION, REQUESTS, RESPONSE_BYTES,
-    UNDECODABLE, UNGUARDED,
+    MAPPING_DURATION, MAPPING_ERRORS, RATE_LIMITED, REQUEST_BYTES, REQUEST_DURATION, REQUESTS,
+    RESPONSE_BYTES, UNDECODABLE, UNGUARDED,
 };
 use super::lines::Lines;
 use super::page::Page;
@@ -32,6 +32,7 @@ pub struct TenantMetrics {
     request_bytes: Slot<IntCounter>,
     response_bytes: Slot<IntCounter>,
     denials: [Slot<IntCounter>; 3],
+    rate_limited: Slot<IntCounter>,
     accents: [Slot<IntCounter>; Accent::ALL.len()],
     dropped: [Slot<IntCounter>; 2],
     undecodable: Lines,
@@ -67,6 +68,7 @@ impl TenantMetrics {
             request_bytes: Slot::new(),
             response_bytes: Slot::new(),
             denials: [const { Slot::new() }; 3],
+            rate_limited: Slot::new(),
             accents: [const { Slot::new() }; Accent::ALL.len()],
             dropped: [const { Slot::new() }; 2],
             undecodable: Lines::new(),
@@ -149,6 +151,11 @@ impl TenantMetrics {
         self.of(&self.denials, why as usize, &DENIALS, why.as_str());
     }
 
+    /// An account's rate was used up.
+    pub fn rate_limited(&self) {
+        self.one(&self.rate_limited, &RATE_LIMITED).inc();
+    }
+
     /// A client's accent was understood.
     pub fn accent(&self, accent: Accent) {
         self.of(&self.accents, accent as usize, &ACCENTS, accent.as_str());
@@ -210,6 +217,7 @@ impl TenantMetrics {
         page.slots(&REQUEST_BYTES, [&self.request_bytes]);
         page.slots(&RESPONSE_BYTES, [&self.response_bytes]);
         page.slots(&DENIALS, &self.denials);
+        page.slots(&RATE_LIMITED, [&self.rate_limited]);
         page.slots(&ACCENTS, &self.accents);
         page.slots(&DROPPED, &self.dropped);
         page.slots(&MAPPING_ERRORS, &self.mapping_errors);

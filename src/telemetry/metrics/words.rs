@@ -84,6 +84,8 @@ pub enum AuthFailure {
     Expired,
     /// A key before its time.
     NotYet,
+    /// A valid key, from a network that its account does not call from.
+    Network,
 }
 
 /// Which certificate.
@@ -182,13 +184,14 @@ impl Denial {
 
 impl AuthFailure {
     /// All of them.
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Several,
         Self::Missing,
         Self::Malformed,
         Self::Unknown,
         Self::Expired,
         Self::NotYet,
+        Self::Network,
     ];
 
     /// The word for labels.
@@ -201,6 +204,7 @@ impl AuthFailure {
             Self::Unknown => "unknown",
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
+            Self::Network => "network",
         }
     }
 }

@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use postern::net::oneshot::OneshotError;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 use super::*;
 
@@ -264,6 +267,62 @@ fn certificates_and_the_ca_of_operators_rotate() {
     );
     ours.write(&desk.program, "ours.crt");
     assert_eq!(with(&bob, "log-level"), Some(0));
+}
+
+/// A connection that stands is judged by what it was let in by, not by what is asked for now: it
+/// has to be made again. A change elsewhere leaves it alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_not_older_than_the_ca_of_operators() {
+    let (program, _) = files();
+    let desk = start(program, ", client_ca: theirs.crt");
+    let mut alice = held(&desk).await;
+    assert_eq!(status(&mut alice).await, 200);
+    add(&desk.program, "access.yaml", "\n");
+    let reload = |with: &[&str]| desk.ctl(&[&CA[..], with, &["reload"]].concat()).code;
+    assert_eq!(reload(&ALICE), Some(0));
+    assert_eq!(status(&mut alice).await, 200);
+
+    let theirs = Authority::new();
+    theirs.write(&desk.program, "theirs.crt");
+    theirs.make(&desk.program, "bob");
+    let _ = reload(&ALICE);
+    assert_eq!(status(&mut alice).await, 421);
+    let mut rest = Vec::new();
+    let _ = alice.read_to_end(&mut rest).await;
+    assert_eq!(rest, b"", "closed after the answer");
+    assert_eq!(reload(&["--cert", "bob.crt", "--key", "bob.key"]), Some(0));
+}
+
+/// A connection of Alice's.
+async fn held(desk: &Desk) -> TlsStream<TcpStream> {
+    let read = |name: &str| std::fs::read(desk.program.folder.join(name)).unwrap();
+    let (ca, certificate, key) = (read("ours.crt"), read("alice.crt"), read("alice.key"));
+    let identity = Some((&*certificate, &*key));
+    let config = postern::net::tls::client_config(Some(&ca), identity).unwrap();
+    let stream = TcpStream::connect(desk.control()).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    connector.connect(name, stream).await.unwrap()
+}
+
+/// The status of a request on it, whose answer is read whole.
+async fn status(stream: &mut TlsStream<TcpStream>) -> u16 {
+    let ask = b"GET /log-level HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    stream.write_all(ask).await.unwrap();
+    let mut answer = String::new();
+    loop {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).await.unwrap();
+        answer.push(char::from(byte[0]));
+        if let Some((head, body)) = answer.split_once("\r\n\r\n") {
+            let head = head.to_lowercase();
+            let length = head.split_once("content-length: ").unwrap().1;
+            let length: usize = length.lines().next().unwrap().parse().unwrap();
+            if body.len() == length {
+                return head[9..12].parse().unwrap();
+            }
+        }
+    }
 }
 
 #[test]

@@ -93,6 +93,44 @@ fn lists_that_have_tokens() {
 }
 
 #[test]
+fn ends() {
+    let ended = |text: &str, id: &str| {
+        end(
+            &Source::new("access.yaml", text),
+            id,
+            "2027-01-01T00:00:00Z",
+        )
+    };
+    let flow = "accounts: [{name: a, tokens: [{id: k, sha256: x }, {id: l, expires: 2030-01-01, sha256: y}]}] # end";
+    let at = "expires: \"2027-01-01T00:00:00Z\"";
+    assert_eq!(
+        ended(flow, "k"),
+        Ok(flow.replace("x }", &format!("x, {at} }}")))
+    );
+    assert_eq!(
+        ended(flow, "l"),
+        Ok(flow.replace("expires: 2030-01-01", at))
+    );
+    let block = "operators:\r\n- name: b\r\n  tokens:\r\n  - id: k # one\r\n    sha256: x # two\r\n  # three\r\n  - sha256: y\r\n    expires: '2030-01-01' # four\r\n    id: l\r\n";
+    assert_eq!(
+        ended(block, "k"),
+        Ok(block.replace("# two\r\n", &format!("# two\r\n    {at}\r\n")))
+    );
+    assert_eq!(
+        ended(block, "l"),
+        Ok(block.replace("expires: '2030-01-01'", at))
+    );
+    assert_eq!(ended(block, "m"), Err(SpliceError::NoToken));
+    let lines = "accounts: [{name: a, tokens: [{\n  id: k, # one\n  sha256: x, # two\n}]}]";
+    assert_eq!(
+        ended(lines, "k"),
+        Ok(lines.replace("sha256: x,", &format!("sha256: x, {at},")))
+    );
+    let last = "accounts:\n- name: a\n  tokens:\n  - id: k";
+    assert_eq!(ended(last, "k"), Ok(format!("{last}\n    {at}")));
+}
+
+#[test]
 fn line_ends_are_the_file_s_own() {
     let text = "accounts:\r\n- name: a\r\n  tokens:\r\n  - {id: k}\r\n";
     there_and_back(text, &format!("{text}  - {ITEM}\r\n"), text);

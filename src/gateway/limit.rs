@@ -1,0 +1,58 @@
+//! How much is taken from one account, and from one address that does not say who it is.
+
+use crate::auth::rate::whole_seconds;
+use crate::auth::throttle::Verdict;
+use crate::auth::{AuthError, Caller};
+
+use super::error::GatewayError;
+use super::observe::{self, Seen};
+use super::state::State;
+
+/// One more request of an account.
+pub(super) fn request(caller: &Caller, state: &State) -> Result<(), GatewayError> {
+    let taken = state.rates().take(caller, state.age());
+    taken.map_err(|wait| GatewayError::OverRate(whole_seconds(wait)))
+}
+
+/// The operations of a bulk request, of which one was counted with the request.
+pub(super) fn operations(caller: &Caller, count: usize, state: &State) -> Result<(), GatewayError> {
+    let more = count.saturating_sub(1);
+    let taken = state.rates().take_more(caller, more, state.age());
+    taken.map_err(|wait| GatewayError::OverRate(whole_seconds(wait)))
+}
+
+/// A request has failed: where nobody knows whose it is, and too many such came from its address,
+/// it becomes another error, without an access line. Its true reason is counted all the same.
+pub(super) fn throttled(error: GatewayError, seen: &mut Seen, state: &State) -> GatewayError {
+    let unknown = match &error {
+        GatewayError::SeveralAuthorizations => true,
+        GatewayError::Auth(error) => match error {
+            AuthError::Missing
+            | AuthError::Malformed
+            | AuthError::Rejected(_)
+            | AuthError::Elsewhere { .. } => true,
+            AuthError::Tenant { .. } | AuthError::Forbidden { .. } => false,
+        },
+        _ => false,
+    };
+    if !unknown {
+        return error;
+    }
+    let address = seen.peer.address.ip();
+    match state.throttle().failed(address, state.age()) {
+        Verdict::Told => error,
+        Verdict::Refused { wait, say } => {
+            if let Some(count) = say {
+                tracing::warn!(
+                    %address,
+                    count,
+                    "too many requests without a valid token: they are answered 429, without an \
+                     access line"
+                );
+            }
+            seen.quiet = true;
+            observe::count_refused(state.metrics(), seen.metrics(), &error);
+            GatewayError::Throttled(whole_seconds(wait))
+        }
+    }
+}
