@@ -4,7 +4,7 @@
 //! ```yaml
 //! roles:
 //!   provisioner: {allow: [{resources: [User, Group], verbs: [create, read, update, delete]}]}
-//!   auditor:     {allow: [{resources: "*", verbs: [read]}]}
+//!   auditor:     {allow: [{resources: "*", verbs: [read], attributes: ["*", -phoneNumbers]}]}
 //! accounts:
 //!   - name: entra-prod
 //!     roles: [provisioner]
@@ -19,8 +19,10 @@
 //!       - {id: o1, sha256: "…", expires: 2027-02-01}
 //! ```
 //!
-//! `read` covers queries, `update` covers PUT and PATCH. A date is its first moment in UTC, so a
+//! `read` covers queries (`read: by-id` does not), `update` covers PUT and PATCH. A date is its first moment in UTC, so a
 //! key with `expires: 2027-02-01` works until the end of January; a time is RFC 3339.
+
+mod grant;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,8 +30,9 @@ use std::time::SystemTime;
 
 use ipnet::IpNet;
 
-use super::authenticator::{Account, Authenticator, Key, Mentions, Operator, Tenants};
-use super::permit::{Grant, Resources, Verbs};
+use super::authenticator::{Account, Authenticator, Key, Operator, Tenants};
+use super::mentions::Mentions;
+use super::permit::{Grant, Rights};
 use super::rate::Rate;
 use super::token::{KeyId, TokenHash};
 use super::{instant, network};
@@ -119,75 +122,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn grant(&mut self, node: &'a Node) -> Option<Grant> {
-        let mut line = Table::open(self.source, node, "an `allow` line", &mut self.found)?;
-        let resources = line.required("resources", &mut self.found);
-        let verbs = line.required("verbs", &mut self.found);
-        if line.optional("attributes").is_some() {
-            let help = "leave the line out, or leave out `attributes` to allow them all";
-            let span = line.place("attributes");
-            self.error(span, "not yet supported: attribute lists", help);
-        }
-        line.finish(&mut self.found);
-        let resources = self.resources(resources?);
-        let verbs = self.verbs(verbs?);
-        Some(Grant {
-            resources: resources?,
-            verbs: verbs?,
-        })
-    }
-
-    fn resources(&mut self, node: &'a Node) -> Option<Resources> {
-        if is_star(node) {
-            return Some(Resources::All);
-        }
-        let help = "`resources: \"*\"` stands for all types, `[User, Group]` for these";
-        let items = self.names_of(node, help)?;
-        let mut types = Vec::with_capacity(items.len());
-        for (text, span) in items {
-            match text.parse() {
-                Ok(resource) => {
-                    self.mentions.resources.push((resource, span));
-                    types.extend(text.parse());
-                }
-                Err(_) => self.error(span, format!("`{}` is no resource type", short(text)), help),
-            }
-        }
-        self.not_empty(node, types.is_empty());
-        Some(Resources::Only(types))
-    }
-
-    fn verbs(&mut self, node: &'a Node) -> Option<Verbs> {
-        let known = Verbs::WORDS.map(|(word, _)| word);
-        let help = format!("the verbs are {}", known.join(", "));
-        let items = self.names_of(node, &help)?;
-        let mut verbs = Verbs::default();
-        for (text, span) in items {
-            match Verbs::WORDS.iter().find(|(word, _)| *word == text) {
-                Some((_, verb)) => verbs = verbs.and(*verb),
-                None => {
-                    let message = format!("unknown verb `{}`", short(text));
-                    let meant =
-                        suggest(text, known).map(|meant| format!("did you mean `{meant}`?"));
-                    self.error(span, message, meant.unwrap_or_else(|| help.clone()));
-                }
-            }
-        }
-        self.not_empty(node, verbs == Verbs::default());
-        Some(verbs)
-    }
-
-    /// An empty list allows nothing, so it was meant otherwise.
-    fn not_empty(&mut self, node: &Node, empty: bool) {
-        if empty && matches!(&node.value, Value::List(items) if items.is_empty()) {
-            self.error(
-                node.span,
-                "an empty list allows nothing",
-                "leave the whole line out",
-            );
-        }
-    }
-
     fn account(&mut self, node: &'a Node) -> Option<(Account, Vec<TokenHash>)> {
         let mut account = Table::open(self.source, node, "an account", &mut self.found)?;
         let name = account.required("name", &mut self.found);
@@ -217,7 +151,7 @@ impl<'a> Reader<'a> {
             networks,
             rate,
             keys,
-            grants,
+            rights: Rights::new(&grants),
         };
         Some((account, hashes))
     }
@@ -439,7 +373,7 @@ fn is_name(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"._-@".contains(&b))
 }
 
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     text.chars().take(60).collect()
 }
 
@@ -501,7 +435,7 @@ accounts:
         insta::assert_snapshot!(findings(&format!(
             "roles:
   provisioner: {{allow: [{{resources: [User, 'a b'], verbs: [create, reed, purge]}}]}}
-  feed: {{allow: [{{resources: [User], verbs: [read], attributes: [title]}}]}}
+  feed: {{allow: [{{resources: [User], verbs: [read], attributes: [\"title x\"]}}]}}
   empty: {{allow: [{{resources: [], verbs: []}}]}}
   odd role: {{alow: []}}
 accounts:
@@ -522,6 +456,56 @@ oauth: {{}}
 ",
             HASH.to_uppercase()
         )));
+    }
+
+    #[test]
+    fn attribute_lists_are_read_strictly() {
+        let role = |attributes: &str| {
+            findings(&format!(
+                "roles: {{r: {{allow: [{{resources: [User], verbs: [read], attributes: {attributes}}}]}}}}\n\
+                 accounts: []\n"
+            ))
+        };
+        for fine in [
+            "[\"*\", \"-password\", \"-phoneNumbers\"]",
+            "[title, NAME.familyName, \"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User\"]",
+            "[\"urn:a:b:2.0:User\", \"-urn:a:b:2.0:User:x.y\", -title]",
+            "[emails, -emails.value]",
+        ] {
+            assert_eq!(role(fine), "", "{fine}");
+        }
+        let mut all = String::new();
+        for wrong in [
+            "title",
+            "[]",
+            "[-title]",
+            "[\"-*\"]",
+            "[title, -phoneNumbers]",
+            "[emails.value, -emails]",
+            "['emails[type eq \"work\"].value', \"\", \"a b\", a.b.c, \"x:y\", \"urn:\", 'urn:x y', [a], 'te*']",
+        ] {
+            all += &format!("{wrong}\n{}\n", role(wrong));
+        }
+        insta::assert_snapshot!(all);
+    }
+
+    #[test]
+    fn read_is_narrowed_in_one_way_only() {
+        let mut all = String::new();
+        for verbs in [
+            "{read: by-name}",
+            "{update: by-id}",
+            "{read: by-id, update: by-id}",
+            "read, {read: by-id}",
+            "{read: by-id}, read",
+            "by-id",
+        ] {
+            let text = format!(
+                "roles: {{r: {{allow: [{{resources: [User], verbs: [{verbs}]}}]}}}}\naccounts: []\n"
+            );
+            all += &format!("{verbs}\n{}\n", findings(&text));
+        }
+        insta::assert_snapshot!(all);
     }
 
     #[test]

@@ -14,13 +14,14 @@ use subtle::ConstantTimeEq;
 
 use super::last_use::LastUse;
 use super::lives::{Lives, TokenCounts};
+use super::mentions::Mentions;
 use super::network;
-use super::permit::{Caller, Grant};
+use super::permit::{Caller, Rights};
 use super::rate::Rate;
 use super::token::{TokenHash, bearer, key_id};
 use super::{AuthError, Rejection, TenantName};
-use crate::scim::ResourceType;
-use crate::yaml::{Diagnostic, Diagnostics, Source, Span, suggest};
+use crate::scim::schema::TypeSchema;
+use crate::yaml::{Diagnostic, Diagnostics, suggest};
 
 /// Everything loaded from `access.yaml`, ready to answer. The default knows nobody.
 #[derive(Debug, Default)]
@@ -48,7 +49,7 @@ pub struct Account {
     pub rate: Option<Rate>,
     /// Its keys, without their hashes.
     pub keys: Vec<Key>,
-    pub(super) grants: Vec<Grant>,
+    pub(super) rights: Rights,
 }
 
 /// Who may use the control door: an entry of `operators` in `access.yaml`.
@@ -107,14 +108,6 @@ struct Entry<T> {
     key: Key,
     owner: Arc<T>,
     used: LastUse,
-}
-
-/// Names that other files define, with their places.
-#[derive(Debug, Default)]
-pub(super) struct Mentions {
-    pub(super) source: Option<Source>,
-    pub(super) tenants: Vec<(TenantName, Span)>,
-    pub(super) resources: Vec<(ResourceType, Span)>,
 }
 
 impl Authenticator {
@@ -263,6 +256,13 @@ impl Authenticator {
             }
         }
         diagnostics
+    }
+
+    /// Warnings about attributes in roles that no schema of any tenant has: these allow nothing
+    /// and take nothing away.
+    #[must_use]
+    pub fn check_attributes(&self, schemas: &[&TypeSchema]) -> Diagnostics {
+        self.mentions.check_attributes(schemas)
     }
 
     /// A caller of an account, without a token, for tests.

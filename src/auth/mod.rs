@@ -8,17 +8,21 @@ pub mod rate;
 pub mod throttle;
 pub mod token;
 
+mod attributes;
 mod authenticator;
 mod last_use;
 mod lives;
+mod mentions;
 mod permit;
+mod scope;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use authenticator::{Account, Authenticator, Key, KeyState, Operator, OperatorCaller, Tenants};
 pub use lives::TokenCounts;
-pub use permit::{Caller, Permitted, Scope};
+pub use permit::{Caller, Permitted};
+pub use scope::{Scope, Set, Share};
 
 pub use crate::net::Secret;
 

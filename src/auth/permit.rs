@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::attributes::Attributes;
 use super::authenticator::{Account, Tenants};
+use super::scope::{Scope, Set, Use};
 use super::{AuthError, TenantName};
 use crate::scim::operation::VerbKind;
-use crate::scim::{AttrPath, Client, Operation, ResourceType};
+use crate::scim::{Client, Operation, ResourceType, schema};
 
 /// An authenticated account.
 #[derive(Debug, Clone)]
@@ -22,19 +24,14 @@ pub struct Permitted {
     scope: Scope,
 }
 
-/// Which attributes the caller may read and write in this operation. Roles with attribute lists
-/// are refused when `access.yaml` is read, so every scope is whole; only this floor makes one.
-#[derive(Debug, Clone)]
-pub struct Scope {
-    _private: (),
-}
-
 /// One line of a role. A role may do what any of its lines allows; an account what any of its
 /// roles allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Grant {
     pub(super) resources: Resources,
     pub(super) verbs: Verbs,
+    /// `None` is every attribute.
+    pub(super) attributes: Option<Arc<Attributes>>,
 }
 
 /// The resource types of a [`Grant`].
@@ -43,6 +40,18 @@ pub(super) enum Resources {
     All,
     Only(Vec<ResourceType>),
 }
+
+/// What an account may do, worked out when `access.yaml` is read.
+#[derive(Debug, Default)]
+pub(super) struct Rights {
+    /// The resource types that have a line of their own.
+    named: Vec<(ResourceType, Verdicts)>,
+    /// All other types.
+    others: Verdicts,
+}
+
+/// One for each [`VerbKind`]; `None` is no.
+type Verdicts = [Option<Scope>; VERBS.len()];
 
 /// A set of the verbs that a role is written in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,12 +93,9 @@ impl Caller {
     ) -> Result<Permitted, AuthError> {
         self.enter(tenant)?;
         let verb = operation.verb.kind();
-        let allowed = |grant: &Grant| grant.allows(&operation.resource, verb);
-        if self.account.grants.iter().any(allowed) {
-            return Ok(Permitted {
-                operation,
-                scope: Scope::whole(),
-            });
+        if let Some(scope) = self.account.rights.scope(&operation.resource, verb) {
+            let scope = scope.clone();
+            return Ok(Permitted { operation, scope });
         }
         Err(AuthError::Forbidden {
             account: Arc::clone(&self.account.name),
@@ -119,75 +125,135 @@ impl Permitted {
     }
 }
 
-/// Tests of the mapping need a scope without an account; nothing else may make one.
-#[cfg(test)]
-impl Default for Scope {
-    fn default() -> Self {
-        Self::whole()
+impl Rights {
+    /// What these lines allow together.
+    pub(super) fn new(grants: &[Grant]) -> Self {
+        let mut types: Vec<ResourceType> = Vec::new();
+        // Roles may name the attributes of these by their schema's URN.
+        types.extend(
+            ["User", "Group"]
+                .iter()
+                .filter_map(|name| name.parse().ok()),
+        );
+        for grant in grants {
+            if let Resources::Only(more) = &grant.resources {
+                types.extend(
+                    more.iter()
+                        .filter(|ty| !types.contains(ty))
+                        .cloned()
+                        .collect::<Vec<_>>(),
+                );
+            }
+        }
+        let verdicts =
+            |resource: Option<&ResourceType>| VERBS.map(|verb| scope(grants, resource, verb));
+        Self {
+            others: verdicts(None),
+            named: types
+                .into_iter()
+                .map(|ty| {
+                    let verdicts = verdicts(Some(&ty));
+                    (ty, verdicts)
+                })
+                .collect(),
+        }
+    }
+
+    fn scope(&self, resource: &ResourceType, verb: VerbKind) -> Option<&Scope> {
+        let mut named = self.named.iter();
+        let verdicts = named
+            .find(|(ty, _)| ty == resource)
+            .map_or(&self.others, |(_, verdicts)| verdicts);
+        let index = VERBS.iter().position(|other| *other == verb)?;
+        verdicts.get(index)?.as_ref()
     }
 }
 
-impl Scope {
-    fn whole() -> Self {
-        Self { _private: () }
-    }
-
-    /// Whether the attribute may be seen.
-    #[must_use]
-    pub fn may_read(&self, path: &AttrPath) -> bool {
-        let _ = path;
-        true
-    }
-
-    /// Whether the attribute may be changed.
-    #[must_use]
-    pub fn may_write(&self, path: &AttrPath) -> bool {
-        let _ = path;
-        true
-    }
-
-    /// Whether nothing at all is hidden or forbidden.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        true
-    }
+/// What the lines allow of one verb on one type; `None` where that is nothing.
+fn scope(grants: &[Grant], resource: Option<&ResourceType>, verb: VerbKind) -> Option<Scope> {
+    let base = resource.and_then(|ty| match ty.as_str() {
+        name if name.eq_ignore_ascii_case("User") => Some(schema::USER),
+        name if name.eq_ignore_ascii_case("Group") => Some(schema::GROUP),
+        _ => None,
+    });
+    let of = |verb| {
+        let meant = grants
+            .iter()
+            .filter(move |grant| grant.allows(resource, verb));
+        meant.map(|grant| grant.attributes.clone())
+    };
+    // A line without a list makes it everything.
+    let set = |verb, use_| {
+        let lists: Option<Vec<_>> = of(verb).collect();
+        Set::compile(lists?, use_, base)
+    };
+    of(verb).next()?;
+    Some(match verb {
+        // There is no part of a resource to delete.
+        VerbKind::Delete => Scope::whole(),
+        VerbKind::Read | VerbKind::List => Scope::new(set(verb, Use::Read), None),
+        // What a write answers is a reading of that resource.
+        VerbKind::Create | VerbKind::Replace | VerbKind::Patch => {
+            Scope::new(set(VerbKind::Read, Use::Read), set(verb, Use::Write))
+        }
+    })
 }
 
 impl Grant {
-    fn allows(&self, resource: &ResourceType, verb: VerbKind) -> bool {
+    /// `None` is a type that no line names.
+    fn allows(&self, resource: Option<&ResourceType>, verb: VerbKind) -> bool {
         let resource = match &self.resources {
             Resources::All => true,
-            Resources::Only(types) => types.contains(resource),
+            Resources::Only(types) => resource.is_some_and(|ty| types.contains(ty)),
         };
         resource && self.verbs.cover(verb)
     }
 }
 
 impl Verbs {
-    /// The words, each with its bit.
+    /// The words, each with its bits: `read` covers one resource and queries.
     pub(super) const WORDS: [(&'static str, Self); 4] = [
         ("create", Self(1)),
-        ("read", Self(2)),
+        ("read", Self(2 | 16)),
         ("update", Self(4)),
         ("delete", Self(8)),
     ];
+
+    /// `read: by-id`: one resource whose id is known, and no queries.
+    pub(super) const READ_BY_ID: Self = Self(2);
 
     /// Both sets together.
     pub(super) fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// `read` covers one resource and queries; `update` covers PUT and PATCH.
+    /// Whether the sets have something in common.
+    pub(super) fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// `update` covers PUT and PATCH.
     fn cover(self, verb: VerbKind) -> bool {
         let bit = match verb {
             VerbKind::Create => 1,
-            VerbKind::Read | VerbKind::List => 2,
+            VerbKind::Read => 2,
             VerbKind::Replace | VerbKind::Patch => 4,
             VerbKind::Delete => 8,
+            VerbKind::List => 16,
         };
         self.0 & bit != 0
     }
 }
+
+/// Every kind of verb, in the order of [`Verdicts`].
+const VERBS: [VerbKind; 6] = [
+    VerbKind::Create,
+    VerbKind::Read,
+    VerbKind::List,
+    VerbKind::Replace,
+    VerbKind::Patch,
+    VerbKind::Delete,
+];
 
 #[cfg(test)]
 mod tests {
@@ -213,15 +279,6 @@ mod tests {
         Operation::new(resource.parse().unwrap(), verb)
     }
 
-    const KINDS: [VerbKind; 6] = [
-        VerbKind::Create,
-        VerbKind::Read,
-        VerbKind::List,
-        VerbKind::Replace,
-        VerbKind::Patch,
-        VerbKind::Delete,
-    ];
-
     /// What a caller with these roles may do, as `create User, read User, …`.
     fn allowed(roles: &str) -> String {
         let caller = authenticator(&format!(
@@ -230,17 +287,17 @@ mod tests {
   readers: {{allow: [{{resources: [User, Group], verbs: [read]}}]}}
   feed: {{allow: [{{resources: [User], verbs: [update]}}, {{resources: [group], verbs: [create, delete]}}]}}
   none: {{allow: []}}
+  desk: {{allow: [{{resources: [User], verbs: [{{read: by-id}}], attributes: [title]}}]}}
 accounts:
   - {{name: a, roles: {roles}, tenants: [corp, other]}}"
         ));
         let caller = caller.caller_for_test("a");
         let mut out = Vec::new();
         for resource in ["User", "Group", "Device"] {
-            for kind in KINDS {
+            for kind in VERBS {
                 match caller.authorize(&"corp".into(), operation(resource, kind)) {
                     Ok(permitted) => {
                         assert_eq!(permitted.operation().verb.kind(), kind);
-                        assert!(permitted.scope().is_whole());
                         out.push(format!("{} {resource}", kind.as_str()));
                     }
                     Err(error) => assert_eq!(
@@ -263,6 +320,7 @@ accounts:
         );
         let feed = "replace User, patch User, create Group, delete Group";
         assert_eq!(allowed("[feed]"), feed);
+        assert_eq!(allowed("[desk]"), "read User");
         assert_eq!(allowed("[all]").split(", ").count(), 18);
     }
 

@@ -366,6 +366,8 @@ impl Parts {
             .flat_map(|tenant| tenant.plan.types().map(|schema| schema.name.as_str()))
             .collect();
         warnings.extend(auth.cross_check(&names, &types));
+        let schemas: Vec<_> = tenants().flat_map(|tenant| tenant.plan.schemas()).collect();
+        warnings.extend(auth.check_attributes(&schemas));
         let public = self.certificate.good();
         let public = public.and_then(|it| it.value.ended(&self.config.certificate, it.loaded));
         let control = self.control.as_ref().and_then(Secured::ended);

@@ -1,7 +1,7 @@
 //! Everything that can keep a request from its answer. These only wrap what the floors below say;
 //! what each becomes on the wire is decided in [`super::respond`].
 
-use crate::auth::AuthError;
+use crate::auth::{AuthError, Scope};
 use crate::directory::DirectoryError;
 use crate::mapping::{MappingError, Plan};
 use crate::scim::json::JsonError;
@@ -129,6 +129,25 @@ impl GatewayError {
             verb,
             resource: resource.clone(),
             detail,
+        }
+    }
+
+    /// The same for an account: where it may not see everything, what the directory explains is
+    /// left out, for it may name or tell what is not to be seen.
+    pub(super) fn told_to(self, scope: &Scope) -> Self {
+        match self {
+            Self::Directory {
+                error,
+                verb,
+                resource,
+                detail,
+            } => Self::Directory {
+                error,
+                verb,
+                resource,
+                detail: detail.filter(|_| scope.is_whole()),
+            },
+            other => other,
         }
     }
 }

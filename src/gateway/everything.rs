@@ -38,7 +38,11 @@ pub(super) async fn search(
                     page.take(listing).await?;
                 }
             }
-            Err(error) if is_of_one_type(&error) => refused = Some(error),
+            // What is forbidden is said before what another type does not have.
+            Err(error) if is_of_one_type(&error) => match &refused {
+                Some(GatewayError::Mapping(MappingError::Forbidden(_))) => {}
+                _ => refused = Some(error),
+            },
             Err(error) => return Err(error),
         }
     }
@@ -53,6 +57,7 @@ fn is_of_one_type(error: &GatewayError) -> bool {
     matches!(
         error,
         GatewayError::Auth(AuthError::Forbidden { .. })
+            | GatewayError::Mapping(MappingError::Forbidden(_))
             | GatewayError::Mapping(MappingError::Refused(
                 ScimType::InvalidFilter | ScimType::InvalidPath,
                 _

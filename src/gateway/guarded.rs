@@ -108,6 +108,7 @@ impl Guarded<'_> {
     fn nothing_changed(&self, error: DirectoryError) -> GatewayError {
         let plan = &self.context.tenant.plan;
         GatewayError::directory(error, plan, VerbKind::Read, &self.wanted.resource)
+            .told_to(self.prepared.scope())
     }
 
     async fn hold(&self) -> Result<Held, GatewayError> {

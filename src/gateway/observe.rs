@@ -316,6 +316,7 @@ pub(super) fn count_refused(metrics: &Metrics, tenant: &TenantMetrics, error: &G
             AuthError::Tenant { .. } => tenant.denied(Denial::Tenant),
             AuthError::Forbidden { .. } => tenant.denied(Denial::Role),
         },
+        GatewayError::Mapping(MappingError::Forbidden(_)) => tenant.denied(Denial::Attribute),
         GatewayError::OverRate(_) => tenant.rate_limited(),
         GatewayError::Throttled(_) => metrics.auth_throttled(),
         GatewayError::Mapping(MappingError::Refused(..)) => {

@@ -256,6 +256,11 @@ fn bulk_reference(error: BulkReference) -> Refusal {
 fn mapping(error: MappingError) -> Refusal {
     match error {
         MappingError::Refused(scim_type, detail) => Refusal::bad(scim_type, detail),
+        // The names are the client's own words, and stay out of the access line.
+        MappingError::Forbidden(detail) => Refusal {
+            reason: "a forbidden attribute".to_owned(),
+            ..Refusal::client(403, detail)
+        },
         MappingError::Malformed(why) => Refusal {
             reason: why,
             ..Refusal::directory(502, NOT_UNDERSTOOD)

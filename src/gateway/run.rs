@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::auth::{Caller, Permitted};
+use crate::auth::{Caller, Permitted, Scope};
 use crate::config::Tenant;
 use crate::directory::{Ask, DirectoryError};
 use crate::mapping::plan::View;
@@ -44,7 +44,7 @@ pub struct Prepared {
 /// The pure half of an operation: may the caller do it, and what must be known for it?
 ///
 /// # Errors
-/// [`GatewayError::Auth`].
+/// [`GatewayError::Auth`], [`MappingError::Forbidden`].
 pub fn prepare(
     tenant: &Tenant,
     caller: &Caller,
@@ -53,6 +53,10 @@ pub fn prepare(
     let permitted = caller.authorize(&tenant.name, operation)?;
     let abilities = tenant.directory.abilities();
     let need = tenant.plan.need(&permitted, abilities);
+    if need.is_some() {
+        // Nothing is sent for what is forbidden, not even a read.
+        tenant.plan.permit(&permitted)?;
+    }
     Ok(Prepared {
         permitted,
         abilities,
@@ -79,6 +83,11 @@ impl Prepared {
     #[must_use]
     pub fn operation(&self) -> &Operation<Client> {
         self.permitted.operation()
+    }
+
+    /// What of a resource the account may see and change.
+    pub(super) fn scope(&self) -> &Scope {
+        self.permitted.scope()
     }
 
     /// What the directory could do when this was prepared.
@@ -116,7 +125,10 @@ async fn read(
     let prepared = prepare(&context.tenant, &context.caller, operation)?;
     let (encoded, view) = context.encode(prepared, None, &mut context.counters())?;
     let reply = match encoded {
-        Encoded::Ask(operation) => context.execute(operation, verb, &resource).await?,
+        Encoded::Ask(operation) => {
+            let asked = context.execute(operation, verb, &resource).await;
+            asked.map_err(|error| error.told_to(&view.scope))?
+        }
         Encoded::Empty => return Ok(nothing_matches(view.start)),
         Encoded::Unchanged(resource) => whole(resource),
     };

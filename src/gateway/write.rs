@@ -147,7 +147,8 @@ pub(super) async fn send(
     let emulated = wanted.verb == VerbKind::Patch && operation.verb.kind() != VerbKind::Patch;
     let reply = context
         .execute(operation, wanted.verb, &wanted.resource)
-        .await?;
+        .await
+        .map_err(|error| error.told_to(&view.scope))?;
     Ok(Written {
         reply,
         view,

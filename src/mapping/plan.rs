@@ -7,6 +7,7 @@ mod explain;
 mod filter;
 mod patch;
 mod projection;
+mod scoped;
 mod stream;
 
 use std::sync::Arc;
@@ -97,6 +98,9 @@ pub struct View {
 pub enum MappingError {
     /// The client's fault: 400 with a keyword; the text is in the client's words.
     Refused(ScimType, String),
+    /// The account may not change an attribute that the request names, or not ask about it: 403;
+    /// the text is in the client's words.
+    Forbidden(String),
     /// The directory's answer makes no sense; the text is for the log.
     Malformed(String),
     /// The client's `If-Match` cannot be held with this directory: 412.
@@ -165,6 +169,24 @@ impl Plan {
         self.accents
     }
 
+    /// All types with all that the RFC, and the rule's own schemas, say of them.
+    pub fn schemas(&self) -> impl Iterator<Item = &TypeSchema> {
+        self.types.iter().map(|ty| &ty.full)
+    }
+
+    /// Refuses an operation that names what the account may not change or see. [`Plan::encode`]
+    /// does so too; this is for whoever must know before the present resource is read.
+    ///
+    /// # Errors
+    /// [`MappingError::Forbidden`], and what is wrong with the document.
+    pub fn permit(&self, permitted: &Permitted) -> Result<(), MappingError> {
+        let (operation, scope) = (permitted.operation(), permitted.scope());
+        let Some(ty) = self.ty(&operation.resource).filter(|_| !scope.is_whole()) else {
+            return Ok(());
+        };
+        self.permitted(ty, &scope.based(&ty.held.base.id), operation)
+    }
+
     /// What the operation must know of the present resource, if anything. `None` means one round
     /// trip.
     #[must_use]
@@ -185,7 +207,7 @@ impl Plan {
         witness: &mut impl Witness,
     ) -> Result<(Encoded, View), MappingError> {
         let (operation, scope) = permitted.into_parts();
-        self.encode_operation(operation, scope, abilities, before, witness)
+        self.encode_operation(operation, &scope, abilities, before, witness)
     }
 
     /// Brings an answer into the client's words. Every location in it is made from the Tenant
@@ -272,6 +294,7 @@ impl From<MappingError> for ScimError {
             |text: &str| Self::new(http::StatusCode::PRECONDITION_FAILED, None, text);
         match error {
             MappingError::Refused(kind, detail) => Self::bad(kind, detail),
+            MappingError::Forbidden(detail) => Self::new(http::StatusCode::FORBIDDEN, None, detail),
             MappingError::Malformed(_) => Self::new(
                 http::StatusCode::BAD_GATEWAY,
                 None,

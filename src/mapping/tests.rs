@@ -6,5 +6,6 @@ mod filters;
 mod laws;
 mod patches;
 mod rules;
+mod scopes;
 mod spelling;
 mod support;

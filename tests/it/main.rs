@@ -21,6 +21,7 @@ mod metrics;
 mod proxy_protocol;
 mod readiness;
 mod reload;
+mod roles;
 mod rollout;
 mod shapes;
 mod stopping;

@@ -59,6 +59,9 @@ fn every_error() -> Vec<GatewayError> {
             ScimType::InvalidValue,
             "`title` is not mapped".to_owned(),
         )),
+        GatewayError::Mapping(MappingError::Forbidden(
+            "the account may not change `title`".to_owned(),
+        )),
         GatewayError::Mapping(MappingError::Malformed("no `id`".to_owned())),
         GatewayError::Mapping(MappingError::NoVersions),
         GatewayError::Mapping(MappingError::Changed),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::scoped::show_only;
 use super::{MappingError, Plan, View, stream};
 use crate::mapping::compile::Type;
 use crate::mapping::witness::Witness;
@@ -41,8 +42,8 @@ impl Plan {
         witness: &mut impl Witness,
     ) -> Result<Members<'a>, MappingError> {
         let mut shown = self.to_client(ty, from, etag, witness)?;
-        if !view.scope.is_whole() {
-            hide(&mut shown, true, &|path| view.scope.may_read(path));
+        if let Some(set) = view.scope.readable() {
+            show_only(set, &mut shown);
         }
         project(&mut shown, &view.projection);
         Ok(shown)

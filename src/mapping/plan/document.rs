@@ -88,24 +88,30 @@ impl Plan {
     }
 
     /// A client's document in the directory's words, into `out`: empty for a new resource, else
-    /// the present one. Takes what it uses out of `from`.
+    /// the present one. Takes what it uses out of `from`. Lines that are `spared`, by their place,
+    /// write nothing.
     pub(super) fn to_directory<'a>(
         &'a self,
         ty: &'a Type,
         mut from: Members<'a>,
         out: &mut Members<'a>,
         write: Write,
+        spared: &[bool],
         witness: &mut impl Witness,
     ) -> Result<(), MappingError> {
+        let spares = |index: usize| spared.get(index).copied().unwrap_or(false);
         let writes = |line: &Line| match write {
             Write::Create => creates(line),
             Write::Replace => changes(line),
         };
         drop_references(&mut from);
-        for line in ty.lines.iter().filter(|line| line.required && writes(line)) {
-            required(line, &mut from, write)?;
+        for (index, line) in ty.lines.iter().enumerate() {
+            if line.required && writes(line) && !spares(index) {
+                required(line, &mut from, write)?;
+            }
         }
-        for line in ty.put_order.iter().filter_map(|index| ty.lines.get(*index)) {
+        let ordered = ty.put_order.iter().filter(|index| !spares(**index));
+        for line in ordered.filter_map(|index| ty.lines.get(*index)) {
             if writes(line) {
                 let fault = line.kind.put(&mut from, out, write).err();
                 if let Some(fault) = fault {

@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use serde_json::{Map, Value};
 
 use super::document::from_scim;
+use super::scoped::{keep, narrowed, spared};
 use super::{Before, Encoded, Guard, MappingError, Need, Plan, View, refused};
 use crate::auth::Scope;
 use crate::mapping::compile::Type;
@@ -31,6 +32,7 @@ impl Plan {
         abilities: Abilities,
     ) -> Option<Need> {
         let ty = self.ty(&operation.resource)?;
+        let scope = &scope.based(&ty.held.base.id);
         let need = |why| {
             Some(Need {
                 projection: Projection::All,
@@ -41,7 +43,8 @@ impl Plan {
             Verb::Replace(..) if ty.overlay || !scope.is_whole() => need("put overlay"),
             Verb::Patch(_, patch) => {
                 // What is wrong with it is said by `encode`.
-                let translated = self.patch(ty, patch).ok()?;
+                let patch = narrowed(scope, patch);
+                let translated = self.patch(ty, &patch).ok()?;
                 match translated.changes {
                     _ if !abilities.patch => need("patch without PATCH"),
                     None => need("mapping with memory"),
@@ -56,12 +59,14 @@ impl Plan {
     pub(in crate::mapping) fn encode_operation(
         &self,
         operation: Operation<Client>,
-        scope: Scope,
+        scope: &Scope,
         abilities: Abilities,
         before: Option<&Before>,
         witness: &mut impl Witness,
     ) -> Result<(Encoded, View), MappingError> {
         let ty = self.known(&operation.resource)?;
+        let scope = scope.based(&ty.held.base.id);
+        self.permitted(ty, &scope, &operation)?;
         let precondition = precondition(operation.precondition, abilities, before)?;
         let projection = self.projection(ty, &operation.projection);
         let mut view = View {
@@ -80,7 +85,7 @@ impl Plan {
                 None => return Ok((Encoded::Empty, view)),
             },
             Verb::Replace(id, document) => {
-                let new = self.replace(ty, &id, document, before, witness)?;
+                let new = self.replace(ty, &view.scope, &id, document, before, witness)?;
                 match (new, before) {
                     (None, Some(before)) => {
                         return Ok((Encoded::Unchanged(before.resource.clone()), view));
@@ -90,7 +95,7 @@ impl Plan {
                 }
             }
             Verb::Patch(id, patch) => {
-                match self.change(ty, id, &patch, abilities, before, witness)? {
+                match self.change(&view, id, &patch, abilities, before, witness)? {
                     Some(verb) => verb,
                     None => {
                         let present = before.map(|before| before.resource.clone());
@@ -118,14 +123,14 @@ impl Plan {
             // It stands first, as people expect it.
             out.push("schemas", Node::NULL);
         }
-        self.to_directory(ty, from, &mut out, Write::Create, witness)?;
+        self.to_directory(ty, from, &mut out, Write::Create, &[], witness)?;
         let size = text.as_bytes().len() + GROWTH;
         Ok(Document::Checked(Checked::print(&out, size)))
     }
 
     /// What a client's document says, in the RFC's form. Where that takes another text than the
     /// client's own, `normal` keeps it.
-    fn form<'a>(
+    pub(super) fn form<'a>(
         &self,
         ty: &Type,
         text: &'a Checked,
@@ -144,22 +149,29 @@ impl Plan {
     fn replace(
         &self,
         ty: &Type,
+        scope: &Scope,
         id: &ResourceId,
         document: Document,
         before: Option<&Before>,
         witness: &mut impl Witness,
     ) -> Result<Option<Document>, MappingError> {
         let (text, normal) = (document.into_checked(), OnceCell::new());
-        let from = self.form(ty, &text, &normal, witness)?;
+        let mut from = self.form(ty, &text, &normal, witness)?;
         match before {
             Some(before) => {
-                let present = present(before);
+                let (present, seen) = (present(before), Checked::of(&before.resource));
+                let spared = spared(ty, scope, &mut from, true);
+                if !scope.is_whole() {
+                    let seen = self.to_client(ty, seen.members(), None, &mut ())?;
+                    keep(scope, &mut from, seen)?;
+                }
                 let mut out = present.members();
-                self.to_directory(ty, from, &mut out, Write::Replace, witness)?;
+                self.to_directory(ty, from, &mut out, Write::Replace, &spared, witness)?;
                 let out = out.to_resource();
                 let changed = !same_resource(&out, &before.resource);
                 Ok(changed.then_some(Document::Tree(out)))
             }
+            None if !scope.is_whole() => Err(MappingError::Malformed(NOT_READ.to_owned())),
             None => {
                 let mut out = Members::with_capacity(ty.lines.len() + SPARE);
                 out.push("schemas", Node::NULL);
@@ -170,7 +182,7 @@ impl Plan {
                     own
                 };
                 *out.slot(ty.entry.id.as_str()) = own.into();
-                self.to_directory(ty, from, &mut out, Write::Replace, witness)?;
+                self.to_directory(ty, from, &mut out, Write::Replace, &[], witness)?;
                 if out.find("schemas").is_some_and(Node::is_null) {
                     out.remove("schemas");
                 }
@@ -183,14 +195,16 @@ impl Plan {
     /// A PATCH as the directory can take it; `None` where nothing would change.
     fn change(
         &self,
-        ty: &Type,
+        view: &View,
         id: ResourceId,
         patch: &Patch,
         abilities: Abilities,
         before: Option<&Before>,
         witness: &mut impl Witness,
     ) -> Result<Option<Verb>, MappingError> {
-        let translated = self.patch(ty, patch)?;
+        let (ty, scope) = (self.known(&view.resource)?, &view.scope);
+        let patch = narrowed(scope, patch);
+        let translated = self.patch(ty, &patch)?;
         for path in &translated.dropped {
             witness.saw(Event::Dropped {
                 attribute: path,
@@ -210,12 +224,10 @@ impl Plan {
                         },
                     )))
                 }
-                _ => Err(MappingError::Malformed(
-                    "the present resource was needed and not read".to_owned(),
-                )),
+                _ => Err(MappingError::Malformed(NOT_READ.to_owned())),
             };
         };
-        let out = self.applied(ty, &translated.left, before, witness)?;
+        let out = self.applied(ty, scope, &translated.left, before, witness)?;
         if same_resource(&out, &before.resource) {
             return Ok(None);
         }
@@ -238,6 +250,7 @@ impl Plan {
     fn applied(
         &self,
         ty: &Type,
+        scope: &Scope,
         patch: &Patch,
         before: &Before,
         witness: &mut impl Witness,
@@ -262,7 +275,9 @@ impl Plan {
                 }
             }
         }
-        self.to_directory(ty, seen.members(), &mut out, Write::Replace, witness)?;
+        let mut from = seen.members();
+        let spared = spared(ty, scope, &mut from, false);
+        self.to_directory(ty, from, &mut out, Write::Replace, &spared, witness)?;
         Ok(out.to_resource())
     }
 
@@ -464,6 +479,7 @@ fn differ(
     Some(())
 }
 
+const NOT_READ: &str = "the present resource was needed and not read";
 /// Room beside what the lines make.
 const SPARE: usize = 8;
 /// What a request is likely to have more than the client's.

@@ -259,7 +259,9 @@ impl<W> Unpin for Mapped<W> {}
 
 fn interrupted(error: MappingError) -> Interrupted {
     Interrupted::Malformed(match error {
-        MappingError::Malformed(text) | MappingError::Refused(_, text) => text,
+        MappingError::Malformed(text)
+        | MappingError::Refused(_, text)
+        | MappingError::Forbidden(text) => text,
         MappingError::NoVersions | MappingError::Changed => "versions do not fit".to_owned(),
     })
 }

@@ -68,7 +68,7 @@ fn sent(plan: &Plan, document: Document, overwrites: Option<Value>) -> (String, 
         guard: crate::mapping::Guard::None,
     });
     let encoded =
-        plan.encode_operation(operation(verb), scope(), FULL, before.as_ref(), &mut notes);
+        plan.encode_operation(operation(verb), &scope(), FULL, before.as_ref(), &mut notes);
     let text = match encoded {
         Ok((Encoded::Ask(operation), _)) => match operation.verb {
             Verb::Create(document) | Verb::Replace(_, document) => tree(document).to_string(),

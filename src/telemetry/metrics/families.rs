@@ -163,7 +163,7 @@ families! {
     RATE_LIMITED: Counter "postern_rate_limited_total" ["tenant"]
         "Requests answered 429 because the account's own rate in the access file was used up, in this replica.";
     DENIALS: Counter "postern_authorization_denials_total" ["tenant", "reason"]
-        "Requests answered 403: the account may not use the tenant (tenant), or no role of it allows the operation (role).";
+        "Requests answered 403: the account may not use the tenant (tenant), no role of it allows the operation (role), or an attribute that the request names (attribute).";
     ACCENTS: Counter "postern_accents_total" ["tenant", "kind"]
         "Things that clients said differently from RFC 7644 and that were understood.";
     DROPPED: Counter "postern_attributes_dropped_total" ["tenant", "direction"]

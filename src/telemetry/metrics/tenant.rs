@@ -31,7 +31,7 @@ pub struct TenantMetrics {
     mapping_duration: Durations,
     request_bytes: Slot<IntCounter>,
     response_bytes: Slot<IntCounter>,
-    denials: [Slot<IntCounter>; 2],
+    denials: [Slot<IntCounter>; 3],
     rate_limited: Slot<IntCounter>,
     accents: [Slot<IntCounter>; Accent::ALL.len()],
     dropped: [Slot<IntCounter>; 2],
@@ -67,7 +67,7 @@ impl TenantMetrics {
             mapping_duration: Durations::new(&MAPPING_DURATION),
             request_bytes: Slot::new(),
             response_bytes: Slot::new(),
-            denials: [const { Slot::new() }; 2],
+            denials: [const { Slot::new() }; 3],
             rate_limited: Slot::new(),
             accents: [const { Slot::new() }; Accent::ALL.len()],
             dropped: [const { Slot::new() }; 2],
@@ -88,7 +88,11 @@ impl TenantMetrics {
     fn begin(&self) {
         self.one(&self.unguarded, &UNGUARDED);
         self.one(&self.credentials, &CREDENTIALS);
-        for (slot, why) in self.denials.iter().zip([Denial::Tenant, Denial::Role]) {
+        for (slot, why) in
+            self.denials
+                .iter()
+                .zip([Denial::Tenant, Denial::Role, Denial::Attribute])
+        {
             slot.get(|| DENIALS.counter(&[&self.name, why.as_str()]));
         }
     }

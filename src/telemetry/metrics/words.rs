@@ -65,6 +65,8 @@ pub enum Denial {
     Tenant,
     /// No role allows the operation.
     Role,
+    /// No role allows an attribute that the request names.
+    Attribute,
 }
 
 /// Why a caller is not known.
@@ -175,6 +177,7 @@ impl Denial {
         match self {
             Self::Tenant => "tenant",
             Self::Role => "role",
+            Self::Attribute => "attribute",
         }
     }
 }

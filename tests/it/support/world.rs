@@ -53,7 +53,12 @@ impl World {
         Self::launch(rules, &[], accounts)
     }
 
-    fn launch(rules: &[(&str, &str)], files: &[(&str, &str)], accounts: &[Account<'_>]) -> Self {
+    /// The same with both.
+    pub(crate) fn launch(
+        rules: &[(&str, &str)],
+        files: &[(&str, &str)],
+        accounts: &[Account<'_>],
+    ) -> Self {
         let folder = folder();
         std::fs::create_dir_all(folder.join("rules")).unwrap();
         for (name, text) in files {
