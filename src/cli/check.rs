@@ -23,9 +23,12 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
     let path = &arguments.file.config;
     let config = Config::load(path).map_err(|found| mistakes(path, found));
-    let loaded = config.and_then(|config| {
-        headers::check(&config)?;
-        load(&config)
+    let loaded = config.and_then(|config| match (headers::check(&config), load(&config)) {
+        (Ok(()), loaded) => loaded,
+        (Err(mut found), loaded) => {
+            found.extend(loaded.err().unwrap_or_default());
+            Err(found)
+        }
     });
     match loaded {
         Ok(loaded) => {
