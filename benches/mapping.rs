@@ -22,7 +22,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::{HeaderMap, HeaderValue};
 use postern::auth::token::{self, TokenHash};
-use postern::auth::{Caller, access};
+use postern::auth::{Caller, Presented, access};
 use postern::mapping::plan::View;
 use postern::mapping::{Encoded, Plan, Ruleset};
 use postern::scim::json::{self, Checked};
@@ -209,13 +209,9 @@ fn caller() -> Caller {
     let mut headers = HeaderMap::new();
     let bearer = format!("Bearer {}", secret.expose());
     headers.insert("authorization", HeaderValue::from_str(&bearer).unwrap());
-    access
-        .authenticate(
-            &headers,
-            std::net::Ipv4Addr::LOCALHOST.into(),
-            SystemTime::UNIX_EPOCH,
-        )
-        .unwrap()
+    let presented = Presented::new(&headers, std::net::Ipv4Addr::LOCALHOST.into());
+    let proven = access.authenticate(&presented, SystemTime::UNIX_EPOCH);
+    proven.unwrap().now().unwrap()
 }
 
 fn upstream_list(n: usize) -> String {

@@ -4,7 +4,6 @@
 //! at the door of the others.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -17,6 +16,7 @@ use super::lives::{Lives, TokenCounts};
 use super::mentions::Mentions;
 use super::network;
 use super::permit::{Caller, Rights};
+use super::presented::{Presented, Proven};
 use super::rate::Rate;
 use super::token::{TokenHash, bearer, key_id};
 use super::{AuthError, Rejection, TenantName};
@@ -138,21 +138,25 @@ impl Authenticator {
         found
     }
 
-    /// Who sent these headers from this address. Hash and lookup, no allocation, no waiting.
+    /// Who presents this. For a secret token: hash and lookup, no allocation, no waiting.
     ///
     /// # Errors
     /// [`AuthError::Missing`], [`AuthError::Malformed`], [`AuthError::Rejected`],
     /// [`AuthError::Elsewhere`].
     pub fn authenticate(
         &self,
-        headers: &HeaderMap,
-        from: IpAddr,
+        presented: &Presented<'_>,
         now: SystemTime,
-    ) -> Result<Caller, AuthError> {
-        let entry = find(&self.keys, headers, now)?;
+    ) -> Result<Proven, AuthError> {
+        self.secret(presented, now).map(Proven::Caller)
+    }
+
+    /// Whose secret token it is.
+    fn secret(&self, presented: &Presented<'_>, now: SystemTime) -> Result<Caller, AuthError> {
+        let entry = find(&self.keys, presented.headers, now)?;
         let account = &entry.owner;
         let networks = account.networks.as_deref();
-        if networks.is_some_and(|networks| !network::contain(networks, from)) {
+        if networks.is_some_and(|networks| !network::contain(networks, presented.from)) {
             return Err(AuthError::Elsewhere {
                 account: Arc::clone(&account.name),
                 key: Arc::clone(&entry.key.id),
@@ -344,6 +348,7 @@ const NOBODY: TokenHash = TokenHash([0; 32]);
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
     use std::time::Duration;
 
     use http::HeaderValue;
@@ -387,7 +392,9 @@ accounts:
         let mut headers = HeaderMap::new();
         let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
         headers.insert(AUTHORIZATION, value);
-        let caller = found.authenticate(&headers, HERE, instant::parse(now).unwrap())?;
+        let presented = Presented::new(&headers, HERE);
+        let proven = found.authenticate(&presented, instant::parse(now).unwrap())?;
+        let caller = proven.now().unwrap();
         Ok((caller.account().to_string(), caller.key.to_string()))
     }
 
@@ -503,7 +510,9 @@ operators: [{{name: ops, tokens: [{{id: {id}, sha256: {}{more}}}]}}]",
             let now = instant::parse("2026-11-15").unwrap();
             let operator = found.authenticate_operator(&headers, now);
             (
-                found.authenticate(&headers, HERE, now).is_ok(),
+                found
+                    .authenticate(&Presented::new(&headers, HERE), now)
+                    .is_ok(),
                 operator.map(|caller| (caller.name.to_string(), caller.key.to_string())),
             )
         };

@@ -14,6 +14,7 @@ mod last_use;
 mod lives;
 mod mentions;
 mod permit;
+mod presented;
 mod scope;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 pub use authenticator::{Account, Authenticator, Key, KeyState, Operator, OperatorCaller, Tenants};
 pub use lives::TokenCounts;
 pub use permit::{Caller, Permitted};
+pub use presented::{Presented, Proven};
 pub use scope::{Scope, Set, Share};
 
 pub use crate::net::Secret;

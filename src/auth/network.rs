@@ -74,7 +74,7 @@ mod tests {
 
     use super::super::access::tests::authenticator;
     use super::super::token::{TokenHash, generate, tests::counting};
-    use super::super::{AuthError, Rejection, instant};
+    use super::super::{AuthError, Presented, Rejection, instant};
     use super::*;
     use crate::yaml;
 
@@ -181,8 +181,9 @@ accounts:
             let mut headers = HeaderMap::new();
             let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
             headers.insert(AUTHORIZATION, value);
-            let caller = found.authenticate(&headers, address.parse().unwrap(), now);
-            caller.map(|caller| caller.key.to_string())
+            let presented = Presented::new(&headers, address.parse().unwrap());
+            let caller = found.authenticate(&presented, now);
+            caller.map(|caller| caller.now().unwrap().key.to_string())
         };
         let elsewhere = || {
             Err(AuthError::Elsewhere {

@@ -4,7 +4,7 @@
 use tokio::time::{Instant, timeout_at};
 
 use crate::directory::DirectoryError;
-use crate::mapping::{Before, Encoded, Guard, Need};
+use crate::mapping::{Before, Effect, Encoded, Guard, Need};
 use crate::scim::operation::{Answer, Verb, VerbKind};
 use crate::scim::{Operation, Resource, ResourceId, Upstream, resource};
 
@@ -59,7 +59,8 @@ impl Guarded<'_> {
                 }
                 self.context.metrics().unguarded_write();
             }
-            match send(self.context, self.wanted, operation, view).await {
+            let effect = self.effect(&before)?;
+            match send(self.context, self.wanted, operation, view, effect.as_ref()).await {
                 Err(GatewayError::Directory {
                     error: DirectoryError::Precondition,
                     ..
@@ -82,6 +83,15 @@ impl Guarded<'_> {
             return Err(GatewayError::Unguarded);
         }
         Ok(())
+    }
+
+    /// What the write makes of the resource, where somebody wants to know.
+    fn effect(&self, before: &Before) -> Result<Option<Effect>, GatewayError> {
+        if !self.prepared.watched {
+            return Ok(None);
+        }
+        let permitted = self.prepared.permitted();
+        Ok(Some(self.context.tenant.plan.effect(permitted, before)?))
     }
 
     async fn read(&self) -> Result<Before, GatewayError> {

@@ -21,6 +21,7 @@ mod limit;
 mod listing;
 mod observe;
 mod panic;
+mod policy;
 mod refusal;
 mod respond;
 mod run;
@@ -45,6 +46,7 @@ use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use tokio::time::{Instant, timeout_at};
 
+use crate::auth::{Presented, Proven};
 use crate::config::{Live, Tenant};
 use crate::directory::Ask;
 use crate::net::{Body, Peer};
@@ -221,8 +223,11 @@ impl Gateway {
 
         // Who asks comes before everything that the answer could tell a stranger.
         head::one_authorization(&head.headers)?;
-        let from = seen.peer.address.ip();
-        let caller = snapshot.auth.authenticate(&head.headers, from, now())?;
+        let presented = Presented::new(&head.headers, seen.peer.address.ip());
+        let caller = match snapshot.auth.authenticate(&presented, now())? {
+            Proven::Caller(caller) => caller,
+            Proven::Later(caller) => caller.await?,
+        };
         seen.called_by(&caller);
         seen.visit = Some(Visit::begin(self.state.clients(), &head.headers));
         if let Some((tenant, _)) = routed {

@@ -18,7 +18,7 @@ use crate::telemetry::{Counters, TenantMetrics};
 use super::error::GatewayError;
 use super::state::{Admission, State};
 use super::timing::{Timing, Watch};
-use super::{GRACE, write};
+use super::{GRACE, policy, write};
 
 /// What accompanies the operations of one request.
 #[derive(Clone)]
@@ -39,6 +39,8 @@ pub struct Prepared {
     abilities: Abilities,
     /// What of the present resource must be read first, if anything.
     pub need: Option<Need>,
+    /// Whether that is needed to know what the write does with it.
+    pub(super) watched: bool,
 }
 
 /// The pure half of an operation: may the caller do it, and what must be known for it?
@@ -53,6 +55,11 @@ pub fn prepare(
     let permitted = caller.authorize(&tenant.name, operation)?;
     let abilities = tenant.directory.abilities();
     let need = tenant.plan.need(&permitted, abilities);
+    let watched = policy::need(tenant, &permitted);
+    let (need, watched) = match watched {
+        Some(more) => (need.or(Some(more)), true),
+        None => (need, false),
+    };
     if need.is_some() {
         // Nothing is sent for what is forbidden, not even a read.
         tenant.plan.permit(&permitted)?;
@@ -61,6 +68,7 @@ pub fn prepare(
         permitted,
         abilities,
         need,
+        watched,
     })
 }
 
@@ -83,6 +91,11 @@ impl Prepared {
     #[must_use]
     pub fn operation(&self) -> &Operation<Client> {
         self.permitted.operation()
+    }
+
+    /// The proof.
+    pub(super) fn permitted(&self) -> &Permitted {
+        &self.permitted
     }
 
     /// What of a resource the account may see and change.

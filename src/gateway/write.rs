@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::directory::DirectoryError;
-use crate::mapping::Encoded;
 use crate::mapping::plan::View;
+use crate::mapping::{Effect, Encoded};
 use crate::scim::operation::{Answer, Projection, Verb, VerbKind};
 use crate::scim::{Client, Operation, Reply, Resource, ResourceId, ResourceType, Upstream};
 
@@ -16,6 +16,7 @@ use super::GRACE;
 use super::error::GatewayError;
 use super::guarded::Guarded;
 use super::panic::caught;
+use super::policy;
 use super::run::{Context, Prepared, prepare, whole};
 
 /// Runs `work` in a task of its own and waits for it as long as the request may take.
@@ -123,7 +124,7 @@ async fn plain(
 ) -> Result<Written, GatewayError> {
     let (encoded, view) = context.encode(prepared, None, &mut context.counters())?;
     match encoded {
-        Encoded::Ask(operation) => match send(context, wanted, operation, view).await {
+        Encoded::Ask(operation) => match send(context, wanted, operation, view, None).await {
             // Nobody asked for a version: this is not the client's to resolve.
             Err(GatewayError::Directory {
                 error: DirectoryError::Precondition,
@@ -136,8 +137,27 @@ async fn plain(
     }
 }
 
-/// Sends a write, and notes what its answer needs.
+/// Sends a write that the policies let through, and notes what its answer needs. `effect` is what
+/// it makes of the present resource, where that is watched.
 pub(super) async fn send(
+    context: &Context,
+    wanted: &Wanted,
+    operation: Operation<Upstream>,
+    view: View,
+    effect: Option<&Effect>,
+) -> Result<Written, GatewayError> {
+    let step = policy::Step {
+        wanted,
+        operation: &operation,
+        effect,
+    };
+    let passed = policy::pass(context, &step).await?;
+    let outcome = execute(context, wanted, operation, view).await;
+    passed.over(&outcome);
+    outcome
+}
+
+async fn execute(
     context: &Context,
     wanted: &Wanted,
     operation: Operation<Upstream>,

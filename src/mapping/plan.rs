@@ -2,6 +2,7 @@
 
 mod decode;
 mod document;
+mod effect;
 mod encode;
 mod explain;
 mod filter;
@@ -11,6 +12,8 @@ mod scoped;
 mod stream;
 
 use std::sync::Arc;
+
+pub use effect::Effect;
 
 use crate::auth::{Permitted, Scope};
 use crate::scim::operation::{Abilities, Projection};

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::*;
 use crate::auth::token::tests::counting;
-use crate::auth::{AuthError, Rejection};
+use crate::auth::{AuthError, Presented, Rejection};
 
 /// A folder of its own for a test, gone with it.
 pub(super) struct Folder(PathBuf);
@@ -121,7 +121,8 @@ fn ask(path: &Path, token: &str) -> Result<String, AuthError> {
     let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
     headers.insert(AUTHORIZATION, value);
     let now = instant::parse("2026-11-15").unwrap();
-    let caller = access.authenticate(&headers, std::net::Ipv4Addr::LOCALHOST.into(), now)?;
+    let presented = Presented::new(&headers, std::net::Ipv4Addr::LOCALHOST.into());
+    let caller = access.authenticate(&presented, now)?.now().unwrap();
     Ok(format!("{} {}", caller.account(), caller.key))
 }
 

@@ -146,7 +146,7 @@ impl Plan {
     }
 
     /// The new state; `None` where it is the present one.
-    fn replace(
+    pub(super) fn replace(
         &self,
         ty: &Type,
         scope: &Scope,
@@ -231,6 +231,18 @@ impl Plan {
         if same_resource(&out, &before.resource) {
             return Ok(None);
         }
+        // Somebody else wanted to see the present resource: what is sent is what always is.
+        let plain = translated.changes.filter(|changes| !changes.is_empty());
+        if let Some(changes) = plain.filter(|_| abilities.patch) {
+            let create_missing = false;
+            return Ok(Some(Verb::Patch(
+                id,
+                Patch {
+                    changes,
+                    create_missing,
+                },
+            )));
+        }
         if abilities.patch
             && let Some(changes) = difference(ty, &before.resource, &out)
         {
@@ -247,7 +259,7 @@ impl Plan {
     }
 
     /// The present resource with the changes: applied in the client's words, and put back.
-    fn applied(
+    pub(super) fn applied(
         &self,
         ty: &Type,
         scope: &Scope,
