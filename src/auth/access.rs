@@ -28,10 +28,12 @@ mod roles;
 mod tokens;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::authenticator::{Account, Authenticator, Operator};
+use super::grant::Grant;
 use super::mentions::Mentions;
-use super::permit::Grant;
+use super::rights::Rights;
 use super::token::TokenHash;
 use crate::yaml::{self, Diagnostic, Diagnostics, Node, Source, Span, Table, Value};
 
@@ -45,6 +47,7 @@ pub fn load(source: &Source) -> Result<Authenticator, Diagnostics> {
         source,
         found: Diagnostics::default(),
         roles: HashMap::new(),
+        rights: HashMap::new(),
         names: HashMap::new(),
         operators: HashMap::new(),
         keys: HashMap::new(),
@@ -68,7 +71,9 @@ type Owners<T> = Vec<(T, Vec<TokenHash>)>;
 struct Reader<'a> {
     source: &'a Source,
     found: Diagnostics,
-    roles: HashMap<&'a str, Vec<Grant>>,
+    roles: HashMap<&'a str, Vec<Arc<Grant>>>,
+    /// What accounts of the same roles may do.
+    rights: HashMap<Vec<Arc<str>>, Arc<Rights>>,
     names: HashMap<&'a str, Span>,
     operators: HashMap<&'a str, Span>,
     keys: HashMap<String, Span>,
