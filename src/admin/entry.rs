@@ -142,9 +142,11 @@ fn reason(error: &AuthError) -> AuthFailure {
         AuthError::Missing => AuthFailure::Missing,
         AuthError::Rejected(rejection) => AuthFailure::from(*rejection),
         AuthError::Elsewhere { .. } => AuthFailure::Network,
-        AuthError::Malformed | AuthError::Tenant { .. } | AuthError::Forbidden { .. } => {
-            AuthFailure::Malformed
-        }
+        AuthError::Malformed
+        | AuthError::Tenant { .. }
+        | AuthError::Forbidden { .. }
+        | AuthError::Unmet { .. }
+        | AuthError::Hidden { .. } => AuthFailure::Malformed,
     }
 }
 

@@ -24,8 +24,10 @@
 
 mod accounts;
 mod grant;
+mod mention;
 mod roles;
 mod tokens;
+mod when;
 
 use std::collections::HashMap;
 use std::sync::Arc;

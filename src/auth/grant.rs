@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::attributes::Attributes;
+use super::condition::Condition;
 use crate::scim::ResourceType;
 use crate::scim::operation::VerbKind;
 
@@ -22,13 +23,15 @@ pub struct RoleLine {
 
 /// One line of a role. A role may do what any of its lines allows; an account what any of its
 /// roles allows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Grant {
     pub(super) origin: Arc<RoleLine>,
     pub(super) resources: Resources,
     pub(super) verbs: Verbs,
     /// `None` is every attribute.
     pub(super) attributes: Option<Arc<Attributes>>,
+    /// What the present resource must satisfy.
+    pub(super) when: Option<Arc<Condition>>,
 }
 
 /// The resource types of a [`Grant`].
@@ -60,6 +63,25 @@ impl Grant {
     }
 }
 
+/// Tests of the mapping need lines without a file.
+#[cfg(test)]
+impl Grant {
+    pub(super) fn of_attributes(list: Attributes) -> Self {
+        Self {
+            origin: Arc::new(RoleLine {
+                role: "test".into(),
+                file: "access.yaml".into(),
+                line: 1,
+                text: "".into(),
+            }),
+            resources: Resources::All,
+            verbs: Verbs::READ_BY_ID,
+            attributes: Some(Arc::new(list)),
+            when: None,
+        }
+    }
+}
+
 impl Verbs {
     /// The words, each with its bits: `read` covers one resource and queries.
     pub(super) const WORDS: [(&'static str, Self); 4] = [
@@ -68,6 +90,9 @@ impl Verbs {
         ("update", Self(4)),
         ("delete", Self(8)),
     ];
+
+    /// A new resource.
+    pub(super) const CREATE: Self = Self(1);
 
     /// `read: by-id`: one resource whose id is known, and no queries.
     pub(super) const READ_BY_ID: Self = Self(2);

@@ -10,6 +10,7 @@ pub mod token;
 
 mod attributes;
 mod authenticator;
+mod condition;
 mod grant;
 mod last_use;
 mod lives;
@@ -18,16 +19,19 @@ mod permit;
 mod presented;
 mod rights;
 mod scope;
+mod sight;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use authenticator::{Account, Authenticator, Key, KeyState, Operator, OperatorCaller, Tenants};
+pub use condition::{Condition, asked};
 pub use grant::RoleLine;
 pub use lives::TokenCounts;
 pub use permit::{Caller, Permitted};
 pub use presented::{Presented, Proven};
 pub use scope::{Scope, Set, Share};
+pub use sight::{Sight, Visible};
 
 pub use crate::net::Secret;
 
@@ -73,6 +77,29 @@ pub enum AuthError {
         account: Arc<str>,
         /// What it wanted.
         verb: VerbKind,
+        /// On which type.
+        resource: ResourceType,
+    },
+    /// The account sees the resource, and the condition of no line that allows it holds.
+    #[error(
+        "account `{account}` may not {verb} this {resource}: it does not meet the condition of \
+         its role",
+        verb = verb.as_str()
+    )]
+    Unmet {
+        /// The account.
+        account: Arc<str>,
+        /// What it wanted.
+        verb: VerbKind,
+        /// On which type.
+        resource: ResourceType,
+    },
+    /// The condition of no line holds by which the account would see the resource: for this account
+    /// it is not there.
+    #[error("account `{account}` does not see this {resource}: it meets no condition of its role")]
+    Hidden {
+        /// The account.
+        account: Arc<str>,
         /// On which type.
         resource: ResourceType,
     },

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use super::authenticator::{Account, Tenants};
-use super::grant::RoleLine;
+use super::condition::Condition;
+use super::grant::{Grant, RoleLine};
 use super::rights::Verdict;
 use super::scope::Scope;
+use super::sight::Sight;
 use super::{AuthError, TenantName};
+use crate::scim::operation::VerbKind;
 use crate::scim::{Client, Operation};
 
 /// An authenticated account.
@@ -23,6 +26,22 @@ pub struct Permitted {
     operation: Operation<Client>,
     scope: Scope,
     verdict: Arc<Verdict>,
+    account: Arc<Account>,
+    stage: Stage,
+}
+
+/// Which lines a permit stands on.
+#[derive(Debug, Clone)]
+enum Stage {
+    /// All that there are: none has a condition that matters to the operation.
+    All,
+    /// Those whose conditions the present resource will turn out to satisfy. The scope is what all
+    /// of them would allow.
+    Open,
+    /// Those without a condition.
+    Sure,
+    /// Those at these places, whose conditions the present resource satisfies.
+    Held(Arc<[bool]>),
 }
 
 impl Caller {
@@ -62,10 +81,16 @@ impl Caller {
         self.enter(tenant)?;
         let verb = operation.verb.kind();
         if let Some(verdict) = self.account.rights.verdict(&operation.resource, verb) {
+            // A reading finds its lines when the answer is there: see `Permitted::sight`. A new
+            // resource has no present state, so its lines have no conditions.
+            let exists = matches!(verb, VerbKind::Replace | VerbKind::Patch | VerbKind::Delete);
+            let open = exists && verdict.conditions().next().is_some();
             return Ok(Permitted {
                 operation,
-                scope: verdict.scope.clone(),
+                scope: verdict.most.clone(),
                 verdict: Arc::clone(verdict),
+                account: Arc::clone(&self.account),
+                stage: if open { Stage::Open } else { Stage::All },
             });
         }
         Err(AuthError::Forbidden {
@@ -89,9 +114,73 @@ impl Permitted {
         &self.scope
     }
 
-    /// The lines of the account's roles that allow it, in the order of its roles.
+    /// The lines of the account's roles that allow it, in the order of its roles. Where the present
+    /// resource is not known, those too that may turn out to have nothing to do with it.
     pub fn allowed_by(&self) -> impl Iterator<Item = &Arc<RoleLine>> {
-        self.verdict.lines.iter().map(|line| &line.origin)
+        let lines = self.verdict.lines.iter().enumerate();
+        let lines = lines.filter(|(index, line)| match &self.stage {
+            Stage::All | Stage::Open => true,
+            Stage::Sure => line.when.is_none(),
+            Stage::Held(held) => held.get(*index).copied().unwrap_or(false),
+        });
+        lines.map(|(_, line)| &line.origin)
+    }
+
+    /// Whether it stands on conditions that nobody has looked at yet. Such a permit is not enough
+    /// for a write: see [`Permitted::narrow`].
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open)
+    }
+
+    /// The same by the lines without a condition alone; `None` where each has one.
+    #[must_use]
+    pub fn sure(&self) -> Option<Self> {
+        Some(Self {
+            scope: self.verdict.sure.clone()?,
+            stage: Stage::Sure,
+            ..self.clone()
+        })
+    }
+
+    /// The same by the lines whose conditions the present resource satisfies.
+    ///
+    /// # Errors
+    /// [`AuthError::Hidden`] where the account does not see it, [`AuthError::Unmet`] where it does
+    /// and may not do this.
+    pub fn narrow(&self, holds: impl Fn(&Condition) -> bool) -> Result<Self, AuthError> {
+        let counts = |line: &Grant| line.when.as_ref().is_none_or(|when| holds(when));
+        let held: Arc<[bool]> = self.verdict.lines.iter().map(|line| counts(line)).collect();
+        if !held.iter().any(|held| *held) {
+            let (account, resource) = (self.account().clone(), self.operation.resource.clone());
+            if !self.verdict.reading.iter().any(|line| counts(line)) {
+                return Err(AuthError::Hidden { account, resource });
+            }
+            let verb = self.operation.verb.kind();
+            return Err(AuthError::Unmet {
+                account,
+                verb,
+                resource,
+            });
+        }
+        Ok(Self {
+            scope: self.verdict.scope(counts),
+            stage: Stage::Held(held),
+            ..self.clone()
+        })
+    }
+
+    /// By which lines resources are seen in the answer; `None` where that is the same for all of
+    /// them, and the [`Scope`] says it.
+    #[must_use]
+    pub fn sight(&self) -> Option<Sight> {
+        Sight::of(&self.verdict.reading, self.verdict.base())
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn account(&self) -> &Arc<str> {
+        &self.account.name
     }
 
     /// Both, to be used up.
@@ -107,7 +196,7 @@ mod tests {
     use super::super::rights::VERBS;
     use super::*;
     use crate::scim::Resource;
-    use crate::scim::operation::{Document, Verb, VerbKind};
+    use crate::scim::operation::{Document, Verb};
     use crate::scim::patch::Patch;
     use crate::scim::query::Query;
 

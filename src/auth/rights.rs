@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::condition::Condition;
 use super::grant::{Grant, Resources};
 use super::scope::{Scope, Set, Use};
 use crate::scim::operation::VerbKind;
@@ -16,13 +17,19 @@ pub(super) struct Rights {
     others: Verdicts,
 }
 
-/// One verb on one resource type: the lines that allow it.
+/// One verb on one resource type: the lines that allow it, and those that show what it is about.
 #[derive(Debug)]
 pub(super) struct Verdict {
     /// The lines that cover the verb, at least one.
     pub(super) lines: Vec<Arc<Grant>>,
-    /// What they allow together.
-    pub(super) scope: Scope,
+    /// The lines by which a resource is seen: those of a reading by id, of a query where it is one.
+    pub(super) reading: Vec<Arc<Grant>>,
+    /// What all of them allow together, did every condition hold.
+    pub(super) most: Scope,
+    /// What those without a condition allow; `None` where each line has one.
+    pub(super) sure: Option<Scope>,
+    verb: VerbKind,
+    base: Option<&'static str>,
 }
 
 /// One for each [`VerbKind`]; `None` is no.
@@ -81,31 +88,61 @@ impl Verdict {
             name if name.eq_ignore_ascii_case("Group") => Some(schema::GROUP),
             _ => None,
         });
-        let of = |verb| {
-            let meant = grants
-                .iter()
-                .filter(move |grant| grant.allows(resource, verb));
-            meant.cloned()
+        let of = |verb| -> Vec<_> {
+            let all = grants.iter();
+            let meant = all.filter(|grant| grant.allows(resource, verb));
+            meant.cloned().collect()
         };
-        // A line without a list makes it everything.
-        let set = |verb, use_| {
-            let lists: Option<Vec<_>> = of(verb).map(|grant| grant.attributes.clone()).collect();
-            Set::compile(lists?, use_, base)
-        };
-        let lines: Vec<_> = of(verb).collect();
+        let lines = of(verb);
         if lines.is_empty() {
             return None;
         }
-        let scope = match verb {
+        let reading = match verb {
+            VerbKind::List => VerbKind::List,
+            _ => VerbKind::Read,
+        };
+        let mut verdict = Self {
+            lines,
+            reading: of(reading),
+            most: Scope::whole(),
+            sure: None,
+            verb,
+            base,
+        };
+        verdict.most = verdict.scope(|_| true);
+        let sure = |grant: &Grant| grant.when.is_none();
+        if verdict.lines.iter().any(|line| sure(line)) {
+            verdict.sure = Some(verdict.scope(sure));
+        }
+        Some(verdict)
+    }
+
+    /// What the lines allow that count.
+    pub(super) fn scope(&self, counts: impl Fn(&Grant) -> bool) -> Scope {
+        let set = |lines: &[Arc<Grant>], use_| {
+            let lines = lines.iter().filter(|line| counts(line));
+            Set::compile(lines.cloned().collect(), use_, self.base)
+        };
+        match self.verb {
             // There is no part of a resource to delete.
             VerbKind::Delete => Scope::whole(),
-            VerbKind::Read | VerbKind::List => Scope::new(set(verb, Use::Read), None),
+            VerbKind::Read | VerbKind::List => Scope::new(set(&self.lines, Use::Read), None),
             // What a write answers is a reading of that resource.
             VerbKind::Create | VerbKind::Replace | VerbKind::Patch => {
-                Scope::new(set(VerbKind::Read, Use::Read), set(verb, Use::Write))
+                Scope::new(set(&self.reading, Use::Read), set(&self.lines, Use::Write))
             }
-        };
-        Some(Self { lines, scope })
+        }
+    }
+
+    /// Every condition of a line that counts here.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = &Arc<Condition>> {
+        let all = self.lines.iter().chain(&self.reading);
+        all.filter_map(|line| line.when.as_ref())
+    }
+
+    /// The base schema's URN, where it is known here.
+    pub(super) fn base(&self) -> Option<&'static str> {
+        self.base
     }
 }
 

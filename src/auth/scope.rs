@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::attributes::{Attributes, Point};
+use super::grant::Grant;
 use crate::scim::{AttrName, AttrPath, SchemaUri};
 
 /// Which attributes the caller may read and write in one operation. Only this floor makes one.
@@ -19,8 +20,8 @@ pub struct Scope {
 /// here; what none mentions is decided once for all.
 #[derive(Debug)]
 pub struct Set {
-    /// The lists that it was made of: an account may do what any of them allows.
-    lists: Vec<Arc<Attributes>>,
+    /// The lines that it was made of: an account may do what any of them allows.
+    lines: Vec<Arc<Grant>>,
     use_: Use,
     /// The base schema, as far as that was known.
     base: Option<Box<str>>,
@@ -128,28 +129,31 @@ impl Scope {
                 list.add(item).unwrap();
             }
             let base = crate::scim::schema::USER;
-            Set::compile(vec![Arc::new(list)], use_, Some(base))
+            Set::compile(vec![Arc::new(Grant::of_attributes(list))], use_, Some(base))
         };
         Self::new(set(read, Use::Read), set(write, Use::Write))
     }
 }
 
 impl Set {
-    /// What any of the lists allows; `None` where that is everything.
+    /// What any of the lines allows; `None` where that is everything. A line without a list allows
+    /// every attribute.
     pub(super) fn compile(
-        lists: Vec<Arc<Attributes>>,
+        lines: Vec<Arc<Grant>>,
         use_: Use,
         base: Option<&str>,
     ) -> Option<Arc<Self>> {
-        let allowed = |point: &Point| lists.iter().any(|list| list.allow(point, base));
+        let lists = || lines.iter().map(|line| line.attributes.as_deref());
+        let allowed =
+            |point: &Point| lists().any(|list| list.is_none_or(|list| list.allow(point, base)));
         let mut set = Self {
-            others: lists.iter().any(|list| list.allow_others()),
+            others: lists().any(|list| list.is_none_or(Attributes::allow_others)),
             use_,
             base: base.map(Box::from),
             homes: vec![Home::new(None)],
-            lists: Vec::new(),
+            lines: Vec::new(),
         };
-        for point in lists.iter().flat_map(|list| list.points(base)) {
+        for point in lists().flatten().flat_map(|list| list.points(base)) {
             set.mention(point);
         }
         for home in &mut set.homes {
@@ -163,7 +167,7 @@ impl Set {
         {
             base.settle();
         }
-        set.lists = lists;
+        set.lines = lines;
         Some(Arc::new(set))
     }
 
@@ -172,7 +176,7 @@ impl Set {
             return Arc::clone(this);
         }
         // Where the base makes it everything, that is what `others` says too.
-        Self::compile(this.lists.clone(), this.use_, Some(base.as_str()))
+        Self::compile(this.lines.clone(), this.use_, Some(base.as_str()))
             .unwrap_or_else(|| Arc::clone(this))
     }
 

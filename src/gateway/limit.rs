@@ -31,7 +31,10 @@ pub(super) fn throttled(error: GatewayError, seen: &mut Seen, state: &State) -> 
             | AuthError::Malformed
             | AuthError::Rejected(_)
             | AuthError::Elsewhere { .. } => true,
-            AuthError::Tenant { .. } | AuthError::Forbidden { .. } => false,
+            AuthError::Tenant { .. }
+            | AuthError::Forbidden { .. }
+            | AuthError::Unmet { .. }
+            | AuthError::Hidden { .. } => false,
         },
         _ => false,
     };

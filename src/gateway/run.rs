@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::auth::{Caller, Permitted, Scope};
+use crate::auth::{AuthError, Caller, Permitted, Scope};
 use crate::config::Tenant;
 use crate::directory::{Ask, DirectoryError};
 use crate::mapping::plan::View;
@@ -53,6 +53,7 @@ pub fn prepare(
     operation: Operation<Client>,
 ) -> Result<Prepared, GatewayError> {
     let permitted = caller.authorize(&tenant.name, operation)?;
+    let permitted = tenant.plan.settle(permitted)?;
     let abilities = tenant.directory.abilities();
     let need = tenant.plan.need(&permitted, abilities);
     let watched = policy::need(tenant, &permitted);
@@ -85,6 +86,25 @@ impl Prepared {
     ) -> Result<(Encoded, View), MappingError> {
         let (permitted, abilities) = (self.permitted, self.abilities);
         tenant.plan.encode(permitted, abilities, before, witness)
+    }
+
+    /// The same where the present resource is known: by the lines whose conditions it satisfies.
+    ///
+    /// # Errors
+    /// [`AuthError::Hidden`](crate::auth::AuthError::Hidden),
+    /// [`AuthError::Unmet`](crate::auth::AuthError::Unmet), and [`MappingError::Forbidden`] where
+    /// those lines do not allow all of it.
+    pub fn narrowed(&self, tenant: &Tenant, before: &Before) -> Result<Self, GatewayError> {
+        let mut this = self.clone();
+        if self.permitted.is_open() {
+            let resource = &self.operation().resource;
+            let present = tenant.plan.present(resource, before)?;
+            this.permitted = self
+                .permitted
+                .narrow(|condition| present.holds(condition))?;
+            tenant.plan.permit(&this.permitted)?;
+        }
+        Ok(this)
     }
 
     /// The operation, in the client's words.
@@ -146,6 +166,10 @@ async fn read(
         Encoded::Unchanged(resource) => whole(resource),
     };
     let reply = context.decode(reply, &view)?;
+    if let (Answer::Nothing, Some(_)) = (&reply.answer, &view.sight) {
+        let account = Arc::clone(context.caller.account());
+        return Err(AuthError::Hidden { account, resource }.into());
+    }
     // A directory that keeps versions and does not honour the header has done the work for
     // nothing; the client is still told what it wants to know.
     match (&unless, &reply.etag) {

@@ -13,6 +13,7 @@ impl<'a> Reader<'a> {
         let resources = line.required("resources", &mut self.found);
         let verbs = line.required("verbs", &mut self.found);
         let attributes = line.optional("attributes");
+        let when = line.optional("when");
         line.finish(&mut self.found);
         let resources = resources.and_then(|node| self.resources(node));
         let verbs = verbs.and_then(|node| self.verbs(node));
@@ -21,11 +22,16 @@ impl<'a> Reader<'a> {
             Some(node) => Some(Arc::new(self.attributes(node, &about)?)),
             None => None,
         };
+        let when = match when {
+            Some(node) => Some(self.when(node, &about, verbs.unwrap_or_default())?),
+            None => None,
+        };
         Some(Grant {
             origin: Arc::new(self.origin(role, node)),
             resources: resources?,
             verbs: verbs?,
             attributes,
+            when,
         })
     }
 

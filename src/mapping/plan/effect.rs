@@ -5,6 +5,7 @@ use super::scoped::narrowed;
 use super::{Before, MappingError, Plan};
 use crate::auth::Permitted;
 use crate::mapping::compile::Type;
+use crate::mapping::witness::Witness;
 use crate::scim::Resource;
 use crate::scim::json::Checked;
 use crate::scim::operation::Verb;
@@ -52,8 +53,18 @@ impl Plan {
 
     /// A resource of the directory in the client's words, whole.
     pub(super) fn seen(&self, ty: &Type, resource: &Resource) -> Result<Resource, MappingError> {
+        self.seen_by(ty, resource, &mut ())
+    }
+
+    /// The same, with what is to be reported of it.
+    pub(super) fn seen_by(
+        &self,
+        ty: &Type,
+        resource: &Resource,
+        witness: &mut impl Witness,
+    ) -> Result<Resource, MappingError> {
         let text = Checked::of(resource);
-        let members = self.to_client(ty, text.members(), None, &mut ())?;
+        let members = self.to_client(ty, text.members(), None, witness)?;
         Ok(members.to_resource())
     }
 }

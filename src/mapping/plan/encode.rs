@@ -4,10 +4,11 @@ use std::cell::OnceCell;
 
 use serde_json::{Map, Value};
 
+use super::conditions::widened;
 use super::document::from_scim;
 use super::scoped::{keep, narrowed, spared};
 use super::{Before, Encoded, Guard, MappingError, Need, Plan, View, refused};
-use crate::auth::Scope;
+use crate::auth::{Scope, Sight};
 use crate::mapping::compile::Type;
 use crate::mapping::kind::{Pushed, Write};
 use crate::mapping::place::{find, is_absent};
@@ -17,7 +18,7 @@ use crate::mapping::transform::number::AsNumber;
 use crate::mapping::witness::{Event, Witness};
 use crate::scim::accent;
 use crate::scim::json::{Checked, Members, Node};
-use crate::scim::operation::{Abilities, Document, Precondition, Projection, Verb};
+use crate::scim::operation::{Abilities, Document, Precondition, Projection, Verb, VerbKind};
 use crate::scim::patch::{self, Change, Patch, PatchOp};
 use crate::scim::query::Query;
 use crate::scim::{
@@ -59,19 +60,27 @@ impl Plan {
     pub(in crate::mapping) fn encode_operation(
         &self,
         operation: Operation<Client>,
-        scope: &Scope,
+        (scope, sight): (&Scope, Option<Sight>),
         abilities: Abilities,
         before: Option<&Before>,
         witness: &mut impl Witness,
     ) -> Result<(Encoded, View), MappingError> {
         let ty = self.known(&operation.resource)?;
-        let scope = scope.based(&ty.held.base.id);
+        let mut scope = scope.based(&ty.held.base.id);
         self.permitted(ty, &scope, &operation)?;
-        let precondition = precondition(operation.precondition, abilities, before)?;
-        let projection = self.projection(ty, &operation.projection);
+        let sight = sight.map(|sight| sight.based(&ty.held.base.id));
+        let mut precondition = precondition(operation.precondition, abilities, before)?;
+        if let (Some(sight), VerbKind::Read | VerbKind::List) = (&sight, operation.verb.kind()) {
+            // Of a resource that has not changed nothing would come to tell whether it is seen.
+            precondition.if_none_match = None;
+            scope = sight.least();
+        }
+        let asked = widened(ty, &operation.projection, sight.as_ref());
+        let projection = self.projection(ty, &asked);
         let mut view = View {
             resource: operation.resource,
             scope,
+            sight,
             projection: operation.projection,
             start: 1,
             cut: None,
@@ -302,17 +311,26 @@ impl Plan {
         view: &mut View,
     ) -> Result<Option<Query>, MappingError> {
         view.start = query.start_index.unwrap_or(1).max(1);
-        let filter = match query.filter {
-            None => None,
-            Some(filter) => match self.filter(ty, &filter)? {
-                Pushed::Always => None,
-                Pushed::Never => return Ok(None),
-                Pushed::Ask(filter) if abilities.filter => Some(filter),
-                Pushed::Ask(_) => {
-                    let text = "the directory behind this service does not evaluate filters";
-                    return Err(refused(ScimType::InvalidFilter, text));
-                }
-            },
+        let visible = match &view.sight {
+            None => Pushed::Always,
+            Some(sight) => {
+                let (pushed, sight) = self.visible(ty, &query, sight, abilities)?;
+                view.sight = Some(sight);
+                pushed
+            }
+        };
+        let asked = match &query.filter {
+            None => Pushed::Always,
+            Some(filter) => self.filter(ty, filter)?,
+        };
+        if let (Pushed::Ask(_), false) = (&asked, abilities.filter) {
+            let text = "the directory behind this service does not evaluate filters";
+            return Err(refused(ScimType::InvalidFilter, text));
+        }
+        let filter = match Pushed::all([asked, visible]) {
+            Pushed::Always => None,
+            Pushed::Never => return Ok(None),
+            Pushed::Ask(filter) => Some(filter),
         };
         let sort_by = match query.sort_by {
             // A service that does not sort says so in its configuration and leaves the order.

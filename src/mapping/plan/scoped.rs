@@ -15,6 +15,7 @@ use crate::scim::filter::Filter;
 use crate::scim::json::{Members, Node, Sort};
 use crate::scim::operation::{Document, Verb};
 use crate::scim::patch::{Change, Patch, PatchOp};
+use crate::scim::query::Query;
 use crate::scim::schema::{Attribute, Mutability};
 use crate::scim::{AttrName, AttrPath, Client, Operation, PatchPath, SchemaUri};
 
@@ -36,10 +37,7 @@ impl Plan {
         let looks = Looks { ty, scope };
         match &operation.verb {
             Verb::Read(_) | Verb::Delete(_) => Ok(()),
-            Verb::List(query) => {
-                query.filter.iter().try_for_each(|f| looks.filter(f))?;
-                query.sort_by.iter().try_for_each(|p| looks.asked(p))
-            }
+            Verb::List(query) => looks.query(query),
             Verb::Create(document) => {
                 self.named(&looks, document)?;
                 let mut lines = ty.lines.iter().filter(|l| l.required && super::creates(l));
@@ -77,12 +75,19 @@ impl Plan {
     }
 }
 
-struct Looks<'a> {
-    ty: &'a Type,
-    scope: &'a Scope,
+/// What an account may name of resources of a type.
+pub(super) struct Looks<'a> {
+    pub(super) ty: &'a Type,
+    pub(super) scope: &'a Scope,
 }
 
 impl Looks<'_> {
+    /// What a query asks about.
+    pub(super) fn query(&self, query: &Query) -> Result<(), MappingError> {
+        query.filter.iter().try_for_each(|f| self.filter(f))?;
+        query.sort_by.iter().try_for_each(|p| self.asked(p))
+    }
+
     /// A member of a document: not what is only read, which is ignored further in.
     fn member(
         &self,
