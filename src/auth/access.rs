@@ -27,6 +27,7 @@ mod grant;
 mod mention;
 mod roles;
 mod tokens;
+mod values;
 mod when;
 
 use std::collections::HashMap;

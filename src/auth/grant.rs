@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::attributes::Attributes;
 use super::condition::Condition;
+use super::values::Values;
 use crate::scim::ResourceType;
 use crate::scim::operation::VerbKind;
 
@@ -32,6 +33,8 @@ pub(super) struct Grant {
     pub(super) attributes: Option<Arc<Attributes>>,
     /// What the present resource must satisfy.
     pub(super) when: Option<Arc<Condition>>,
+    /// What attributes may become.
+    pub(super) values: Option<Arc<Values>>,
 }
 
 /// The resource types of a [`Grant`].
@@ -78,6 +81,7 @@ impl Grant {
             verbs: Verbs::READ_BY_ID,
             attributes: Some(Arc::new(list)),
             when: None,
+            values: None,
         }
     }
 }
@@ -90,6 +94,9 @@ impl Verbs {
         ("update", Self(4)),
         ("delete", Self(8)),
     ];
+
+    /// Everything that sets attributes.
+    pub(super) const WRITES: Self = Self(1 | 4);
 
     /// A new resource.
     pub(super) const CREATE: Self = Self(1);

@@ -20,6 +20,7 @@ mod presented;
 mod rights;
 mod scope;
 mod sight;
+mod values;
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub use permit::{Caller, Permitted};
 pub use presented::{Presented, Proven};
 pub use scope::{Scope, Set, Share};
 pub use sight::{Sight, Visible};
+pub use values::Bound;
 
 pub use crate::net::Secret;
 

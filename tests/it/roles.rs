@@ -3,6 +3,7 @@
 
 mod conditions;
 mod union;
+mod values;
 mod verbs;
 
 use serde_json::{Value, json};

@@ -14,12 +14,20 @@ impl<'a> Reader<'a> {
         let verbs = line.required("verbs", &mut self.found);
         let attributes = line.optional("attributes");
         let when = line.optional("when");
+        let values = line.optional("values");
         line.finish(&mut self.found);
         let resources = resources.and_then(|node| self.resources(node));
         let verbs = verbs.and_then(|node| self.verbs(node));
         let about = resources.clone().unwrap_or(Resources::All);
         let attributes = match attributes {
             Some(node) => Some(Arc::new(self.attributes(node, &about)?)),
+            None => None,
+        };
+        let values = match values {
+            Some(node) => {
+                let verbs = verbs.unwrap_or_default();
+                Some(self.values(node, &about, verbs, attributes.as_deref())?)
+            }
             None => None,
         };
         let when = match when {
@@ -32,6 +40,7 @@ impl<'a> Reader<'a> {
             verbs: verbs?,
             attributes,
             when,
+            values,
         })
     }
 

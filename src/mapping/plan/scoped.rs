@@ -3,6 +3,7 @@
 
 mod kept;
 mod shown;
+mod values;
 
 use std::borrow::Cow;
 
@@ -44,7 +45,13 @@ impl Plan {
                 lines.try_for_each(|line| looks.required(line))
             }
             Verb::Replace(_, document) => self.named(&looks, document),
-            Verb::Patch(_, patch) => patch.changes.iter().try_for_each(|c| looks.change(c)),
+            Verb::Patch(_, patch) => patch.changes.iter().try_for_each(|change| {
+                looks.change(change)?;
+                match scope.writable().filter(|set| set.has_bounds()) {
+                    Some(set) => looks.changes(set, change),
+                    None => Ok(()),
+                }
+            }),
         }
     }
 
@@ -58,6 +65,9 @@ impl Plan {
         for (key, value) in members.iter_mut() {
             if value.is_absent() || is_common(key) {
                 continue;
+            }
+            if set.has_bounds() {
+                looks.bounded(set, key, value)?;
             }
             if let Some((uri, name)) = written_out(set, key) {
                 looks.member(set, Some(uri), name, value)?;
@@ -132,6 +142,22 @@ impl Looks<'_> {
                 items.try_for_each(|item| item.object().map_or_else(plain, &mut parts))
             }
             _ => plain(),
+        }
+    }
+
+    /// What a member of a document makes of bounded attributes.
+    fn bounded(&self, set: &Set, key: &str, value: &Node<'_>) -> Result<(), MappingError> {
+        let value = value.to_value();
+        match &value {
+            Value::Object(inner) if key.contains(':') => inner
+                .iter()
+                .try_for_each(|(name, value)| self.becomes(set, Some(key), name, value)),
+            value => self.becomes(set, None, key, value),
+        }?;
+        // Where the schema is written out before the attribute.
+        match written_out(set, key) {
+            Some((uri, name)) => self.becomes(set, Some(uri), name, &value),
+            None => Ok(()),
         }
     }
 
@@ -357,7 +383,11 @@ pub(super) fn narrowed<'a>(scope: &Scope, patch: &'a Patch) -> Cow<'a, Patch> {
             name,
             filter: Some(filter),
             ..
-        } => elements(set, uri.as_ref().map(SchemaUri::as_str), name, filter).is_ok(),
+        } => {
+            let uri = uri.as_ref().map(SchemaUri::as_str);
+            elements(set, uri, name, filter).is_ok()
+                && values::makes(set, uri, name.as_str(), filter)
+        }
         _ => true,
     };
     if !patch.create_missing || patch.changes.iter().all(makes) {
