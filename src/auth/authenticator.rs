@@ -270,14 +270,20 @@ impl Authenticator {
         self.mentions.check_attributes(schemas)
     }
 
-    /// A caller of an account, without a token, for tests.
+    /// A caller as if the account had proven itself, for dry runs: no request gets one this way.
+    #[must_use]
+    pub fn suppose(&self, account: &str) -> Option<Caller> {
+        let found = self.accounts.iter().find(|a| &*a.name == account)?;
+        Some(Caller {
+            account: Arc::clone(found),
+            key: "none".into(),
+        })
+    }
+
+    /// The same of an account that is there.
     #[cfg(test)]
     pub(crate) fn caller_for_test(&self, account: &str) -> Caller {
-        let found = self.accounts.iter().find(|a| &*a.name == account);
-        Caller {
-            account: Arc::clone(found.unwrap()),
-            key: "test".into(),
-        }
+        self.suppose(account).unwrap()
     }
 }
 

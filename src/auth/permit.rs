@@ -1,5 +1,6 @@
 //! The proof that an operation is allowed, and the roles that it comes from.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::authenticator::{Account, Tenants};
@@ -8,7 +9,7 @@ use super::grant::{Grant, RoleLine};
 use super::rights::Verdict;
 use super::scope::Scope;
 use super::sight::Sight;
-use super::{AuthError, TenantName};
+use super::{AuthError, TenantName, network};
 use crate::scim::operation::VerbKind;
 use crate::scim::{Client, Operation};
 
@@ -66,6 +67,21 @@ impl Caller {
         Err(AuthError::Tenant {
             account: Arc::clone(&self.account.name),
             tenant: tenant.clone(),
+        })
+    }
+
+    /// Whether the account may call from an address.
+    ///
+    /// # Errors
+    /// [`AuthError::Elsewhere`].
+    pub fn calls_from(&self, address: IpAddr) -> Result<(), AuthError> {
+        let networks = self.account.networks.as_deref();
+        if networks.is_none_or(|networks| network::contain(networks, address)) {
+            return Ok(());
+        }
+        Err(AuthError::Elsewhere {
+            account: Arc::clone(&self.account.name),
+            key: Arc::clone(&self.key),
         })
     }
 

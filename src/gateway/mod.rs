@@ -9,6 +9,8 @@ mod arrival;
 mod bulk;
 mod call;
 pub mod clients;
+pub mod decide;
+mod discarded;
 mod discovery;
 mod door;
 mod endpoint;
@@ -286,6 +288,7 @@ impl Gateway {
             },
             state: Arc::clone(&self.state),
             timing: Arc::clone(&seen.timing),
+            discarded: Arc::clone(&seen.discarded),
             admission,
         };
         // By far the largest part of the future, and all that comes before it is over: boxed here

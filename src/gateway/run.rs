@@ -8,13 +8,14 @@ use tokio::time::{Instant, timeout_at};
 use crate::auth::{AuthError, Caller, Permitted, Scope};
 use crate::config::Tenant;
 use crate::directory::{Ask, DirectoryError};
-use crate::mapping::plan::View;
+use crate::mapping::plan::{Present, View};
 use crate::mapping::{Before, Encoded, MappingError, Need, Witness};
 use crate::scim::operation::{Abilities, Answer, Document, Listing, VerbKind};
 use crate::scim::{Client, Operation, Reply, Resource, ResourceType, Upstream};
 use crate::telemetry::traces::Called;
 use crate::telemetry::{Counters, TenantMetrics};
 
+use super::discarded::{Discarded, Noting};
 use super::error::GatewayError;
 use super::state::{Admission, State};
 use super::timing::{Timing, Watch};
@@ -28,6 +29,7 @@ pub(super) struct Context {
     pub(super) ask: Ask,
     pub(super) state: Arc<State>,
     pub(super) timing: Arc<Timing>,
+    pub(super) discarded: Arc<Discarded>,
     pub(super) admission: Admission,
 }
 
@@ -95,16 +97,24 @@ impl Prepared {
     /// [`AuthError::Unmet`](crate::auth::AuthError::Unmet), and [`MappingError::Forbidden`] where
     /// those lines do not allow all of it.
     pub fn narrowed(&self, tenant: &Tenant, before: &Before) -> Result<Self, GatewayError> {
-        let mut this = self.clone();
-        if self.permitted.is_open() {
-            let resource = &self.operation().resource;
-            let present = tenant.plan.present(resource, before)?;
-            this.permitted = self
-                .permitted
-                .narrow(|condition| present.holds(condition))?;
-            tenant.plan.permit(&this.permitted)?;
+        if !self.permitted.is_open() {
+            return Ok(self.clone());
         }
-        Ok(this)
+        let resource = &self.operation().resource;
+        let present = tenant.plan.present(resource, before)?;
+        self.by(tenant, &present)
+    }
+
+    /// The same by a present resource that can be asked about conditions.
+    pub(super) fn by(&self, tenant: &Tenant, present: &Present<'_>) -> Result<Self, GatewayError> {
+        let permitted = self
+            .permitted
+            .narrow(|condition| present.holds(condition))?;
+        tenant.plan.permit(&permitted)?;
+        Ok(Self {
+            permitted,
+            ..self.clone()
+        })
     }
 
     /// The operation, in the client's words.
@@ -192,8 +202,9 @@ impl Context {
     }
 
     /// What the mapping reports to.
-    pub(super) fn counters(&self) -> Counters {
-        Counters::new(Arc::clone(self.metrics()))
+    pub(super) fn counters(&self) -> Noting {
+        let counters = Counters::new(Arc::clone(self.metrics()));
+        Noting::new(counters, &self.discarded)
     }
 
     /// What is counted of this tenant.

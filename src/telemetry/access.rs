@@ -54,6 +54,8 @@ pub struct Line<'a> {
     pub reason: Option<&'a str>,
     /// The keyword of the SCIM error, where there is one.
     pub scim_type: Option<&'a str>,
+    /// The attributes that were left out because the account may not write them, by name.
+    pub discarded: Option<&'a str>,
     /// How long it took, the body of the answer included.
     pub took: Duration,
     /// How much of that the directory took.
@@ -161,6 +163,7 @@ impl Line<'_> {
         out.number("status", u64::from(self.status));
         out.maybe("fault", self.fault, SHORT);
         out.maybe("reason", self.reason, LONG);
+        out.maybe("discarded", self.discarded, LONG);
         out.maybe("scim_type", self.scim_type, SHORT);
         out.time("duration_us", self.took);
         out.time("directory_us", self.directory);

@@ -2,6 +2,8 @@
 //! and forbidden, against the demo's directory behind the shipped rule.
 
 mod conditions;
+mod discarded;
+mod may;
 mod union;
 mod values;
 mod verbs;
@@ -24,12 +26,22 @@ struct It {
 impl It {
     /// Accounts by name, with what stands between `verbs: [` and `]` of their role.
     pub(super) async fn start(accounts: &[(&str, String)]) -> Self {
+        Self::with_rule(accounts, |rule| rule).await
+    }
+
+    /// The same where the rule leaves out what users' attributes may not be written.
+    pub(super) async fn discarding(accounts: &[(&str, String)]) -> Self {
+        let line = "  User:\n    forbidden: discard\n";
+        Self::with_rule(accounts, |rule| rule.replace("  User:\n", line)).await
+    }
+
+    async fn with_rule(accounts: &[(&str, String)], change: impl FnOnce(String) -> String) -> Self {
         let secret = postern::net::Secret::new("s3cret".to_owned());
         let (address, directory) = postern::demo::directory::Directory::start(secret, None)
             .await
             .unwrap();
         let url = format!("http://{address}");
-        let text = postern::demo::rule("https://localhost/demo/scim/v2", &url);
+        let text = change(postern::demo::rule("https://localhost/demo/scim/v2", &url));
         let mut all = vec![ADMIN];
         all.extend(accounts.iter().map(|(name, verbs)| Account {
             name,

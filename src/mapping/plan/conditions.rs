@@ -51,14 +51,23 @@ impl Plan {
                         }
                     )
                 };
-                !patch.changes.iter().any(|change| chooses(&change.path))
-                    && self.permit(&sure).is_ok()
+                !patch.changes.iter().any(|change| chooses(&change.path)) && self.all_of_it(&sure)
             }
             // What it clears depends on what may be seen and changed.
             Verb::Replace(..) => false,
             Verb::Create(_) | Verb::Read(_) | Verb::List(_) => true,
         };
         Ok(if suffices { sure } else { permitted })
+    }
+
+    /// Whether nothing of an operation would have to be left out.
+    fn all_of_it(&self, permitted: &Permitted) -> bool {
+        let operation = permitted.operation();
+        let Ok(ty) = self.known(&operation.resource) else {
+            return true;
+        };
+        let scope = permitted.scope().based(&ty.held.base.id);
+        self.permitted_if(ty, &scope, operation, false).is_ok()
     }
 
     /// The present resource, to be asked whether it satisfies conditions.
@@ -77,6 +86,22 @@ impl Plan {
             ty,
             seen,
             unclear: unclear.1,
+        })
+    }
+
+    /// The same of a resource that is already in the client's words, for dry runs.
+    ///
+    /// # Errors
+    /// [`MappingError::Refused`] where there is no such type.
+    pub fn supposed(
+        &self,
+        resource: &ResourceType,
+        seen: Resource,
+    ) -> Result<Present<'_>, MappingError> {
+        Ok(Present {
+            ty: self.known(resource)?,
+            seen,
+            unclear: Vec::new(),
         })
     }
 

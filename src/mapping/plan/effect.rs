@@ -1,7 +1,6 @@
 //! What a write makes of the present resource, for whoever decides whether it may: conditions of
 //! roles, protected resources, the guard, the audit trail. Computed by what encodes the write.
 
-use super::scoped::narrowed;
 use super::{Before, MappingError, Plan};
 use crate::auth::Permitted;
 use crate::mapping::compile::Type;
@@ -34,7 +33,7 @@ impl Plan {
             Verb::Create(_) | Verb::Read(_) | Verb::List(_) => Some(present.clone()),
             Verb::Delete(_) => None,
             Verb::Replace(id, document) => {
-                let document = document.clone();
+                let document = self.left(ty, scope, document.clone(), true, &mut Vec::new())?;
                 let new = self.replace(ty, scope, id, document, Some(before), &mut ())?;
                 match new {
                     None => Some(present.clone()),
@@ -42,7 +41,7 @@ impl Plan {
                 }
             }
             Verb::Patch(_, patch) => {
-                let patch = narrowed(scope, patch);
+                let patch = self.left_of(ty, scope, patch, &mut Vec::new());
                 let left = self.patch(ty, &patch)?.left;
                 let new = self.applied(ty, scope, &left, before, &mut ())?;
                 Some(self.seen(ty, &new)?)

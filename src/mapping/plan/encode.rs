@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::conditions::widened;
 use super::document::from_scim;
-use super::scoped::{keep, narrowed, spared};
+use super::scoped::{keep, spared};
 use super::{Before, Encoded, Guard, MappingError, Need, Plan, View, refused};
 use crate::auth::{Scope, Sight};
 use crate::mapping::compile::Type;
@@ -22,7 +22,7 @@ use crate::scim::operation::{Abilities, Document, Precondition, Projection, Verb
 use crate::scim::patch::{self, Change, Patch, PatchOp};
 use crate::scim::query::Query;
 use crate::scim::{
-    Client, Operation, PatchPath, Resource, ResourceId, SchemaUri, ScimType, Upstream, value,
+    Client, Operation, PatchPath, Resource, ResourceId, SchemaUri, ScimType, Upstream, parse, value,
 };
 
 impl Plan {
@@ -44,7 +44,7 @@ impl Plan {
             Verb::Replace(..) if ty.overlay || !scope.is_whole() => need("put overlay"),
             Verb::Patch(_, patch) => {
                 // What is wrong with it is said by `encode`.
-                let patch = narrowed(scope, patch);
+                let patch = self.left_of(ty, scope, patch, &mut Vec::new());
                 let translated = self.patch(ty, &patch).ok()?;
                 match translated.changes {
                     _ if !abilities.patch => need("patch without PATCH"),
@@ -86,7 +86,12 @@ impl Plan {
             cut: None,
         };
         let verb = match operation.verb {
-            Verb::Create(document) => Verb::Create(self.create(ty, document, witness)?),
+            Verb::Create(document) => {
+                let mut out = Vec::new();
+                let document = self.left(ty, &view.scope, document, false, &mut out)?;
+                discarded(ty, &out, witness);
+                Verb::Create(self.create(ty, document, witness)?)
+            }
             Verb::Read(id) => Verb::Read(id),
             Verb::Delete(id) => Verb::Delete(id),
             Verb::List(query) => match self.list_query(ty, query, abilities, &mut view)? {
@@ -94,6 +99,9 @@ impl Plan {
                 None => return Ok((Encoded::Empty, view)),
             },
             Verb::Replace(id, document) => {
+                let mut out = Vec::new();
+                let document = self.left(ty, &view.scope, document, true, &mut out)?;
+                discarded(ty, &out, witness);
                 let new = self.replace(ty, &view.scope, &id, document, before, witness)?;
                 match (new, before) {
                     (None, Some(before)) => {
@@ -212,7 +220,9 @@ impl Plan {
         witness: &mut impl Witness,
     ) -> Result<Option<Verb>, MappingError> {
         let (ty, scope) = (self.known(&view.resource)?, &view.scope);
-        let patch = narrowed(scope, patch);
+        let mut out = Vec::new();
+        let patch = self.left_of(ty, scope, patch, &mut out);
+        discarded(ty, &out, witness);
         let translated = self.patch(ty, &patch)?;
         for path in &translated.dropped {
             witness.saw(Event::Dropped {
@@ -349,6 +359,18 @@ impl Plan {
             (pushed.start_index, pushed.count) = (None, None);
         }
         Ok(Some(pushed))
+    }
+}
+
+/// Tells what was left out because the account may not write it.
+fn discarded(ty: &Type, names: &[String], witness: &mut impl Witness) {
+    for name in names {
+        // What no schema has is the client's own word, and may be anything.
+        let known = parse::attr_path(name, &ty.full)
+            .is_ok_and(|path| ty.full.find(&path).is_some())
+            || ty.full.uris().any(|uri| uri.is(name));
+        let attribute = if known { name.as_str() } else { "(unknown)" };
+        witness.saw(Event::Discarded { attribute });
     }
 }
 

@@ -1,6 +1,7 @@
 //! What an account may see and change of a resource, in the client's words: requests that name
 //! more are refused, answers show no more, and a PUT leaves alone what it was not about.
 
+mod discarded;
 mod kept;
 mod shown;
 mod values;
@@ -32,6 +33,17 @@ impl Plan {
         scope: &Scope,
         operation: &Operation<Client>,
     ) -> Result<(), MappingError> {
+        self.permitted_if(ty, scope, operation, ty.discards)
+    }
+
+    /// The same, where what may not be written is left out (`lenient`) or refused.
+    pub(super) fn permitted_if(
+        &self,
+        ty: &Type,
+        scope: &Scope,
+        operation: &Operation<Client>,
+        lenient: bool,
+    ) -> Result<(), MappingError> {
         if scope.is_whole() {
             return Ok(());
         }
@@ -40,11 +52,18 @@ impl Plan {
             Verb::Read(_) | Verb::Delete(_) => Ok(()),
             Verb::List(query) => looks.query(query),
             Verb::Create(document) => {
-                self.named(&looks, document)?;
+                if !lenient {
+                    self.named(&looks, document)?;
+                }
                 let mut lines = ty.lines.iter().filter(|l| l.required && super::creates(l));
                 lines.try_for_each(|line| looks.required(line))
             }
+            Verb::Replace(..) if lenient => Ok(()),
             Verb::Replace(_, document) => self.named(&looks, document),
+            Verb::Patch(_, patch) if lenient => patch
+                .changes
+                .iter()
+                .try_for_each(|change| looks.asks(change)),
             Verb::Patch(_, patch) => patch.changes.iter().try_for_each(|change| {
                 looks.change(change)?;
                 match scope.writable().filter(|set| set.has_bounds()) {
@@ -186,9 +205,7 @@ impl Looks<'_> {
             return self.extension(change);
         };
         let uri = uri.as_ref().map(SchemaUri::as_str);
-        if let (Some(filter), Some(set)) = (filter, self.scope.readable()) {
-            elements(set, uri, name, filter)?;
-        }
+        self.asks(change)?;
         let Some(set) = self.scope.writable() else {
             return Ok(());
         };

@@ -168,6 +168,8 @@ families! {
         "Things that clients said differently from RFC 7644 and that were understood.";
     DROPPED: Counter "postern_attributes_dropped_total" ["tenant", "direction"]
         "Attributes left out because no line of the rule maps them; `postern check` lists what the rule maps.";
+    DISCARDED: Counter "postern_attributes_discarded_total" ["tenant"]
+        "Attributes left out of requests because the account may not write them, and the rule says `forbidden: discard`.";
     UNDECODABLE: Counter "postern_values_undecodable_total" ["tenant", "line"]
         "Values of the directory left out of answers because this line of the rule file could not read them.";
     MAPPING_ERRORS: Counter "postern_mapping_errors_total" ["tenant", "direction"]
