@@ -19,6 +19,9 @@
 //!       - {id: o1, sha256: "…", expires: 2027-02-01}
 //! ```
 //!
+//! A line of `allow` may have `when` (a SCIM filter that the present resource must satisfy) and
+//! `values` (what attributes may become) as well.
+//!
 //! `read` covers queries (`read: by-id` does not), `update` covers PUT and PATCH. A date is its first moment in UTC, so a
 //! key with `expires: 2027-02-01` works until the end of January; a time is RFC 3339.
 
