@@ -22,6 +22,7 @@
 //! `read` covers queries (`read: by-id` does not), `update` covers PUT and PATCH. A date is its first moment in UTC, so a
 //! key with `expires: 2027-02-01` works until the end of January; a time is RFC 3339.
 
+mod files;
 mod grant;
 
 use std::collections::HashMap;
@@ -40,14 +41,17 @@ use crate::yaml::{
     self, Diagnostic, Diagnostics, Node, Source, Span, TOKEN_PREFIX, Table, Value, mask, suggest,
 };
 
-/// Reads `access.yaml`.
+pub use files::{Content, Files, named};
+
+/// Reads `access.yaml`, with the files that it names.
 ///
 /// # Errors
-/// All that is wrong with the file, in one go.
-pub fn load(source: &Source) -> Result<Authenticator, Diagnostics> {
+/// All that is wrong with them, in one go.
+pub fn load(source: &Source, files: &Files) -> Result<Authenticator, Diagnostics> {
     let node = yaml::parse(source)?;
     let mut reader = Reader {
         source,
+        files,
         found: Diagnostics::default(),
         roles: HashMap::new(),
         names: HashMap::new(),
@@ -72,6 +76,7 @@ type Owners<T> = Vec<(T, Vec<TokenHash>)>;
 /// What has been seen so far.
 struct Reader<'a> {
     source: &'a Source,
+    files: &'a Files,
     found: Diagnostics,
     roles: HashMap<&'a str, Vec<Grant>>,
     names: HashMap<&'a str, Span>,
@@ -319,6 +324,24 @@ impl<'a> Reader<'a> {
         time
     }
 
+    /// The bytes of the file that is named here.
+    #[expect(
+        dead_code,
+        reason = "the sections that name files come with what uses them"
+    )]
+    fn content(&mut self, node: &'a Node) -> Option<&'a [u8]> {
+        let name = node.string(self.source, &mut self.found)?;
+        match self.files.read(name) {
+            Ok(bytes) => Some(bytes),
+            Err(why) => {
+                let message = format!("the file `{}` cannot be read: {why}", short(name));
+                let help = "relative paths are meant from the folder of the access file";
+                self.error(node.span, message, help);
+                None
+            }
+        }
+    }
+
     /// The texts of a list with their places.
     fn names_of(&mut self, node: &'a Node, help: &str) -> Option<Vec<(&'a str, Span)>> {
         let Value::List(items) = &node.value else {
@@ -385,12 +408,12 @@ pub(crate) mod tests {
 
     /// The access file that a text is.
     pub(crate) fn authenticator(text: &str) -> Authenticator {
-        load(&Source::new("access.yaml", text))
+        load(&Source::new("access.yaml", text), &Files::default())
             .unwrap_or_else(|found| panic!("{}", found.render(false)))
     }
 
     fn findings(text: &str) -> String {
-        let found = load(&Source::new("access.yaml", text))
+        let found = load(&Source::new("access.yaml", text), &Files::default())
             .err()
             .unwrap_or_default();
         found.render(false)
@@ -570,7 +593,7 @@ operators:
         let file = format!(
             "roles: {{}}\naccounts: [{{name: a, roles: [], tenants: [], tokens: [{{id: {token}, sha256: {token}, x_{token}: 1, expires: {token}}}]}}]\n"
         );
-        let found = load(&Source::new("access.yaml", file)).unwrap_err();
+        let found = load(&Source::new("access.yaml", file), &Files::default()).unwrap_err();
         assert_eq!(found.iter().count(), 4);
         for finding in found.iter() {
             let all = finding.render(true) + &finding.render(false) + &finding.one_line();
