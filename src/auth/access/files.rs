@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::{Reader, short};
 use crate::yaml::{self, Node, Source, Value};
 
 /// Files by the name that `access.yaml` gives them, each with its bytes or with why it has none.
@@ -58,6 +59,26 @@ impl Files {
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Content)> {
         self.0.iter().map(|(name, content)| (&**name, content))
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// The bytes of the file that is named here.
+    #[expect(
+        dead_code,
+        reason = "the sections that name files come with what uses them"
+    )]
+    pub(super) fn content(&mut self, node: &'a Node) -> Option<&'a [u8]> {
+        let name = node.string(self.source, &mut self.found)?;
+        match self.files.read(name) {
+            Ok(bytes) => Some(bytes),
+            Err(why) => {
+                let message = format!("the file `{}` cannot be read: {why}", short(name));
+                let help = "relative paths are meant from the folder of the access file";
+                self.error(node.span, message, help);
+                None
+            }
+        }
     }
 }
 
