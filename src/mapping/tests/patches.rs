@@ -333,7 +333,7 @@ fn a_put_is_told_as_changes_where_the_directory_takes_no_documents() {
     };
     let document = json!({"userName": "b", "name": {"familyName": "K", "givenName": "B"},
         "title": "x", "active": true, "password": "Secret-1"});
-    let told = put(document.clone(), None);
+    let told = put(document, None);
     let of = |path: &str| {
         let mut told = told.as_array().unwrap().iter();
         told.find(|change| change["path"] == path).cloned()
