@@ -77,6 +77,14 @@ impl Scope {
         Self { read, write }
     }
 
+    /// The same where this may be seen; `None` is everything.
+    pub(super) fn reading(&self, read: Option<Arc<Set>>) -> Self {
+        Self {
+            read,
+            write: self.write.clone(),
+        }
+    }
+
     /// Nothing is hidden or forbidden.
     pub(super) fn whole() -> Self {
         Self::new(None, None)

@@ -89,11 +89,11 @@ impl Sight {
         Scope::new(self.set(&holds), None)
     }
 
-    /// The scope of an answer about which nothing is known: what is seen of every resource, and
-    /// never everything.
+    /// The scope where nothing is known of the resource: what is seen of every one, and never
+    /// everything.
     #[must_use]
-    pub fn least(&self) -> Scope {
-        Scope::new(self.set(&self.sure()), None)
+    pub fn least(&self, scope: &Scope) -> Scope {
+        scope.reading(self.set(&self.sure()))
     }
 
     /// The same where only the lines at these places can show anything.

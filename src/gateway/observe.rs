@@ -332,9 +332,9 @@ pub(super) fn count_refused(metrics: &Metrics, tenant: &TenantMetrics, error: &G
             AuthError::Rejected(why) => metrics.auth_failed(AuthFailure::from(*why)),
             AuthError::Elsewhere { .. } => metrics.auth_failed(AuthFailure::Network),
             AuthError::Tenant { .. } => tenant.denied(Denial::Tenant),
-            AuthError::Forbidden { .. } | AuthError::Unmet { .. } | AuthError::Hidden { .. } => {
-                tenant.denied(Denial::Role);
-            }
+            AuthError::Forbidden { .. } | AuthError::Unmet { .. } => tenant.denied(Denial::Role),
+            // To the client there is no such resource.
+            AuthError::Hidden { .. } => {}
         },
         GatewayError::Mapping(MappingError::Forbidden(_)) => tenant.denied(Denial::Attribute),
         GatewayError::OverRate(_) => tenant.rate_limited(),

@@ -246,3 +246,37 @@ fn conditions_are_read_strictly() {
     }
     insta::assert_snapshot!(all);
 }
+
+#[test]
+fn values_are_read_strictly() {
+    let role = |more: &str| {
+        findings(&format!(
+            "roles: {{r: {{allow: [{{resources: [User], verbs: {more}}}]}}}}\naccounts: []\n"
+        ))
+    };
+    for fine in [
+        "[update], values: {title: [Clerk, null], NAME.familyName: {pattern: '[A-Z].*'}}",
+        "[create], values: {active: [true], 'emails.type': [work, {pattern: 'h.*'}, 7]}",
+        "[update, read], values: {'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department': [IT]}",
+        "[update], values: {'urn:ietf:params:scim:schemas:core:2.0:User:title': [a], 'urn:acme:2.0:U:x': [1]}",
+        "[update], attributes: [title, name], values: {title: [a], name.givenName: [b]}",
+    ] {
+        assert_eq!(role(fine), "", "{fine}");
+    }
+    let mut all = String::new();
+    for wrong in [
+        "[read], values: {title: [a]}",
+        "[update], values: {}",
+        "[update], values: [title]",
+        "[update], values: {title: a, nickName: [], displayName: {patern: x}}",
+        "[update], values: {name: [a], emails: [b], department: [IT], titel: [c], '*': [d], -title: [e]}",
+        "[update], values: {active: ['true']}",
+        "[update], values: {title: [[a]], nickName: {pattern: '('}, displayName: {pattern: '(?=a)'}}",
+        "[update], values: {title: {pattern: '(\\w{900}){900}'}}",
+        "[update], attributes: [title], values: {nickName: [a]}",
+        "[update], attributes: ['*', -title], values: {title: [a]}",
+    ] {
+        all += &format!("{wrong}\n{}\n", role(wrong));
+    }
+    insta::assert_snapshot!(all);
+}

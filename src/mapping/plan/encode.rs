@@ -71,10 +71,12 @@ impl Plan {
         self.permitted(ty, &scope, &operation)?;
         let sight = sight.map(|sight| sight.based(&ty.held.base.id));
         let mut precondition = precondition(operation.precondition, abilities, before)?;
-        if let (Some(sight), VerbKind::Read | VerbKind::List) = (&sight, operation.verb.kind()) {
+        if let (Some(sight), VerbKind::Read | VerbKind::List | VerbKind::Create) =
+            (&sight, operation.verb.kind())
+        {
             // Of a resource that has not changed nothing would come to tell whether it is seen.
             precondition.if_none_match = None;
-            scope = sight.least();
+            scope = sight.least(&scope);
         }
         let asked = widened(ty, &operation.projection, sight.as_ref());
         let projection = self.projection(ty, &asked);
