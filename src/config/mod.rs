@@ -2,7 +2,6 @@
 
 mod apart;
 mod certificate;
-mod control;
 mod digest;
 pub mod file;
 mod find;

@@ -82,7 +82,7 @@ pub trait Tap: Send + Sync + 'static {
 }
 
 /// A request that was refused before it came this far.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Refused<'a> {
     /// The method, as far as it could be read.
     pub method: &'a http::Method,
@@ -173,7 +173,14 @@ impl Gateway {
         let arrival = Arrival::of(&nothing, refused.version, &Tracer::off(), now());
         let (metrics, method) = (self.state.metrics(), refused.method.clone());
         let id_of = Arc::clone(&id);
-        let mut seen = Seen::begin(id_of, refused.peer, method, arrival, metrics, &self.log);
+        let mut seen = Seen::begin(
+            id_of,
+            refused.peer.clone(),
+            method,
+            arrival,
+            metrics,
+            &self.log,
+        );
         seen.refused_head(refused.reason);
         respond::mark(&mut answer, &id);
         seen.answered(answer)

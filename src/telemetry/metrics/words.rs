@@ -97,6 +97,14 @@ pub enum CertificateUse {
     Control,
     /// The client certificate towards a directory.
     Directory,
+    /// The CAs of SCIM clients.
+    ClientCa,
+    /// What these CAs have revoked.
+    ClientCrl,
+    /// The CAs of operators.
+    OperatorCa,
+    /// What these CAs have revoked.
+    OperatorCrl,
 }
 
 impl Fault {
@@ -227,6 +235,10 @@ impl CertificateUse {
             Self::Public => "public",
             Self::Control => "control",
             Self::Directory => "directory",
+            Self::ClientCa => "client_ca",
+            Self::ClientCrl => "client_crl",
+            Self::OperatorCa => "operator_ca",
+            Self::OperatorCrl => "operator_crl",
         }
     }
 }
