@@ -230,7 +230,8 @@ impl Gateway {
 
         // Who asks comes before everything that the answer could tell a stranger.
         head::one_authorization(&head.headers)?;
-        let presented = Presented::new(&head.headers, seen.peer.address.ip());
+        let certificate = seen.peer.certificate.as_ref();
+        let presented = Presented::new(&head.headers, seen.peer.address.ip()).over(certificate);
         let caller = match snapshot.auth.authenticate(&presented, now())? {
             Proven::Caller(caller) => caller,
             Proven::Later(caller) => caller.await?,

@@ -343,7 +343,7 @@ mod tests {
              AAAA\n-----END EC PRIVATE KEY-----\n",
         ] {
             assert_eq!(
-                config(&cert, &key).unwrap_err(),
+                config(&cert, key).unwrap_err(),
                 TlsError::Encrypted { input: Input::Key }
             );
         }
@@ -388,7 +388,7 @@ mod tests {
             "",
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         ] {
-            let error = config(&cert, &key).unwrap_err();
+            let error = config(cert, &key).unwrap_err();
             assert!(error.to_string().starts_with("the certificate "), "{error}");
             let error = client_config(Some(cert.as_bytes()), None).unwrap_err();
             assert!(error.to_string().starts_with("the CA file "), "{error}");

@@ -333,7 +333,7 @@ mod tests {
         #[test]
         fn any_text_is_a_name_or_not(text in ".{0,40}") {
             if let Some(form) = parse(&text) {
-                prop_assert_eq!(parse(&form), Some(form.clone()));
+                prop_assert_eq!(parse(&form), Some(form));
             }
             let _ = alternative(&text);
         }
