@@ -348,12 +348,17 @@ name: entra, certificates: [{subject: \"CN=entra,O=Example\"}]";
     assert_eq!(ask(&mut other, "").await, Some(200));
 
     // Another certificate of the listener's own changes nothing for anybody.
-    let ours = super::support::world::certificate(&program.folder);
+    let before = ["tls.crt", "tls.key"].map(|file| (file, program.read(file)));
+    super::support::world::certificate(&program.folder);
     assert_eq!(ctl(&program, &serving, &["reload"]).code, Some(0));
     assert_eq!(ask(&mut busy, "").await, Some(200));
     let resumed = connect(&serving, &okta).await.unwrap();
     assert_eq!(kind(&resumed), Some(HandshakeKind::Resumed));
-    drop((ours, resumed));
+    drop(resumed);
+    for (file, text) in &before {
+        program.write(file, text);
+    }
+    assert_eq!(ctl(&program, &serving, &["reload"]).code, Some(0));
 
     pki.revoke("okta", "root");
     pki.list("root", "lists/root.crl");
