@@ -170,7 +170,7 @@ fn authenticator(accounts: usize) -> Authenticator {
         }
         text.push_str("]}\n");
     }
-    access::load(&Source::new("access.yaml", text))
+    access::load(&Source::new("access.yaml", text), &access::Files::default())
         .unwrap_or_else(|found| panic!("{}", found.render(false)))
 }
 

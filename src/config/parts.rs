@@ -6,28 +6,27 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::access::Access;
 use super::certificate::Listener;
 use super::digest::{Digest, Digesting};
 use super::file::Config;
 use super::folder::{State, parent, steadily};
 use super::named::{Files, elsewhere, named_by};
-use super::read::text;
 use super::report::{Kind, Source};
 use super::rules::{self, Compiled, Rules};
 use super::snapshot::Snapshot;
 use super::tenants::{Failure, Made, Making};
 use super::unit::{News, Unit};
-use crate::auth::{Authenticator, access};
 use crate::net::tls::Server;
 use crate::telemetry::{CertificateUse, Metrics};
-use crate::yaml::{Diagnostic, Diagnostics, MAX_FILE};
+use crate::yaml::{Diagnostic, Diagnostics};
 
 /// The last good parts. Each serves on its own: what is wrong with one holds up no other.
 pub(super) struct Parts {
     pub(super) config: Config,
     public: Listener,
     control: Option<Listener>,
-    access: Unit<Arc<Authenticator>>,
+    access: Access,
     rules: Unit<Rules>,
     secrets: BTreeMap<PathBuf, Unit<Files>>,
     compiled: Compiled,
@@ -50,11 +49,10 @@ pub struct Event {
 
 impl Parts {
     pub(super) fn new(config: Config, metrics: Arc<Metrics>) -> Self {
-        let folder = |file: &Path| parent(file).to_owned();
         Self {
             public: Listener::public(&config),
             control: config.operators.as_ref().map(Listener::control),
-            access: Unit::new(Kind::Access, folder(&config.access)),
+            access: Access::new(&config.access),
             rules: Unit::new(Kind::Rules, config.rules.clone()),
             secrets: BTreeMap::new(),
             compiled: Compiled::default(),
@@ -68,34 +66,10 @@ impl Parts {
     /// no clock, nobody waits for a writer to have done.
     pub(super) fn look(&mut self, clock: Clock, now: SystemTime) -> bool {
         let tls = self.public.look(clock, now);
-        let access = self.look_at_access(clock, now);
+        let access = self.access.look(clock, now);
         let tenants = self.look_at_tenants(clock, now);
         let control = self.control.as_mut().map(|it| it.look(clock, now));
         [Some(tls), Some(access), Some(tenants), control].contains(&Some(State::Restless))
-    }
-
-    fn look_at_access(&mut self, clock: Clock, now: SystemTime) -> State {
-        let path = &self.config.access;
-        let (read, state) = steadily(clock, |look| look.file(path, MAX_FILE));
-        let unit = &mut self.access;
-        if state == State::Restless && clock.is_some() {
-            return state;
-        }
-        let mut digest = Digesting::default();
-        digest.read("", &read);
-        let digest = digest.finish();
-        let is_new = unit.is_new(digest);
-        if unit.serves(digest) {
-            unit.heal();
-        } else if is_new {
-            let help = "make one with a role and an account, then run `postern token new`";
-            let read = read.map(|mut bytes| std::mem::take(&mut *bytes));
-            match text(path, help, read).and_then(|source| access::load(&source)) {
-                Ok(auth) => unit.take(digest, Arc::new(auth), now),
-                Err(found) => unit.refuse(found, is_new),
-            }
-        }
-        state
     }
 
     /// Rules, and the files that they name: the one does not do without the other.
@@ -286,6 +260,7 @@ impl Parts {
             files.iter().map(|file| parent(file).to_owned()).collect();
         folders.insert(config.rules.clone());
         folders.extend(self.secrets.keys().cloned());
+        folders.extend(self.access.elsewhere.keys().cloned());
         folders.extend(self.listeners().flat_map(Listener::folders));
         folders
     }
@@ -320,8 +295,9 @@ impl Parts {
     /// All that is wrong with everything.
     pub(super) fn errors(&self) -> Diagnostics {
         let mut all = Diagnostics::default();
-        let parts = [self.access.errors(), self.rules.errors()];
-        let secrets = self.secrets.values().map(Unit::errors);
+        let parts = [self.access.unit.errors(), self.rules.errors()];
+        let abroad = self.access.elsewhere.values();
+        let secrets = self.secrets.values().chain(abroad).map(Unit::errors);
         let parts = parts.into_iter().chain(secrets).flatten();
         let control = self.control.iter().flat_map(Listener::errors);
         for finding in self.public.errors().chain(parts).chain(control) {
@@ -332,7 +308,7 @@ impl Parts {
 
     /// What serves together, with warnings. `None` where there is no last good.
     pub(super) fn snapshot(&self) -> Option<(Snapshot, Diagnostics)> {
-        let auth = self.access.value()?;
+        let auth = &self.access.unit.value()?.auth;
         let mut warnings = self.rule_warnings();
         let tenants = || self.made.iter().map(|made| &made.tenant);
         let names: Vec<&str> = tenants().map(|tenant| tenant.name.as_str()).collect();
@@ -355,13 +331,20 @@ impl Parts {
         let mut all = Digesting::default();
         for (name, digest) in [
             ("tls", self.public.digest()),
-            ("access", self.access.good().map(|good| good.digest)),
+            ("access", self.access.unit.good().map(|good| good.digest)),
             ("rules", self.rules.good().map(|good| good.digest)),
         ] {
             all.part(name, digest.unwrap_or(Digest::of(b"")));
         }
         if let Some(digest) = self.control.as_ref().and_then(Listener::digest) {
             all.part("control", digest);
+        }
+        let served = self.access.unit.value();
+        for (name, content) in served.iter().flat_map(|served| served.files.iter()) {
+            if let Ok(bytes) = content {
+                let file = Path::new(name).file_name().unwrap_or_default();
+                all.part(&file.to_string_lossy(), Digest::of(bytes));
+            }
         }
         for made in &self.made {
             let named = named_by(&made.rule, &self.config.rules);
@@ -388,9 +371,10 @@ impl Parts {
         };
         let parts = [
             self.rules.report(|good| good.value.texts),
-            self.access.report(|good| good.digest),
+            self.access.unit.report(|good| good.value.text),
         ];
         let secrets = self.secrets.values();
+        let secrets = secrets.chain(self.access.elsewhere.values());
         let secrets = secrets.map(|unit| unit.report(|good| salted(good.digest)));
         let listeners = self.listeners().flat_map(Listener::sources);
         let parts = parts.into_iter().flatten().chain(listeners);
@@ -400,12 +384,13 @@ impl Parts {
     pub(super) fn events(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         collect(&mut self.rules, &mut events);
-        collect(&mut self.access, &mut events);
+        collect(&mut self.access.unit, &mut events);
         self.public.events(&mut events);
         if let Some(control) = &mut self.control {
             control.events(&mut events);
         }
-        for unit in self.secrets.values_mut() {
+        let abroad = self.access.elsewhere.values_mut();
+        for unit in self.secrets.values_mut().chain(abroad) {
             collect(unit, &mut events);
         }
         events

@@ -121,7 +121,7 @@ const HELP: &str = "`subject: \"CN=okta,O=Example\"`, `san: \"dns:okta.example.c
 
 #[cfg(test)]
 mod tests {
-    use super::super::load;
+    use super::super::{Files, load};
     use crate::yaml::Source;
 
     fn findings(account: &str) -> String {
@@ -129,7 +129,7 @@ mod tests {
             "roles: {{}}\naccounts:\n  - {{name: a, roles: [], tenants: [], {account}}}\n  \
              - {{name: b, roles: [], tenants: [], certificates: [{{subject: \"CN=b\"}}]}}\n"
         );
-        let found = load(&Source::new("access.yaml", text)).err();
+        let found = load(&Source::new("access.yaml", text), &Files::default()).err();
         found.unwrap_or_default().render(false)
     }
 
