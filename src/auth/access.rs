@@ -13,6 +13,11 @@
 //!     rate: {requests: 50/s, burst: 100}
 //!     tokens:
 //!       - {id: k1, sha256: "…", not_before: 2026-11-01, expires: 2027-02-01}
+//!   - name: okta
+//!     roles: [provisioner]
+//!     tenants: [corp]
+//!     certificates: [{subject: "CN=okta,O=Example"}, {san: "dns:okta.example.com"}]
+//!     requires: certificate    # or token, or both
 //! operators:                   # who may use the control listener, where it asks for a token
 //!   - name: on-call
 //!     tokens:
@@ -26,6 +31,7 @@
 //! key with `expires: 2027-02-01` works until the end of January; a time is RFC 3339.
 
 mod accounts;
+mod certificates;
 mod files;
 mod grant;
 mod mention;
@@ -38,6 +44,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::authenticator::{Account, Authenticator, Operator};
+use super::certificates::CertificateName;
 use super::grant::Grant;
 use super::mentions::Mentions;
 use super::rights::Rights;
@@ -62,6 +69,7 @@ pub fn load(source: &Source, files: &Files) -> Result<Authenticator, Diagnostics
         operators: HashMap::new(),
         keys: HashMap::new(),
         hashes: HashMap::new(),
+        certificates: HashMap::new(),
         mentions: Mentions {
             source: Some(source.clone()),
             ..Mentions::default()
@@ -89,6 +97,7 @@ struct Reader<'a> {
     operators: HashMap<&'a str, Span>,
     keys: HashMap<String, Span>,
     hashes: HashMap<[u8; 32], Span>,
+    certificates: HashMap<CertificateName, Span>,
     mentions: Mentions,
 }
 

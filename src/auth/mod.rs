@@ -10,6 +10,7 @@ pub mod token;
 
 mod attributes;
 mod authenticator;
+mod certificates;
 mod condition;
 mod grant;
 mod last_use;
@@ -26,6 +27,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use authenticator::{Account, Authenticator, Key, KeyState, Operator, OperatorCaller, Tenants};
+pub use certificates::{CertificateFault, CertificateName, Requires};
 pub use condition::{Condition, asked};
 pub use grant::RoleLine;
 pub use lives::TokenCounts;
@@ -64,6 +66,10 @@ pub enum AuthError {
         /// Its key id.
         key: Arc<str>,
     },
+    /// The certificate of the connection is not what proves it: whose it is, or whose it should
+    /// be, the client is not told.
+    #[error("the request does not prove who sends it")]
+    Certificate(CertificateFault),
     /// The account has nothing to do with this tenant.
     #[error("account `{account}` may not use tenant `{tenant}`")]
     Tenant {

@@ -30,6 +30,7 @@ pub(super) fn throttled(error: GatewayError, seen: &mut Seen, state: &State) -> 
             AuthError::Missing
             | AuthError::Malformed
             | AuthError::Rejected(_)
+            | AuthError::Certificate(_)
             | AuthError::Elsewhere { .. } => true,
             AuthError::Tenant { .. }
             | AuthError::Forbidden { .. }

@@ -228,6 +228,7 @@ impl Seen {
             tenant: self.tenant.as_ref().map(TenantName::as_str),
             account: self.account.as_ref().map(|(account, _)| &**account),
             key: self.account.as_ref().map(|(_, key)| &**key),
+            certificate: self.peer.certificate.as_ref().map(|shown| &**shown.word()),
             user_agent: arrival.user_agent.as_deref(),
             method: self.method.as_str(),
             path: shown.map(|shown| shown.path.as_str()),
@@ -331,6 +332,7 @@ pub(super) fn count_refused(metrics: &Metrics, tenant: &TenantMetrics, error: &G
             AuthError::Malformed => metrics.auth_failed(AuthFailure::Malformed),
             AuthError::Rejected(why) => metrics.auth_failed(AuthFailure::from(*why)),
             AuthError::Elsewhere { .. } => metrics.auth_failed(AuthFailure::Network),
+            AuthError::Certificate(fault) => metrics.auth_failed(AuthFailure::from(fault)),
             AuthError::Tenant { .. } => tenant.denied(Denial::Tenant),
             AuthError::Forbidden { .. } | AuthError::Unmet { .. } => tenant.denied(Denial::Role),
             // To the client there is no such resource.

@@ -33,6 +33,8 @@ pub struct Line<'a> {
     pub account: Option<&'a str>,
     /// The key that proved it.
     pub key: Option<&'a str>,
+    /// Whose client certificate the connection has, as `CN=okta`.
+    pub certificate: Option<&'a str>,
     /// What the client calls itself.
     pub user_agent: Option<&'a str>,
     /// The method.
@@ -154,6 +156,7 @@ impl Line<'_> {
         out.maybe("tenant", self.tenant, SHORT);
         out.maybe("account", self.account, SHORT);
         out.maybe("key", self.key, SHORT);
+        out.maybe("certificate", self.certificate, SHORT);
         out.maybe("user_agent", self.user_agent, SHORT);
         out.text("method", self.method, 32);
         out.maybe("path", self.path, LONG);

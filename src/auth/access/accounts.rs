@@ -21,6 +21,8 @@ impl<'a> Reader<'a> {
         let tokens = account.optional("tokens");
         let networks = account.optional("networks");
         let rate = account.optional("rate");
+        let certificates = account.optional("certificates");
+        let requires = account.optional("requires");
         account.finish(&mut self.found);
         let name = name.and_then(|name| self.name(name, "an account"));
         if let Some((name, span)) = name
@@ -33,6 +35,8 @@ impl<'a> Reader<'a> {
         let tenants = tenants.and_then(|tenants| self.tenants(tenants));
         let networks = networks.map(|node| self.networks(node));
         let rate = rate.and_then(|node| Rate::read(node, self.source, &mut self.found));
+        let certificates = self.certificates(certificates);
+        let requires = self.requires(requires, &certificates, tokens.is_some());
         let (keys, hashes) = self.tokens(tokens);
         let (roles, rights) = roles?;
         let account = Account {
@@ -42,6 +46,8 @@ impl<'a> Reader<'a> {
             networks,
             rate,
             keys,
+            certificates,
+            requires,
             rights,
         };
         Some((account, hashes))
