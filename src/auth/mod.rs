@@ -10,6 +10,7 @@ pub mod token;
 
 mod attributes;
 mod authenticator;
+mod jwt;
 mod last_use;
 mod lives;
 mod mentions;
