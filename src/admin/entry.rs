@@ -142,9 +142,10 @@ fn reason(error: &AuthError) -> AuthFailure {
         AuthError::Missing => AuthFailure::Missing,
         AuthError::Rejected(rejection) => AuthFailure::from(*rejection),
         AuthError::Elsewhere { .. } => AuthFailure::Network,
-        AuthError::Malformed | AuthError::Tenant { .. } | AuthError::Forbidden { .. } => {
-            AuthFailure::Malformed
-        }
+        AuthError::Malformed
+        | AuthError::Narrow { .. }
+        | AuthError::Tenant { .. }
+        | AuthError::Forbidden { .. } => AuthFailure::Malformed,
     }
 }
 

@@ -13,26 +13,35 @@
 //!     rate: {requests: 50/s, burst: 100}
 //!     tokens:
 //!       - {id: k1, sha256: "…", not_before: 2026-11-01, expires: 2027-02-01}
+//!     clients:                 # who gets access tokens here: see `clients`
+//!       - {id: entra-job, secret_sha256: "…", expires: 2027-02-01}
 //! operators:                   # who may use the control listener, where it asks for a token
 //!   - name: on-call
 //!     tokens:
 //!       - {id: o1, sha256: "…", expires: 2027-02-01}
+//! issue:                       # access tokens of our own: see `issue`
+//!   {issuer: "https://scim.example.com", keys: [{file: oauth/2026-11.pem}], lifetime: 10m}
 //! ```
 //!
 //! `read` covers queries (`read: by-id` does not), `update` covers PUT and PATCH. A date is its first moment in UTC, so a
 //! key with `expires: 2027-02-01` works until the end of January; a time is RFC 3339.
 
 mod accounts;
+mod clients;
 mod files;
 mod grant;
+mod issue;
 mod roles;
 mod tokens;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::authenticator::{Account, Authenticator, Operator};
+use super::grant::Grant;
+use super::issue::{Credential, Issuer};
 use super::mentions::Mentions;
-use super::permit::Grant;
+use super::rights::Rights;
 use super::token::TokenHash;
 use crate::yaml::{self, Diagnostic, Diagnostics, Node, Source, Span, Table, Value};
 
@@ -49,20 +58,30 @@ pub fn load(source: &Source, files: &Files) -> Result<Authenticator, Diagnostics
         files,
         found: Diagnostics::default(),
         roles: HashMap::new(),
+        rights: HashMap::new(),
         names: HashMap::new(),
         operators: HashMap::new(),
         keys: HashMap::new(),
         hashes: HashMap::new(),
+        clients: Vec::new(),
+        client_ids: HashMap::new(),
+        first_client: None,
         mentions: Mentions {
             source: Some(source.clone()),
             ..Mentions::default()
         },
     };
-    let (accounts, operators) = reader.file(&node);
+    let (accounts, operators, issuer) = reader.file(&node);
     if reader.found.has_errors() {
         return Err(reader.found.in_order());
     }
-    Ok(Authenticator::new(accounts, operators, reader.mentions))
+    let roles = reader.roles.into_iter();
+    let roles = roles.map(|(name, lines)| (name.into(), lines)).collect();
+    let found = Authenticator::new(accounts, operators, reader.mentions);
+    Ok(match issuer {
+        Some(issuer) => found.issuing(issuer, reader.clients, roles),
+        None => found,
+    })
 }
 
 /// What owns tokens, with their hashes.
@@ -73,16 +92,23 @@ struct Reader<'a> {
     source: &'a Source,
     files: &'a Files,
     found: Diagnostics,
-    roles: HashMap<&'a str, Vec<Grant>>,
+    roles: HashMap<&'a str, Vec<Arc<Grant>>>,
+    /// What accounts of the same roles may do.
+    rights: HashMap<Vec<Arc<str>>, Arc<Rights>>,
     names: HashMap<&'a str, Span>,
     operators: HashMap<&'a str, Span>,
     keys: HashMap<String, Span>,
     hashes: HashMap<[u8; 32], Span>,
+    /// OAuth clients with the names of their accounts.
+    clients: Vec<(Arc<str>, Credential)>,
+    /// Whose each is, where it stands first, and how often.
+    client_ids: HashMap<&'a str, (&'a str, Span, usize)>,
+    first_client: Option<Span>,
     mentions: Mentions,
 }
 
 impl<'a> Reader<'a> {
-    fn file(&mut self, node: &'a Node) -> (Owners<Account>, Owners<Operator>) {
+    fn file(&mut self, node: &'a Node) -> (Owners<Account>, Owners<Operator>, Option<Issuer>) {
         let Some(mut file) = Table::open(self.source, node, "the access file", &mut self.found)
         else {
             return Default::default();
@@ -92,6 +118,7 @@ impl<'a> Reader<'a> {
         }
         let accounts = file.required("accounts", &mut self.found);
         let operators = file.optional("operators");
+        let issue = file.optional("issue");
         file.finish(&mut self.found);
         let accounts = self.list(accounts).iter();
         let accounts = accounts.filter_map(|node| self.account(node)).collect();
@@ -99,7 +126,16 @@ impl<'a> Reader<'a> {
         let operators = operators.filter(|node| node.value != Value::Null);
         let operators = self.list(operators).iter();
         let operators = operators.filter_map(|node| self.operator(node)).collect();
-        (accounts, operators)
+        if let (None, Some(span)) = (issue, self.first_client) {
+            let help = "say who issues: `issue: {issuer: https://…, keys: [{file: …}]}`";
+            self.error(
+                span,
+                "clients get tokens here, and `issue` is missing",
+                help,
+            );
+        }
+        let issuer = issue.and_then(|node| self.issue(node));
+        (accounts, operators, issuer)
     }
 
     /// The texts of a list with their places.

@@ -4,6 +4,7 @@
 //! at the door of the others.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -11,13 +12,18 @@ use http::HeaderMap;
 use ipnet::IpNet;
 use subtle::ConstantTimeEq;
 
+use super::grant::Grant;
+use super::issue::{
+    Client, Clients, Credential, Issuer, Issuing, Known, Proof, Refused, Replays, Roles,
+};
 use super::last_use::LastUse;
 use super::lives::{Lives, TokenCounts};
 use super::mentions::Mentions;
 use super::network;
-use super::permit::{Caller, Rights};
+use super::permit::Caller;
 use super::presented::{Presented, Proven};
 use super::rate::Rate;
+use super::rights::Rights;
 use super::token::{TokenHash, bearer, key_id};
 use super::{AuthError, Rejection, TenantName};
 use crate::scim::schema::TypeSchema;
@@ -32,6 +38,7 @@ pub struct Authenticator {
     operators: Vec<Arc<Operator>>,
     lives: Lives,
     mentions: Mentions,
+    issuing: Option<Box<Issuing>>,
 }
 
 /// An account of `access.yaml`.
@@ -49,7 +56,9 @@ pub struct Account {
     pub rate: Option<Rate>,
     /// Its keys, without their hashes.
     pub keys: Vec<Key>,
-    pub(super) rights: Rights,
+    /// Its OAuth clients, each of their secrets and keys under the client's id.
+    pub clients: Vec<Key>,
+    pub(super) rights: Arc<Rights>,
 }
 
 /// Who may use the control door: an entry of `operators` in `access.yaml`.
@@ -134,8 +143,60 @@ impl Authenticator {
         }
         let keys = found.keys.values().map(|entry| &entry.key);
         let of_operators = found.operator_keys.values().map(|entry| &entry.key);
-        found.lives = Lives::of(keys.chain(of_operators));
+        let of_clients = found.accounts.iter().flat_map(|account| &account.clients);
+        found.lives = Lives::of(keys.chain(of_operators).chain(of_clients));
         found
+    }
+
+    /// The same with access tokens of our own: for these clients, each with its account's name.
+    pub(super) fn issuing(
+        mut self,
+        issuer: Issuer,
+        credentials: Vec<(Arc<str>, Credential)>,
+        roles: HashMap<Arc<str>, Vec<Arc<Grant>>>,
+    ) -> Self {
+        let accounts = self.accounts.iter();
+        let accounts: HashMap<_, _> = accounts.map(|one| (Arc::clone(&one.name), one)).collect();
+        let mut clients = Clients::new();
+        for (name, credential) in credentials {
+            let Some(account) = accounts.get(&name) else {
+                continue;
+            };
+            let id = Arc::clone(&credential.key.id);
+            let client = clients.entry(Arc::clone(&id)).or_insert_with(|| Client {
+                id,
+                account: Arc::clone(account),
+                credentials: Vec::new(),
+                used: LastUse::default(),
+            });
+            client.credentials.push(credential);
+        }
+        self.issuing = Some(Box::new(Issuing {
+            issuer,
+            clients,
+            roles: Roles::new(roles),
+        }));
+        self
+    }
+
+    /// Who issues access tokens here, if anybody does.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&Issuer> {
+        self.issuing.as_ref().map(|issuing| &issuing.issuer)
+    }
+
+    /// The client of ours that shows this; nothing where no tokens are issued. What was shown
+    /// before is remembered in `replays`.
+    #[must_use]
+    pub fn client(
+        &self,
+        proof: Proof<'_>,
+        from: IpAddr,
+        replays: &Replays,
+        now: SystemTime,
+    ) -> Option<Result<Known<'_>, Refused>> {
+        let issuing = self.issuing.as_ref()?;
+        Some(issuing.client(proof, from, replays, now))
     }
 
     /// Who presents this. For a secret token: hash and lookup, no allocation, no waiting.
@@ -148,6 +209,12 @@ impl Authenticator {
         presented: &Presented<'_>,
         now: SystemTime,
     ) -> Result<Proven, AuthError> {
+        if let Some(issuing) = &self.issuing {
+            let token = bearer(presented.headers)?;
+            if let Some(judged) = issuing.judge(token, presented, now) {
+                return judged.map(Proven::Caller);
+            }
+        }
         self.secret(presented, now).map(Proven::Caller)
     }
 
@@ -166,6 +233,7 @@ impl Authenticator {
         Ok(Caller {
             account: Arc::clone(&entry.owner),
             key: Arc::clone(&entry.key.id),
+            narrowed: None,
         })
     }
 
@@ -191,6 +259,19 @@ impl Authenticator {
     pub fn adopt(&self, previous: &Self) {
         adopt(&self.keys, &previous.keys);
         adopt(&self.operator_keys, &previous.operator_keys);
+        if let (Some(issuing), Some(before)) = (&self.issuing, &previous.issuing) {
+            for (id, client) in &issuing.clients {
+                if let Some(before) = before.clients.get(id) {
+                    client.used.adopt(&before.used);
+                }
+            }
+        }
+    }
+
+    /// When a client was last given a token, or a token of it accepted.
+    #[must_use]
+    pub fn last_use_of_client(&self, id: &str) -> Option<SystemTime> {
+        self.issuing.as_ref()?.clients.get(id)?.used.get()
     }
 
     /// When a key was last accepted, by the second; `None` where it was not since we started.
@@ -276,6 +357,7 @@ impl Authenticator {
         Caller {
             account: Arc::clone(found.unwrap()),
             key: "test".into(),
+            narrowed: None,
         }
     }
 }
@@ -319,6 +401,9 @@ fn find<'a, T>(
     now: SystemTime,
 ) -> Result<&'a Entry<T>, AuthError> {
     let token = bearer(headers)?;
+    if token.len() > MAX_SECRET {
+        return Err(AuthError::Rejected(Rejection::Unknown));
+    }
     let entry = key_id(token).and_then(|id| keys.get(id));
     // An unknown key id costs the same hash and comparison as a known one.
     let wanted = entry.map_or(&NOBODY, |entry| &entry.hash);
@@ -342,6 +427,9 @@ fn adopt<T>(keys: &HashMap<Arc<str>, Entry<T>>, previous: &HashMap<Arc<str>, Ent
         }
     }
 }
+
+/// Longer ones are no secret tokens, and not worth a hash.
+const MAX_SECRET: usize = 512;
 
 /// The hash of no token that anyone can find.
 const NOBODY: TokenHash = TokenHash([0; 32]);

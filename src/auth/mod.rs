@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod instant;
+pub mod issue;
 pub mod network;
 pub mod rate;
 pub mod throttle;
@@ -10,18 +11,21 @@ pub mod token;
 
 mod attributes;
 mod authenticator;
+mod grant;
 mod jwt;
 mod last_use;
 mod lives;
 mod mentions;
 mod permit;
 mod presented;
+mod rights;
 mod scope;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use authenticator::{Account, Authenticator, Key, KeyState, Operator, OperatorCaller, Tenants};
+pub use grant::RoleLine;
 pub use lives::TokenCounts;
 pub use permit::{Caller, Permitted};
 pub use presented::{Presented, Proven};
@@ -64,6 +68,12 @@ pub enum AuthError {
         /// The tenant.
         tenant: TenantName,
     },
+    /// The account may, but the token was made for less.
+    #[error("the token of account `{account}` was not made for this: ask for a wider `scope`")]
+    Narrow {
+        /// The account.
+        account: Arc<str>,
+    },
     /// No role of the account allows it.
     #[error("account `{account}` may not {verb} {resource}", verb = verb.as_str())]
     Forbidden {
@@ -85,6 +95,22 @@ pub enum Rejection {
     Expired,
     /// Before its time.
     NotYet,
+    /// Not signed, not by whom it says, or not as it must be.
+    Forged,
+    /// Signed by a key that its issuer does not have.
+    Key,
+    /// Of an issuer that is not trusted.
+    Issuer,
+    /// Meant for somebody else.
+    Audience,
+    /// Without a claim that it must have, or with one that it must not.
+    Claims,
+    /// Not good, by the word of whoever issued it.
+    Inactive,
+    /// Good, and that of no account.
+    NoAccount,
+    /// Good, and that of more than one account.
+    Ambiguous,
 }
 
 impl Rejection {
@@ -95,6 +121,14 @@ impl Rejection {
             Self::Unknown => "unknown",
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
+            Self::Forged => "forged",
+            Self::Key => "key",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Claims => "claims",
+            Self::Inactive => "inactive",
+            Self::NoAccount => "account",
+            Self::Ambiguous => "ambiguous",
         }
     }
 }
