@@ -23,20 +23,26 @@
 //! key with `expires: 2027-02-01` works until the end of January; a time is RFC 3339.
 
 mod accounts;
+mod claims;
 mod files;
 mod grant;
 mod roles;
 mod tokens;
+mod trust;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::authenticator::{Account, Authenticator, Operator};
 use super::mentions::Mentions;
 use super::permit::Grant;
 use super::token::TokenHash;
+use super::trust::{Trust, Trusts};
 use crate::yaml::{self, Diagnostic, Diagnostics, Node, Source, Span, Table, Value};
 
 pub use files::{Content, Files, named};
+
+use claims::Claimed;
 
 /// Reads `access.yaml`, with the files that it names.
 ///
@@ -53,16 +59,26 @@ pub fn load(source: &Source, files: &Files) -> Result<Authenticator, Diagnostics
         operators: HashMap::new(),
         keys: HashMap::new(),
         hashes: HashMap::new(),
+        trusts: HashMap::new(),
+        claimed: Vec::new(),
         mentions: Mentions {
             source: Some(source.clone()),
             ..Mentions::default()
         },
     };
-    let (accounts, operators) = reader.file(&node);
+    let (accounts, operators, trusts) = reader.file(&node);
+    let claimed = std::mem::take(&mut reader.claimed);
+    let owned = reader.owned(claimed);
     if reader.found.has_errors() {
         return Err(reader.found.in_order());
     }
-    Ok(Authenticator::new(accounts, operators, reader.mentions))
+    Ok(Authenticator::new(
+        accounts,
+        operators,
+        Trusts::new(trusts),
+        owned,
+        reader.mentions,
+    ))
 }
 
 /// What owns tokens, with their hashes.
@@ -78,11 +94,13 @@ struct Reader<'a> {
     operators: HashMap<&'a str, Span>,
     keys: HashMap<String, Span>,
     hashes: HashMap<[u8; 32], Span>,
+    trusts: HashMap<&'a str, Span>,
+    claimed: Vec<(Arc<str>, Vec<Claimed>)>,
     mentions: Mentions,
 }
 
 impl<'a> Reader<'a> {
-    fn file(&mut self, node: &'a Node) -> (Owners<Account>, Owners<Operator>) {
+    fn file(&mut self, node: &'a Node) -> (Owners<Account>, Owners<Operator>, Vec<Trust>) {
         let Some(mut file) = Table::open(self.source, node, "the access file", &mut self.found)
         else {
             return Default::default();
@@ -92,14 +110,16 @@ impl<'a> Reader<'a> {
         }
         let accounts = file.required("accounts", &mut self.found);
         let operators = file.optional("operators");
+        let trusts = file.optional("trust");
         file.finish(&mut self.found);
+        let trusts = self.trusts(trusts);
         let accounts = self.list(accounts).iter();
         let accounts = accounts.filter_map(|node| self.account(node)).collect();
         // `operators:` with nothing behind it is what is left when the last one was taken out.
         let operators = operators.filter(|node| node.value != Value::Null);
         let operators = self.list(operators).iter();
         let operators = operators.filter_map(|node| self.operator(node)).collect();
-        (accounts, operators)
+        (accounts, operators, trusts)
     }
 
     /// The texts of a list with their places.

@@ -7,6 +7,7 @@ pub mod network;
 pub mod rate;
 pub mod throttle;
 pub mod token;
+pub mod trust;
 
 mod attributes;
 mod authenticator;
@@ -56,6 +57,12 @@ pub enum AuthError {
         /// Its key id.
         key: Arc<str>,
     },
+    /// Whoever could say whether it is valid cannot be asked now.
+    #[error("whether the token is valid cannot be found out now")]
+    Unavailable {
+        /// Whose tokens they are: a name of `trust`.
+        trust: Arc<str>,
+    },
     /// The account has nothing to do with this tenant.
     #[error("account `{account}` may not use tenant `{tenant}`")]
     Tenant {
@@ -85,6 +92,22 @@ pub enum Rejection {
     Expired,
     /// Before its time.
     NotYet,
+    /// Not signed, not by whom it says, or not as it must be.
+    Forged,
+    /// Signed by a key that its issuer does not have.
+    Key,
+    /// Of an issuer that is not trusted.
+    Issuer,
+    /// Meant for somebody else.
+    Audience,
+    /// Without a claim that it must have, or with one that it must not.
+    Claims,
+    /// Not good, by the word of whoever issued it.
+    Inactive,
+    /// Good, and that of no account.
+    NoAccount,
+    /// Good, and that of more than one account.
+    Ambiguous,
 }
 
 impl Rejection {
@@ -95,6 +118,14 @@ impl Rejection {
             Self::Unknown => "unknown",
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
+            Self::Forged => "forged",
+            Self::Key => "key",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Claims => "claims",
+            Self::Inactive => "inactive",
+            Self::NoAccount => "account",
+            Self::Ambiguous => "ambiguous",
         }
     }
 }

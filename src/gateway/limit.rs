@@ -31,7 +31,9 @@ pub(super) fn throttled(error: GatewayError, seen: &mut Seen, state: &State) -> 
             | AuthError::Malformed
             | AuthError::Rejected(_)
             | AuthError::Elsewhere { .. } => true,
-            AuthError::Tenant { .. } | AuthError::Forbidden { .. } => false,
+            AuthError::Unavailable { .. }
+            | AuthError::Tenant { .. }
+            | AuthError::Forbidden { .. } => false,
         },
         _ => false,
     };

@@ -313,6 +313,7 @@ pub(super) fn count_refused(metrics: &Metrics, tenant: &TenantMetrics, error: &G
             AuthError::Malformed => metrics.auth_failed(AuthFailure::Malformed),
             AuthError::Rejected(why) => metrics.auth_failed(AuthFailure::from(*why)),
             AuthError::Elsewhere { .. } => metrics.auth_failed(AuthFailure::Network),
+            AuthError::Unavailable { .. } => metrics.auth_failed(AuthFailure::Unavailable),
             AuthError::Tenant { .. } => tenant.denied(Denial::Tenant),
             AuthError::Forbidden { .. } => tenant.denied(Denial::Role),
         },

@@ -218,6 +218,14 @@ fn auth(error: &AuthError) -> Refusal {
                 Rejection::Unknown => "unknown token",
                 Rejection::Expired => "expired token",
                 Rejection::NotYet => "token not yet valid",
+                Rejection::Forged => "forged token",
+                Rejection::Key => "token of an unknown key",
+                Rejection::Issuer => "token of another issuer",
+                Rejection::Audience => "token for another audience",
+                Rejection::Claims => "token with other claims than it must have",
+                Rejection::Inactive => "token that its issuer does not know as good",
+                Rejection::NoAccount => "token of no account",
+                Rejection::Ambiguous => "token of more than one account",
             }
             .to_owned(),
             ..refusal(INVALID_TOKEN, "the token is not valid")
@@ -225,6 +233,11 @@ fn auth(error: &AuthError) -> Refusal {
         AuthError::Elsewhere { account, key } => Refusal {
             reason: format!("token `{key}` of account `{account}` from another network"),
             ..refusal(INVALID_TOKEN, "the token is not valid")
+        },
+        // A 401 would end a client's job for a fault that is not its own.
+        AuthError::Unavailable { trust } => Refusal {
+            reason: format!("the trust `{trust}` cannot be asked"),
+            ..Refusal::gateway(503, error.to_string()).later(RETRY_AFTER)
         },
         AuthError::Tenant { .. } | AuthError::Forbidden { .. } => {
             Refusal::client(403, error.to_string())

@@ -21,6 +21,7 @@ impl<'a> Reader<'a> {
         let tokens = account.optional("tokens");
         let networks = account.optional("networks");
         let rate = account.optional("rate");
+        let claims = account.optional("claims");
         account.finish(&mut self.found);
         let name = name.and_then(|name| self.name(name, "an account"));
         if let Some((name, span)) = name
@@ -34,9 +35,12 @@ impl<'a> Reader<'a> {
         let networks = networks.map(|node| self.networks(node));
         let rate = rate.and_then(|node| Rate::read(node, self.source, &mut self.found));
         let (keys, hashes) = self.tokens(tokens);
+        let claims = self.claims(claims);
         let (roles, grants) = roles?;
+        let name: Arc<str> = name?.0.into();
+        self.claimed.push((Arc::clone(&name), claims));
         let account = Account {
-            name: name?.0.into(),
+            name,
             roles,
             tenants: tenants?,
             networks,

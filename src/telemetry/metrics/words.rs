@@ -86,6 +86,24 @@ pub enum AuthFailure {
     NotYet,
     /// A valid key, from a network that its account does not call from.
     Network,
+    /// A token that is not signed by whom it says, or not as it must be.
+    Forged,
+    /// A token signed by a key that its issuer does not have.
+    Key,
+    /// A token of an issuer that is not trusted.
+    Issuer,
+    /// A token meant for somebody else.
+    Audience,
+    /// A token without a claim that it must have, or with one that it must not.
+    Claims,
+    /// A token that is not good by the word of whoever issued it.
+    Inactive,
+    /// A good token that is that of no account.
+    NoAccount,
+    /// A good token that is that of more than one account.
+    Ambiguous,
+    /// Whoever could say whether the token is good cannot be asked: 503.
+    Unavailable,
 }
 
 /// Which certificate.
@@ -184,7 +202,7 @@ impl Denial {
 
 impl AuthFailure {
     /// All of them.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Several,
         Self::Missing,
         Self::Malformed,
@@ -192,6 +210,15 @@ impl AuthFailure {
         Self::Expired,
         Self::NotYet,
         Self::Network,
+        Self::Forged,
+        Self::Key,
+        Self::Issuer,
+        Self::Audience,
+        Self::Claims,
+        Self::Inactive,
+        Self::NoAccount,
+        Self::Ambiguous,
+        Self::Unavailable,
     ];
 
     /// The word for labels.
@@ -205,6 +232,15 @@ impl AuthFailure {
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
             Self::Network => "network",
+            Self::Forged => "forged",
+            Self::Key => "key",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Claims => "claims",
+            Self::Inactive => "inactive",
+            Self::NoAccount => "account",
+            Self::Ambiguous => "ambiguous",
+            Self::Unavailable => "unavailable",
         }
     }
 }
@@ -215,6 +251,14 @@ impl From<Rejection> for AuthFailure {
             Rejection::Unknown => Self::Unknown,
             Rejection::Expired => Self::Expired,
             Rejection::NotYet => Self::NotYet,
+            Rejection::Forged => Self::Forged,
+            Rejection::Key => Self::Key,
+            Rejection::Issuer => Self::Issuer,
+            Rejection::Audience => Self::Audience,
+            Rejection::Claims => Self::Claims,
+            Rejection::Inactive => Self::Inactive,
+            Rejection::NoAccount => Self::NoAccount,
+            Rejection::Ambiguous => Self::Ambiguous,
         }
     }
 }
