@@ -142,6 +142,7 @@ fn reason(error: &AuthError) -> AuthFailure {
         AuthError::Missing => AuthFailure::Missing,
         AuthError::Rejected(rejection) => AuthFailure::from(*rejection),
         AuthError::Elsewhere { .. } => AuthFailure::Network,
+        AuthError::Unavailable { .. } => AuthFailure::Unavailable,
         AuthError::Malformed
         | AuthError::Narrow { .. }
         | AuthError::Tenant { .. }

@@ -27,12 +27,14 @@
 //! key with `expires: 2027-02-01` works until the end of January; a time is RFC 3339.
 
 mod accounts;
+mod claims;
 mod clients;
 mod files;
 mod grant;
 mod issue;
 mod roles;
 mod tokens;
+mod trust;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,9 +45,12 @@ use super::issue::{Credential, Issuer};
 use super::mentions::Mentions;
 use super::rights::Rights;
 use super::token::TokenHash;
+use super::trust::{Trust, Trusts};
 use crate::yaml::{self, Diagnostic, Diagnostics, Node, Source, Span, Table, Value};
 
 pub use files::{Content, Files, named};
+
+use claims::Claimed;
 
 /// Reads `access.yaml`, with the files that it names.
 ///
@@ -66,18 +71,23 @@ pub fn load(source: &Source, files: &Files) -> Result<Authenticator, Diagnostics
         clients: Vec::new(),
         client_ids: HashMap::new(),
         first_client: None,
+        trusts: HashMap::new(),
+        claimed: Vec::new(),
         mentions: Mentions {
             source: Some(source.clone()),
             ..Mentions::default()
         },
     };
-    let (accounts, operators, issuer) = reader.file(&node);
+    let (accounts, operators, trusts, issuer) = reader.file(&node);
+    let claimed = std::mem::take(&mut reader.claimed);
+    let owned = reader.owned(claimed);
     if reader.found.has_errors() {
         return Err(reader.found.in_order());
     }
     let roles = reader.roles.into_iter();
     let roles = roles.map(|(name, lines)| (name.into(), lines)).collect();
-    let found = Authenticator::new(accounts, operators, reader.mentions);
+    let trusts = Trusts::new(trusts);
+    let found = Authenticator::new(accounts, operators, trusts, owned, reader.mentions);
     Ok(match issuer {
         Some(issuer) => found.issuing(issuer, reader.clients, roles),
         None => found,
@@ -86,6 +96,14 @@ pub fn load(source: &Source, files: &Files) -> Result<Authenticator, Diagnostics
 
 /// What owns tokens, with their hashes.
 type Owners<T> = Vec<(T, Vec<TokenHash>)>;
+
+/// What the file holds.
+type Everything = (
+    Owners<Account>,
+    Owners<Operator>,
+    Vec<Trust>,
+    Option<Issuer>,
+);
 
 /// What has been seen so far.
 struct Reader<'a> {
@@ -104,11 +122,13 @@ struct Reader<'a> {
     /// Whose each is, where it stands first, and how often.
     client_ids: HashMap<&'a str, (&'a str, Span, usize)>,
     first_client: Option<Span>,
+    trusts: HashMap<&'a str, Span>,
+    claimed: Vec<(Arc<str>, Vec<Claimed>)>,
     mentions: Mentions,
 }
 
 impl<'a> Reader<'a> {
-    fn file(&mut self, node: &'a Node) -> (Owners<Account>, Owners<Operator>, Option<Issuer>) {
+    fn file(&mut self, node: &'a Node) -> Everything {
         let Some(mut file) = Table::open(self.source, node, "the access file", &mut self.found)
         else {
             return Default::default();
@@ -119,7 +139,9 @@ impl<'a> Reader<'a> {
         let accounts = file.required("accounts", &mut self.found);
         let operators = file.optional("operators");
         let issue = file.optional("issue");
+        let trusts = file.optional("trust");
         file.finish(&mut self.found);
+        let trusts = self.trusts(trusts);
         let accounts = self.list(accounts).iter();
         let accounts = accounts.filter_map(|node| self.account(node)).collect();
         // `operators:` with nothing behind it is what is left when the last one was taken out.
@@ -135,7 +157,7 @@ impl<'a> Reader<'a> {
             );
         }
         let issuer = issue.and_then(|node| self.issue(node));
-        (accounts, operators, issuer)
+        (accounts, operators, trusts, issuer)
     }
 
     /// The texts of a list with their places.

@@ -24,10 +24,11 @@ use super::permit::Caller;
 use super::presented::{Presented, Proven};
 use super::rate::Rate;
 use super::rights::Rights;
-use super::token::{TokenHash, bearer, key_id};
+use super::token::{MAX_SECRET, TokenHash, bearer, key_id};
+use super::trust::{Judged, Trusts, Wanted};
 use super::{AuthError, Rejection, TenantName};
 use crate::scim::schema::TypeSchema;
-use crate::yaml::{Diagnostic, Diagnostics, suggest};
+use crate::yaml::{Diagnostics, TOKEN_PREFIX};
 
 /// Everything loaded from `access.yaml`, ready to answer. The default knows nobody.
 #[derive(Debug, Default)]
@@ -37,6 +38,7 @@ pub struct Authenticator {
     operator_keys: HashMap<Arc<str>, Entry<Operator>>,
     operators: Vec<Arc<Operator>>,
     lives: Lives,
+    trusts: Arc<Trusts>,
     mentions: Mentions,
     issuing: Option<Box<Issuing>>,
 }
@@ -110,6 +112,14 @@ pub enum KeyState {
     Expired,
 }
 
+/// Tokens of others that are an account's.
+#[derive(Debug)]
+pub(super) struct Owned {
+    pub(super) account: Arc<str>,
+    pub(super) trust: String,
+    pub(super) wanted: Wanted,
+}
+
 /// What a key id leads to.
 #[derive(Debug)]
 struct Entry<T> {
@@ -125,6 +135,8 @@ impl Authenticator {
     pub(super) fn new(
         accounts: Vec<(Account, Vec<TokenHash>)>,
         operators: Vec<(Operator, Vec<TokenHash>)>,
+        mut trusts: Trusts,
+        owned: Vec<Owned>,
         mentions: Mentions,
     ) -> Self {
         let mut found = Self {
@@ -141,6 +153,17 @@ impl Authenticator {
             enter(&mut found.operator_keys, &operator, &operator.keys, hashes);
             found.operators.push(operator);
         }
+        let by_name: HashMap<&str, &Arc<Account>> = found
+            .accounts
+            .iter()
+            .map(|account| (&*account.name, account))
+            .collect();
+        for one in owned {
+            if let Some(account) = by_name.get(&*one.account) {
+                trusts.own(&one.trust, one.wanted, account);
+            }
+        }
+        found.trusts = Arc::new(trusts);
         let keys = found.keys.values().map(|entry| &entry.key);
         let of_operators = found.operator_keys.values().map(|entry| &entry.key);
         let of_clients = found.accounts.iter().flat_map(|account| &account.clients);
@@ -203,38 +226,45 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`AuthError::Missing`], [`AuthError::Malformed`], [`AuthError::Rejected`],
-    /// [`AuthError::Elsewhere`].
+    /// [`AuthError::Elsewhere`]; later also [`AuthError::Unavailable`].
     pub fn authenticate(
         &self,
         presented: &Presented<'_>,
         now: SystemTime,
     ) -> Result<Proven, AuthError> {
-        if let Some(issuing) = &self.issuing {
-            let token = bearer(presented.headers)?;
-            if let Some(judged) = issuing.judge(token, presented, now) {
-                return judged.map(Proven::Caller);
-            }
+        let token = bearer(presented.headers)?;
+        if token.starts_with(TOKEN_PREFIX) {
+            return self.secret(token, presented, now).map(Proven::Caller);
         }
-        self.secret(presented, now).map(Proven::Caller)
+        if let Some(issuing) = &self.issuing
+            && let Some(judged) = issuing.judge(token, presented, now)
+        {
+            return judged.map(Proven::Caller);
+        }
+        if self.trusts.is_empty() {
+            return self.secret(token, presented, now).map(Proven::Caller);
+        }
+        let from = presented.from;
+        Ok(match self.trusts.judge(token, now)? {
+            Judged::Now((account, key)) => Proven::Caller(admit(&account, &key, from)?),
+            Judged::Later(owner) => Proven::Later(Box::pin(async move {
+                let (account, key) = owner.await?;
+                admit(&account, &key, from)
+            })),
+        })
     }
 
     /// Whose secret token it is.
-    fn secret(&self, presented: &Presented<'_>, now: SystemTime) -> Result<Caller, AuthError> {
-        let entry = find(&self.keys, presented.headers, now)?;
-        let account = &entry.owner;
-        let networks = account.networks.as_deref();
-        if networks.is_some_and(|networks| !network::contain(networks, presented.from)) {
-            return Err(AuthError::Elsewhere {
-                account: Arc::clone(&account.name),
-                key: Arc::clone(&entry.key.id),
-            });
-        }
+    fn secret(
+        &self,
+        token: &str,
+        presented: &Presented<'_>,
+        now: SystemTime,
+    ) -> Result<Caller, AuthError> {
+        let entry = find(&self.keys, token, now)?;
+        let caller = admit(&entry.owner, &entry.key.id, presented.from)?;
         entry.used.note(now);
-        Ok(Caller {
-            account: Arc::clone(&entry.owner),
-            key: Arc::clone(&entry.key.id),
-            narrowed: None,
-        })
+        Ok(caller)
     }
 
     /// The same for the control door.
@@ -246,7 +276,7 @@ impl Authenticator {
         headers: &HeaderMap,
         now: SystemTime,
     ) -> Result<OperatorCaller, AuthError> {
-        let entry = find(&self.operator_keys, headers, now)?;
+        let entry = find(&self.operator_keys, bearer(headers)?, now)?;
         entry.used.note(now);
         Ok(OperatorCaller {
             name: Arc::clone(&entry.owner.name),
@@ -254,9 +284,11 @@ impl Authenticator {
         })
     }
 
-    /// Takes over when keys were last used: of those that have the same id and the same hash.
-    /// May be called again; right after the swap is best, when nobody uses `previous` any more.
+    /// Takes over when keys were last used: of those that have the same id and the same hash; and
+    /// what is known of the tokens of others. May be called again; before the swap, so that nothing
+    /// is asked twice, and right after it, when nobody uses `previous` any more.
     pub fn adopt(&self, previous: &Self) {
+        self.trusts.adopt(&previous.trusts);
         adopt(&self.keys, &previous.keys);
         adopt(&self.operator_keys, &previous.operator_keys);
         if let (Some(issuing), Some(before)) = (&self.issuing, &previous.issuing) {
@@ -280,6 +312,12 @@ impl Authenticator {
         let of_account = self.keys.get(key).map(|entry| &entry.used);
         let of_operator = || self.operator_keys.get(key).map(|entry| &entry.used);
         of_account.or_else(of_operator)?.get()
+    }
+
+    /// Those whose tokens are taken.
+    #[must_use]
+    pub fn trusts(&self) -> &Arc<Trusts> {
+        &self.trusts
     }
 
     /// Every operator, in the file's order.
@@ -315,32 +353,7 @@ impl Authenticator {
     /// nothing, which is seldom what was meant.
     #[must_use]
     pub fn cross_check(&self, tenants: &[&str], resources: &[&str]) -> Diagnostics {
-        let mut diagnostics = Diagnostics::default();
-        let Some(source) = &self.mentions.source else {
-            return diagnostics;
-        };
-        let mut warn = |span, what: &str, name: &str, known: &[&str]| {
-            let message = format!("no rule file defines the {what} `{name}`");
-            let warning = Diagnostic::warning(source, span, message);
-            diagnostics.push(match suggest(name, known.iter().copied()) {
-                Some(meant) => warning.help(format!("did you mean `{meant}`?")),
-                None => warning,
-            });
-        };
-        for (tenant, span) in &self.mentions.tenants {
-            if !tenants.contains(&tenant.as_str()) {
-                warn(*span, "tenant", tenant.as_str(), tenants);
-            }
-        }
-        for (resource, span) in &self.mentions.resources {
-            if !resources
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(resource.as_str()))
-            {
-                warn(*span, "resource type", resource.as_str(), resources);
-            }
-        }
-        diagnostics
+        self.mentions.cross_check(tenants, resources)
     }
 
     /// Warnings about attributes in roles that no schema of any tenant has: these allow nothing
@@ -397,10 +410,9 @@ fn enter<T>(
 /// The entry of the one token in these headers, if it is valid now.
 fn find<'a, T>(
     keys: &'a HashMap<Arc<str>, Entry<T>>,
-    headers: &HeaderMap,
+    token: &str,
     now: SystemTime,
 ) -> Result<&'a Entry<T>, AuthError> {
-    let token = bearer(headers)?;
     if token.len() > MAX_SECRET {
         return Err(AuthError::Rejected(Rejection::Unknown));
     }
@@ -418,6 +430,22 @@ fn find<'a, T>(
     }
 }
 
+/// Lets an account in whose token was good, if it comes from where it may.
+fn admit(account: &Arc<Account>, key: &Arc<str>, from: IpAddr) -> Result<Caller, AuthError> {
+    let networks = account.networks.as_deref();
+    if networks.is_some_and(|networks| !network::contain(networks, from)) {
+        return Err(AuthError::Elsewhere {
+            account: Arc::clone(&account.name),
+            key: Arc::clone(key),
+        });
+    }
+    Ok(Caller {
+        account: Arc::clone(account),
+        key: Arc::clone(key),
+        narrowed: None,
+    })
+}
+
 fn adopt<T>(keys: &HashMap<Arc<str>, Entry<T>>, previous: &HashMap<Arc<str>, Entry<T>>) {
     for (id, entry) in keys {
         if let Some(before) = previous.get(id)
@@ -428,15 +456,11 @@ fn adopt<T>(keys: &HashMap<Arc<str>, Entry<T>>, previous: &HashMap<Arc<str>, Ent
     }
 }
 
-/// Longer ones are no secret tokens, and not worth a hash.
-const MAX_SECRET: usize = 512;
-
 /// The hash of no token that anyone can find.
 const NOBODY: TokenHash = TokenHash([0; 32]);
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
     use std::time::Duration;
 
     use http::HeaderValue;
@@ -446,6 +470,7 @@ mod tests {
     use super::super::instant;
     use super::super::token::{generate, tests::counting};
     use super::*;
+    use crate::yaml::Diagnostic;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 

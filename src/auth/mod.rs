@@ -8,6 +8,7 @@ pub mod network;
 pub mod rate;
 pub mod throttle;
 pub mod token;
+pub mod trust;
 
 mod attributes;
 mod authenticator;
@@ -59,6 +60,12 @@ pub enum AuthError {
         account: Arc<str>,
         /// Its key id.
         key: Arc<str>,
+    },
+    /// Whoever could say whether it is valid cannot be asked now.
+    #[error("whether the token is valid cannot be found out now")]
+    Unavailable {
+        /// Whose tokens they are: a name of `trust`.
+        trust: Arc<str>,
     },
     /// The account has nothing to do with this tenant.
     #[error("account `{account}` may not use tenant `{tenant}`")]

@@ -36,9 +36,10 @@ pub(super) fn throttled(error: GatewayError, seen: &mut Seen, state: &State) -> 
             | AuthError::Malformed
             | AuthError::Rejected(_)
             | AuthError::Elsewhere { .. } => true,
-            AuthError::Narrow { .. } | AuthError::Tenant { .. } | AuthError::Forbidden { .. } => {
-                false
-            }
+            AuthError::Unavailable { .. }
+            | AuthError::Narrow { .. }
+            | AuthError::Tenant { .. }
+            | AuthError::Forbidden { .. } => false,
         },
     };
     if !unknown {

@@ -334,6 +334,7 @@ fn count_unknown(metrics: &Metrics, tenant: &TenantMetrics, error: &AuthError) {
         AuthError::Malformed => metrics.auth_failed(AuthFailure::Malformed),
         AuthError::Rejected(why) => metrics.auth_failed(AuthFailure::from(*why)),
         AuthError::Elsewhere { .. } => metrics.auth_failed(AuthFailure::Network),
+        AuthError::Unavailable { .. } => metrics.auth_failed(AuthFailure::Unavailable),
         AuthError::Tenant { .. } => tenant.denied(Denial::Tenant),
         AuthError::Narrow { .. } | AuthError::Forbidden { .. } => tenant.denied(Denial::Role),
     }

@@ -244,6 +244,11 @@ fn auth(error: &AuthError) -> Refusal {
             challenge: Some(INSUFFICIENT_SCOPE),
             ..Refusal::client(403, error.to_string())
         },
+        // A 401 would end a client's job for a fault that is not its own.
+        AuthError::Unavailable { trust } => Refusal {
+            reason: format!("the trust `{trust}` cannot be asked"),
+            ..Refusal::gateway(503, error.to_string()).later(RETRY_AFTER)
+        },
         AuthError::Tenant { .. } | AuthError::Forbidden { .. } => {
             Refusal::client(403, error.to_string())
         }

@@ -30,5 +30,6 @@ mod support;
 mod systemd;
 mod tenants;
 mod traces;
+mod trust;
 mod under_load;
 mod versions;

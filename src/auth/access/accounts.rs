@@ -22,6 +22,7 @@ impl<'a> Reader<'a> {
         let networks = account.optional("networks");
         let rate = account.optional("rate");
         let clients = account.optional("clients");
+        let claims = account.optional("claims");
         account.finish(&mut self.found);
         let name = name.and_then(|name| self.name(name, "an account"));
         if let Some((name, span)) = name
@@ -36,9 +37,12 @@ impl<'a> Reader<'a> {
         let rate = rate.and_then(|node| Rate::read(node, self.source, &mut self.found));
         let (keys, hashes) = self.tokens(tokens);
         let clients = self.clients(clients, name.map(|(name, _)| name));
+        let claims = self.claims(claims);
         let (roles, rights) = roles?;
+        let name: Arc<str> = name?.0.into();
+        self.claimed.push((Arc::clone(&name), claims));
         let account = Account {
-            name: name?.0.into(),
+            name,
             roles,
             tenants: tenants?,
             networks,

@@ -74,7 +74,7 @@ impl<'a> Claims<'a> {
     }
 
     /// A NumericDate: seconds since 1970, of which fractions are cut off.
-    fn time(self, name: &'static str) -> Result<Option<SystemTime>, BadClaim> {
+    pub(in crate::auth) fn time(self, name: &'static str) -> Result<Option<SystemTime>, BadClaim> {
         let number = match self.0.get(name) {
             None => return Ok(None),
             Some(Value::Number(number)) => number,
