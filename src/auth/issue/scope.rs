@@ -22,8 +22,11 @@ pub(in crate::auth) struct Narrowed {
 #[derive(Debug, Default)]
 pub(in crate::auth) struct Roles {
     lines: HashMap<Arc<str>, Vec<Arc<Grant>>>,
-    made: Mutex<HashMap<(Arc<str>, String), Arc<Narrowed>>>,
+    made: Mutex<Made>,
 }
+
+/// By the account and the scope.
+type Made = HashMap<(Arc<str>, String), Arc<Narrowed>>;
 
 /// A scope as it is written, its parts apart.
 #[derive(Debug, Default, PartialEq, Eq)]

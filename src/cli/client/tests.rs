@@ -73,6 +73,10 @@ fn make(folder: &Folder, account: &str) -> New {
     }
 }
 
+fn text(path: &Path) -> String {
+    config::read::read(path, "").unwrap().text.to_string()
+}
+
 fn secret_in(err: &str) -> Secret {
     let mut words = err.split_whitespace();
     let word = words.find(|word| token::is_whole(word));
@@ -146,10 +150,10 @@ fn made_used_rotated_and_revoked() {
     assert!(err.contains("is out of"), "{err}");
     assert!(!knows(&access, "entra", &first) && !knows(&access, "entra", &second));
     assert!(knows(&access, "okta-prod", &secret_in(&other.1)));
-    let text = fs::read_to_string(&access).unwrap();
+    let all = text(&access);
     assert!(
-        text.contains("# who may call") && text.contains("# the big one"),
-        "{text}"
+        all.contains("# who may call") && all.contains("# the big one"),
+        "{all}"
     );
     let (_, err) = run(7, |console| perform(&Command::Revoke(revoke), console));
     assert!(
@@ -164,7 +168,7 @@ fn mistakes_say_what_to_do_and_change_nothing() {
     let access = folder.path("access.yaml");
     let taken = |console: &mut Console<'_>| perform(&Command::New(make(&folder, "okta")), console);
     run(2, taken);
-    let before = fs::read_to_string(&access).unwrap();
+    let before = text(&access);
     let refused = |change: fn(&mut New)| {
         let mut options = make(&folder, "entra");
         change(&mut options);
@@ -178,7 +182,7 @@ fn mistakes_say_what_to_do_and_change_nothing() {
     assert!(said.contains("was not changed"), "{said}");
     let said = refused(|options| options.expires = Some("2026-01-01".to_owned()));
     assert!(said.contains("past already"), "{said}");
-    assert_eq!(fs::read_to_string(&access).unwrap(), before);
+    assert_eq!(text(&access), before);
     // Without somebody who issues, a secret would be of no use.
     fs::write(
         &access,
@@ -209,15 +213,15 @@ fn a_signing_key_is_for_its_owner_and_never_overwritten() {
         };
         let command = tokens::Command::SigningKey(options);
         let (_, err) = run(1, |console| tokens::perform(&command, console));
-        let id = crate::auth::issue::key_id_of(&fs::read(&file).unwrap()).unwrap();
+        let id = crate::auth::issue::key_id_of(text(&file).as_bytes()).unwrap();
         assert!(err.contains(&format!("`{id}`")), "{err}");
         assert_eq!(
             fs::metadata(&file).unwrap().permissions().mode() & 0o777,
             0o600
         );
-        let before = fs::read(&file).unwrap();
+        let before = text(&file);
         let (_, err) = run(1, |console| tokens::perform(&command, console));
         assert!(err.contains("never overwritten"), "{err}");
-        assert_eq!(fs::read(&file).unwrap(), before);
+        assert_eq!(text(&file), before);
     }
 }
