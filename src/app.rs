@@ -1,6 +1,7 @@
 //! The only place that knows everyone: load, build, start, wait, drain.
 
 mod descriptors;
+mod keys;
 mod vigil;
 
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use crate::server::{self, plain};
 use crate::telemetry::traces::{Exporter, Settings};
 use crate::telemetry::{AccessLog, Metrics, Tracer, lines, logging};
 use crate::yaml::Diagnostics;
+use keys::Keeper;
 use vigil::Vigil;
 
 /// What a caller within the process adds to the files.
@@ -59,6 +61,7 @@ pub struct Running {
     state: Arc<State>,
     server: server::Running,
     vigil: Option<Vigil>,
+    keeper: Keeper,
     small_doors: Vec<plain::Running>,
     reloading: Reloading,
     access: AccessLog,
@@ -209,6 +212,7 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         _ => plain::start(&control_address(&config), door, small_limits()),
     }
     .context("the control listener does not open")?;
+    let keeper = Keeper::begin(Arc::clone(&live));
     let vigil = Vigil::begin(live);
     signs.listening();
     let (probe_at, control_at) = (name(probe.at()), name(control.at()));
@@ -223,6 +227,7 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         state,
         server,
         vigil: Some(vigil),
+        keeper,
         small_doors: vec![probe, control],
         reloading,
         access,
@@ -328,6 +333,7 @@ impl Running {
             state,
             server,
             vigil,
+            keeper,
             small_doors,
             access,
             exporter,
@@ -356,6 +362,7 @@ impl Running {
             let deadline = deadline.min(Instant::now() + LAST_WORDS);
             control_thread.handle.block_on(exporter.flush(deadline));
         }
+        drop(keeper);
         drop(small_doors);
         drop(control_thread);
         access.flush(LAST_WORDS);

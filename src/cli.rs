@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and the exit codes.
 
 mod check;
+pub mod client;
 mod ctl;
 mod demo;
 mod may;
@@ -43,6 +44,8 @@ enum Command {
     Token(token::Arguments),
     /// Show whether an account may do something, and the line of a role that says so
     May(may::Arguments),
+    /// Make and revoke the OAuth clients of accounts in access.yaml
+    Client(client::Arguments),
     /// Ask a postern that runs for its status, and give it orders
     Ctl(ctl::Arguments),
     /// Show the main job on loopback: certificate, small legacy directory, tenant and token included
@@ -114,6 +117,7 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::May(arguments) => may::run(&arguments),
+        Command::Client(arguments) => client::run(&arguments),
         Command::Ctl(arguments) => ctl::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
     };

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::control::Parts;
+use crate::auth::trust::{Origin, TrustState};
 use crate::auth::{Account, Authenticator, Key, KeyState, Operator, TenantName, Tenants, instant};
 use crate::config::Tenant;
 use crate::config::report::Source;
@@ -39,6 +40,7 @@ impl Parts {
             "needs_restart": report.needs_restart,
             "accounts": list(&mut auth.accounts().map(|account| of_account(account, auth, now))),
             "operators": list(&mut auth.operators().map(|one| of_operator(one, auth, now))),
+            "trust": list(&mut auth.trusts().states().map(|trust| of_trust(&trust))),
             "clients": list(&mut clients.list().iter().map(of_client)),
         })
     }
@@ -120,6 +122,34 @@ fn of_operator(operator: &Operator, auth: &Authenticator, now: SystemTime) -> Va
         "name": &*operator.name,
         "keys": of_keys(&operator.keys, auth, now),
     })
+}
+
+fn of_trust(trust: &TrustState) -> Value {
+    let mut row = match &trust.origin {
+        Origin::Keys { issuer, ring, .. } => json!({
+            "issuer": issuer,
+            "url": ring.url,
+            "keys": ring.names,
+            "keys_left_out": ring.left_out,
+            "age_seconds": ring.age.map(|age| age.as_secs()),
+            "too_old": ring.expired,
+            "error": ring.error,
+        }),
+        Origin::Asked {
+            url, error, held, ..
+        } => json!({
+            "url": url,
+            "known_good": held.0,
+            "known_wrong": held.1,
+            "error": error,
+        }),
+    };
+    if let Some(row) = row.as_object_mut() {
+        row.insert("name".to_owned(), (&*trust.name).into());
+        let last_use = trust.last_use.map(instant::format);
+        row.insert("last_use".to_owned(), last_use.into());
+    }
+    row
 }
 
 fn of_keys(keys: &[Key], auth: &Authenticator, now: SystemTime) -> Value {

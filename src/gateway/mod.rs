@@ -21,6 +21,7 @@ mod head;
 mod intake;
 mod limit;
 mod listing;
+mod oauth;
 mod observe;
 mod panic;
 mod policy;
@@ -36,6 +37,7 @@ mod write;
 mod tests;
 
 pub use error::{BulkReference, GatewayError};
+pub use oauth::{Code, OAuthError};
 pub use run::{Prepared, prepare};
 pub use state::{Admission, Held, Limits, State, Writing};
 
@@ -48,7 +50,7 @@ use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::auth::{Presented, Proven};
+use crate::auth::{Authenticator, Presented, Proven};
 use crate::config::{Live, Tenant};
 use crate::directory::Ask;
 use crate::net::{Body, Peer};
@@ -60,6 +62,7 @@ use arrival::Arrival;
 use call::{Call, Discovery, Parts};
 use clients::Visit;
 use endpoint::Endpoint;
+use oauth::Desk;
 use observe::Seen;
 use refusal::Refusal;
 use respond::Manner;
@@ -230,6 +233,18 @@ impl Gateway {
             seen.arrival.leads_to(path, routed);
         }
 
+        if let (Ok(path), Some(issuer)) = (&path, snapshot.auth.issuer())
+            && let Some(door) = issuer.door(path)
+        {
+            let desk = Desk {
+                snapshot: &snapshot,
+                issuer,
+                state: &self.state,
+                now: now(),
+            };
+            return Box::pin(desk.serve(door, &head, body, seen)).await;
+        }
+
         // Who asks comes before everything that the answer could tell a stranger.
         head::one_authorization(&head.headers)?;
         let certificate = seen.peer.certificate.as_ref();
@@ -301,7 +316,7 @@ impl Gateway {
         };
         // By far the largest part of the future, and all that comes before it is over: boxed here
         // it is not carried along by every connection that is idle.
-        Box::pin(self.answer(call, context)).await
+        Box::pin(self.answer(call, context, &snapshot.auth)).await
     }
 
     /// The body, bounded; empty where the method has none.
@@ -332,7 +347,12 @@ impl Gateway {
     }
 
     /// Does what is asked, and answers.
-    async fn answer(&self, call: Call, context: Context) -> Result<Response<Body>, GatewayError> {
+    async fn answer(
+        &self,
+        call: Call,
+        context: Context,
+        auth: &Authenticator,
+    ) -> Result<Response<Body>, GatewayError> {
         let limits = self.state.limits();
         // What is asked seldom is boxed, so that the rest is not carried in the room that it takes.
         match call {
@@ -356,7 +376,7 @@ impl Gateway {
                 let value = match asked {
                     Discovery::ServiceProviderConfig => {
                         context.learn().await;
-                        discovery::service_provider_config(tenant, limits)
+                        discovery::service_provider_config(tenant, auth, limits)
                     }
                     Discovery::Schemas(id) => discovery::schemas(tenant, id.as_deref())?,
                     Discovery::ResourceTypes(name) => {

@@ -157,9 +157,11 @@ families! {
     PANICS: Counter "postern_panics_total" []
         "Defects of postern that a request ran into (it got a 500): please report them.";
     AUTH_FAILURES: Counter "postern_authentication_failures_total" ["reason"]
-        "Requests answered 401 (400 for several; 429 from an address that failed too often), by the true reason, which the client is not told.";
+        "Requests answered 401 (400 for several; 503 for unavailable; 429 from an address that failed too often), by the true reason, which the client is not told.";
     AUTH_THROTTLED: Counter "postern_authentication_throttled_total" []
         "Those of them answered 429, because their address had failed too often; they have no access line.";
+    TOKENS_ISSUED: Counter "postern_oauth_tokens_issued_total" ["result"]
+        "Requests for an access token at /oauth2/token, by what came of them: issued, invalid_client (not known who asked), invalid_scope, invalid_request, unavailable.";
     RATE_LIMITED: Counter "postern_rate_limited_total" ["tenant"]
         "Requests answered 429 because the account's own rate in the access file was used up, in this replica.";
     DENIALS: Counter "postern_authorization_denials_total" ["tenant", "reason"]
@@ -214,6 +216,10 @@ families! {
         "When the next of the live tokens ends; no series where none does.";
     TOKENS: Gauge "postern_tokens" ["state"]
         "Tokens of the access file, by where they are in their life.";
+    KEY_FETCHES: Counter "postern_oauth_keys_fetches_total" ["issuer", "result"]
+        "Fetches of the keys of an entry of `trust`: ok, unchanged (by the issuer's own word), failed; what was fetched before serves on for a day.";
+    INTROSPECTIONS: Counter "postern_oauth_introspections_total" ["issuer", "result"]
+        "Questions about tokens that an entry of `trust` was asked: active, inactive, failed; while they fail, such tokens are answered 503.";
     TENANTS: Gauge "postern_tenants" []
         "Tenants that are served.";
     CLIENTS: Gauge "postern_clients" []

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::families::{
-    CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family, LISTS, RETRIES,
-    TENANTS, TOKEN_EXPIRY, TOKENS, UP, WAITING,
+    CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family, INTROSPECTIONS,
+    KEY_FETCHES, LISTS, RETRIES, TENANTS, TOKEN_EXPIRY, TOKENS, UP, WAITING,
 };
 use super::page::Page;
 use super::words::{CertificateUse, NONE};
 use crate::auth::TokenCounts;
+use crate::auth::trust::{Origin, TrustState};
 use crate::directory::{Health, Vitals};
 
 /// One moment.
@@ -29,6 +30,8 @@ pub struct Scene {
     pub certificates: Vec<Certificate>,
     /// How the tokens are.
     pub tokens: TokenCounts,
+    /// Whose tokens are taken besides.
+    pub trusts: Vec<TrustState>,
 }
 
 /// A tenant's directory at one moment.
@@ -97,6 +100,22 @@ impl Scene {
         put(&TOKENS, &["live"], count(self.tokens.live));
         put(&TOKENS, &["expired"], count(self.tokens.expired));
         put(&TOKENS, &["not_yet"], count(self.tokens.not_yet));
+        for trust in &self.trusts {
+            match &trust.origin {
+                Origin::Keys { fetches, .. } => {
+                    for (result, times) in fetches.iter().flatten() {
+                        let labels = [&*trust.name, result.as_str()];
+                        put(&KEY_FETCHES, &labels, float(*times));
+                    }
+                }
+                Origin::Asked { told, .. } => {
+                    for (result, times) in told {
+                        let labels = [&*trust.name, result.as_str()];
+                        put(&INTROSPECTIONS, &labels, float(*times));
+                    }
+                }
+            }
+        }
         if let Some(ends) = self.tokens.nearest_end {
             put(&TOKEN_EXPIRY, &[], seconds(ends));
         }

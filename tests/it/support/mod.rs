@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod exposition;
+pub(crate) mod issuer;
 pub(crate) mod kubelet;
 pub(crate) mod load;
 pub(crate) mod marked;
