@@ -143,9 +143,10 @@ fn reason(error: &AuthError) -> AuthFailure {
         AuthError::Rejected(rejection) => AuthFailure::from(*rejection),
         AuthError::Elsewhere { .. } => AuthFailure::Network,
         AuthError::Unavailable { .. } => AuthFailure::Unavailable,
-        AuthError::Malformed | AuthError::Tenant { .. } | AuthError::Forbidden { .. } => {
-            AuthFailure::Malformed
-        }
+        AuthError::Malformed
+        | AuthError::Narrow { .. }
+        | AuthError::Tenant { .. }
+        | AuthError::Forbidden { .. } => AuthFailure::Malformed,
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod instant;
+pub mod issue;
 pub mod network;
 pub mod rate;
 pub mod throttle;
@@ -11,18 +12,21 @@ pub mod trust;
 
 mod attributes;
 mod authenticator;
+mod grant;
 mod jwt;
 mod last_use;
 mod lives;
 mod mentions;
 mod permit;
 mod presented;
+mod rights;
 mod scope;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use authenticator::{Account, Authenticator, Key, KeyState, Operator, OperatorCaller, Tenants};
+pub use grant::RoleLine;
 pub use lives::TokenCounts;
 pub use permit::{Caller, Permitted};
 pub use presented::{Presented, Proven};
@@ -70,6 +74,12 @@ pub enum AuthError {
         account: Arc<str>,
         /// The tenant.
         tenant: TenantName,
+    },
+    /// The account may, but the token was made for less.
+    #[error("the token of account `{account}` was not made for this: ask for a wider `scope`")]
+    Narrow {
+        /// The account.
+        account: Arc<str>,
     },
     /// No role of the account allows it.
     #[error("account `{account}` may not {verb} {resource}", verb = verb.as_str())]

@@ -14,6 +14,7 @@ use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::jwt::MAX_TOKEN;
 use super::{AuthError, Rejection};
 use crate::net::Secret;
 use crate::yaml::TOKEN_PREFIX;
@@ -245,12 +246,6 @@ const CHECKSUM_LEN: usize = 6;
 /// The longest key id.
 const MAX_KEY_ID: usize = 32;
 
-/// Longer ones are no tokens of ours, and not worth a hash.
-pub(super) const MAX_SECRET: usize = 512;
-
-/// Longer ones are nobody's.
-const MAX_TOKEN: usize = 8 * 1024;
-
 #[cfg(test)]
 pub(crate) mod tests {
     use proptest::prelude::*;
@@ -323,7 +318,7 @@ pub(crate) mod tests {
         assert_eq!(of(&[b"Bearer \xff"]), Err(AuthError::Malformed));
         assert_eq!(of(&[b"Bearer a", b"Bearer a"]), Err(AuthError::Malformed));
         assert_eq!(of(&[b"Bearer a", b"Basic b"]), Err(AuthError::Malformed));
-        let long = format!("Bearer {}", "a".repeat(8193));
+        let long = format!("Bearer {}", "a".repeat(MAX_TOKEN + 1));
         assert_eq!(
             of(&[long.as_bytes()]),
             Err(AuthError::Rejected(Rejection::Unknown))

@@ -1,6 +1,7 @@
 //! Everything that can keep a request from its answer. These only wrap what the floors below say;
 //! what each becomes on the wire is decided in [`super::respond`].
 
+use super::oauth::OAuthError;
 use crate::auth::{AuthError, Scope};
 use crate::directory::DirectoryError;
 use crate::mapping::{MappingError, Plan};
@@ -13,6 +14,8 @@ use crate::scim::{ResourceType, ScimError};
 pub enum GatewayError {
     /// Who calls, or what they may do.
     Auth(AuthError),
+    /// Who wants an access token, or how.
+    OAuth(OAuthError),
     /// The account's own rate is used up; seconds until it is not.
     OverRate(u64),
     /// It is not known who calls, and the address has failed too often; seconds until it is told

@@ -19,6 +19,7 @@ mod head;
 mod intake;
 mod limit;
 mod listing;
+mod oauth;
 mod observe;
 mod panic;
 mod policy;
@@ -34,6 +35,7 @@ mod write;
 mod tests;
 
 pub use error::{BulkReference, GatewayError};
+pub use oauth::{Code, OAuthError};
 pub use run::{Prepared, prepare};
 pub use state::{Admission, Held, Limits, State, Writing};
 
@@ -58,6 +60,7 @@ use arrival::Arrival;
 use call::{Call, Discovery, Parts};
 use clients::Visit;
 use endpoint::Endpoint;
+use oauth::Desk;
 use observe::Seen;
 use refusal::Refusal;
 use respond::Manner;
@@ -219,6 +222,18 @@ impl Gateway {
         if let Ok(path) = &path {
             tracing::debug!(request_id = &*seen.request_id, path, "request");
             seen.arrival.leads_to(path, routed);
+        }
+
+        if let (Ok(path), Some(issuer)) = (&path, snapshot.auth.issuer())
+            && let Some(door) = issuer.door(path)
+        {
+            let desk = Desk {
+                snapshot: &snapshot,
+                issuer,
+                state: &self.state,
+                now: now(),
+            };
+            return Box::pin(desk.serve(door, &head, body, seen)).await;
         }
 
         // Who asks comes before everything that the answer could tell a stranger.

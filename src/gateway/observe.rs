@@ -308,15 +308,13 @@ impl Stream for Watched {
 pub(super) fn count_refused(metrics: &Metrics, tenant: &TenantMetrics, error: &GatewayError) {
     match error {
         GatewayError::SeveralAuthorizations => metrics.auth_failed(AuthFailure::Several),
-        GatewayError::Auth(error) => match error {
-            AuthError::Missing => metrics.auth_failed(AuthFailure::Missing),
-            AuthError::Malformed => metrics.auth_failed(AuthFailure::Malformed),
-            AuthError::Rejected(why) => metrics.auth_failed(AuthFailure::from(*why)),
-            AuthError::Elsewhere { .. } => metrics.auth_failed(AuthFailure::Network),
-            AuthError::Unavailable { .. } => metrics.auth_failed(AuthFailure::Unavailable),
-            AuthError::Tenant { .. } => tenant.denied(Denial::Tenant),
-            AuthError::Forbidden { .. } => tenant.denied(Denial::Role),
-        },
+        GatewayError::Auth(error) => count_unknown(metrics, tenant, error),
+        GatewayError::OAuth(error) => {
+            metrics.token_issued(error.code.issuing());
+            if let Some(why) = &error.why {
+                count_unknown(metrics, tenant, why);
+            }
+        }
         GatewayError::Mapping(MappingError::Forbidden(_)) => tenant.denied(Denial::Attribute),
         GatewayError::OverRate(_) => tenant.rate_limited(),
         GatewayError::Throttled(_) => metrics.auth_throttled(),
@@ -327,6 +325,18 @@ pub(super) fn count_refused(metrics: &Metrics, tenant: &TenantMetrics, error: &G
             tenant.mapping_failed(Direction::Answer);
         }
         _ => {}
+    }
+}
+
+fn count_unknown(metrics: &Metrics, tenant: &TenantMetrics, error: &AuthError) {
+    match error {
+        AuthError::Missing => metrics.auth_failed(AuthFailure::Missing),
+        AuthError::Malformed => metrics.auth_failed(AuthFailure::Malformed),
+        AuthError::Rejected(why) => metrics.auth_failed(AuthFailure::from(*why)),
+        AuthError::Elsewhere { .. } => metrics.auth_failed(AuthFailure::Network),
+        AuthError::Unavailable { .. } => metrics.auth_failed(AuthFailure::Unavailable),
+        AuthError::Tenant { .. } => tenant.denied(Denial::Tenant),
+        AuthError::Narrow { .. } | AuthError::Forbidden { .. } => tenant.denied(Denial::Role),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::scim::{ScimError, ScimType};
 use crate::telemetry::Fault;
 
 use super::error::{BulkReference, GatewayError};
+use super::oauth::{Code, OAuthError};
 
 /// An error as it goes to the client, and to whoever operates us.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,12 +28,15 @@ pub(super) struct Refusal {
     pub(super) allow: Option<&'static str>,
     /// For the access line: never values.
     pub(super) reason: String,
+    /// The error code, where it is said in the words of OAuth.
+    pub(super) oauth: Option<&'static str>,
 }
 
 impl From<GatewayError> for Refusal {
     fn from(error: GatewayError) -> Self {
         match error {
             GatewayError::Auth(error) => auth(&error),
+            GatewayError::OAuth(error) => oauth(&error),
             GatewayError::OverRate(seconds) => Self {
                 reason: "over the account's rate".to_owned(),
                 ..Self::client(429, "the account sends more than it may; come back later")
@@ -152,6 +156,7 @@ impl Refusal {
             challenge: None,
             retry_after: None,
             allow: None,
+            oauth: None,
         }
     }
 
@@ -186,6 +191,7 @@ impl Refusal {
             challenge: None,
             retry_after: None,
             allow: None,
+            oauth: None,
         }
     }
 
@@ -239,9 +245,38 @@ fn auth(error: &AuthError) -> Refusal {
             reason: format!("the trust `{trust}` cannot be asked"),
             ..Refusal::gateway(503, error.to_string()).later(RETRY_AFTER)
         },
+        AuthError::Narrow { .. } => Refusal {
+            challenge: Some(INSUFFICIENT_SCOPE),
+            ..Refusal::client(403, error.to_string())
+        },
         AuthError::Tenant { .. } | AuthError::Forbidden { .. } => {
             Refusal::client(403, error.to_string())
         }
+    }
+}
+
+/// RFC 6749 §5.2.
+fn oauth(error: &OAuthError) -> Refusal {
+    let status = match error.code {
+        Code::InvalidClient => 401,
+        Code::TemporarilyUnavailable => 503,
+        Code::InvalidRequest | Code::InvalidScope | Code::UnsupportedGrantType => 400,
+    };
+    let fault = if status == 503 {
+        Fault::Gateway
+    } else {
+        Fault::Client
+    };
+    let why = error.why.as_ref().map(auth);
+    Refusal {
+        challenge: error.basic.then_some(BASIC),
+        retry_after: (status == 503).then_some(1),
+        reason: match why {
+            Some(why) => format!("{}: {}", error.code.as_str(), why.reason),
+            None => format!("{}: {}", error.code.as_str(), error.detail),
+        },
+        oauth: Some(error.code.as_str()),
+        ..Refusal::new(fault, status, error.detail)
     }
 }
 
@@ -390,7 +425,9 @@ const ANOTHER_VERSION: &str = "the resource has another version than If-Match na
 const NOT_UNDERSTOOD: &str = "the directory's answer could not be understood";
 const RETRY_AFTER: u64 = 5;
 const CHALLENGE: &str = r#"Bearer realm="scim""#;
+const BASIC: &str = r#"Basic realm="oauth2", charset="UTF-8""#;
 const INVALID_TOKEN: &str = r#"Bearer realm="scim", error="invalid_token""#;
+const INSUFFICIENT_SCOPE: &str = r#"Bearer realm="scim", error="insufficient_scope""#;
 const INVALID_REQUEST: &str = r#"Bearer realm="scim", error="invalid_request""#;
 
 #[cfg(test)]

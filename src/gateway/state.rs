@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::clients::Clients;
+use crate::auth::issue::Replays;
 use crate::auth::rate::Rates;
 use crate::auth::throttle::Throttle;
 use crate::config::Snapshot;
@@ -53,6 +54,7 @@ pub struct State {
     clients: Arc<Clients>,
     rates: Rates,
     throttle: Throttle,
+    replays: Replays,
     started: Instant,
 }
 
@@ -108,6 +110,7 @@ impl State {
             clients: Arc::default(),
             rates: Rates::default(),
             throttle: Throttle::default(),
+            replays: Replays::default(),
             started: Instant::now(),
         }
     }
@@ -140,6 +143,12 @@ impl State {
     #[must_use]
     pub fn throttle(&self) -> &Throttle {
         &self.throttle
+    }
+
+    /// The assertions of OAuth clients that were taken.
+    #[must_use]
+    pub fn replays(&self) -> &Replays {
+        &self.replays
     }
 
     /// The time since this state began: the clock of [`Self::rates`] and [`Self::throttle`], which

@@ -10,6 +10,6 @@ pub mod traces;
 pub use access::{AccessLog, Line};
 pub use metrics::{
     AuthFailure, Certificate, CertificateUse, Counters, Denial, Direction, DirectoryScene, Fault,
-    Metrics, OperationKind, Outcome, Scene, TenantMetrics,
+    Issuing, Metrics, OperationKind, Outcome, Scene, TenantMetrics,
 };
 pub use traces::Tracer;

@@ -247,6 +247,21 @@ impl Keys {
         Ok(found)
     }
 
+    /// The keys that one who has all of these may have signed with: those that fit, and where both
+    /// have a name, those of the same name.
+    pub(in crate::auth) fn of(&self, name: Option<&str>, signing: Signing) -> Vec<Verifier<'_>> {
+        let fits = |key: &&Key| {
+            key.family == signing.family() && key.only.is_none_or(|only| only == signing)
+        };
+        let named = |key: &&Key| match (name, &key.name) {
+            (Some(name), Some(known)) => name == known,
+            _ => true,
+        };
+        let fitting = self.all.iter().filter(fits).filter(named);
+        let fitting = fitting.map(|key| Verifier { key, signing });
+        fitting.take(MOST_OF_A_NAME).collect()
+    }
+
     /// The one public key of a PEM file.
     ///
     /// # Errors
@@ -263,6 +278,14 @@ impl Keys {
             places.push(self.all.len());
         }
         self.all.push(key);
+    }
+}
+
+impl FromIterator<Key> for Keys {
+    fn from_iter<T: IntoIterator<Item = Key>>(all: T) -> Self {
+        let mut keys = Self::default();
+        all.into_iter().for_each(|key| keys.push(key));
+        keys
     }
 }
 

@@ -90,9 +90,14 @@ impl SigningKey {
         });
         let part = |value: &Value| encode(value.to_string().as_bytes());
         let signed = format!("{}.{}", part(&header), part(claims));
+        let signature = self.signature(signed.as_bytes())?;
+        Some(format!("{signed}.{signature}"))
+    }
+
+    /// The signature of some bytes, in base64url.
+    pub(in crate::auth) fn signature(&self, signed: &[u8]) -> Option<String> {
         let algorithm = self.signing.algorithm();
-        let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &self.private, algorithm);
-        Some(format!("{signed}.{}", signature.ok()?))
+        jsonwebtoken::crypto::sign(signed, &self.private, algorithm).ok()
     }
 }
 

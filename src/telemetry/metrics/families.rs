@@ -160,6 +160,8 @@ families! {
         "Requests answered 401 (400 for several; 503 for unavailable; 429 from an address that failed too often), by the true reason, which the client is not told.";
     AUTH_THROTTLED: Counter "postern_authentication_throttled_total" []
         "Those of them answered 429, because their address had failed too often; they have no access line.";
+    TOKENS_ISSUED: Counter "postern_oauth_tokens_issued_total" ["result"]
+        "Requests for an access token at /oauth2/token, by what came of them: issued, invalid_client (not known who asked), invalid_scope, invalid_request, unavailable.";
     RATE_LIMITED: Counter "postern_rate_limited_total" ["tenant"]
         "Requests answered 429 because the account's own rate in the access file was used up, in this replica.";
     DENIALS: Counter "postern_authorization_denials_total" ["tenant", "reason"]

@@ -20,7 +20,9 @@ mod tests;
 pub use families::{BUCKETS, FAMILIES, Family, Kind};
 pub use scene::{Certificate, DirectoryScene, Scene};
 pub use tenant::{Counters, TenantMetrics};
-pub use words::{AuthFailure, CertificateUse, Denial, Direction, Fault, OperationKind, Outcome};
+pub use words::{
+    AuthFailure, CertificateUse, Denial, Direction, Fault, Issuing, OperationKind, Outcome,
+};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,8 +32,8 @@ use prometheus::{IntCounter, IntGauge};
 
 use families::{
     ACCESS_DROPPED, AUTH_FAILURES, AUTH_THROTTLED, BUILD_INFO, HANDSHAKES, IN_FLIGHT, PANICS,
-    PROXY_HEADERS, PUBLIC_CONNECTIONS, SHED, TRACES_DROPPED, TRACES_EXPORTED, TRUNCATED,
-    WRITES_IN_FLIGHT,
+    PROXY_HEADERS, PUBLIC_CONNECTIONS, SHED, TOKENS_ISSUED, TRACES_DROPPED, TRACES_EXPORTED,
+    TRUNCATED, WRITES_IN_FLIGHT,
 };
 use page::Page;
 use reloads::Reloads;
@@ -49,6 +51,7 @@ pub struct Metrics {
     connections: IntGauge,
     auth_failures: [IntCounter; AuthFailure::ALL.len()],
     auth_throttled: IntCounter,
+    tokens_issued: [IntCounter; Issuing::ALL.len()],
     shed: IntCounter,
     truncated: IntCounter,
     panics: IntCounter,
@@ -88,6 +91,7 @@ impl Metrics {
             connections: PUBLIC_CONNECTIONS.gauge(&[]),
             auth_failures: AuthFailure::ALL.map(|why| AUTH_FAILURES.counter(&[why.as_str()])),
             auth_throttled: AUTH_THROTTLED.counter(&[]),
+            tokens_issued: Issuing::ALL.map(|it| TOKENS_ISSUED.counter(&[it.as_str()])),
             shed: SHED.counter(&[]),
             truncated: TRUNCATED.counter(&[]),
             panics: PANICS.counter(&[]),
@@ -145,6 +149,9 @@ impl Metrics {
             page.kept(&AUTH_FAILURES, counter);
         }
         page.kept(&AUTH_THROTTLED, &self.auth_throttled);
+        for counter in &self.tokens_issued {
+            page.kept(&TOKENS_ISSUED, counter);
+        }
         page.kept(&SHED, &self.shed);
         page.kept(&TRUNCATED, &self.truncated);
         page.kept(&PANICS, &self.panics);
@@ -186,6 +193,13 @@ impl Metrics {
     /// It was answered 429, since its address had failed too often.
     pub fn auth_throttled(&self) {
         self.auth_throttled.inc();
+    }
+
+    /// Somebody asked for an access token.
+    pub fn token_issued(&self, result: Issuing) {
+        if let Some(counter) = self.tokens_issued.get(result as usize) {
+            counter.inc();
+        }
     }
 
     /// Requests that have no answer yet.

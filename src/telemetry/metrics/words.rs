@@ -47,6 +47,23 @@ pub enum OperationKind {
     Me,
     /// What the tenant can do.
     Discovery,
+    /// An access token of our own.
+    Token,
+}
+
+/// What came of asking for an access token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Issuing {
+    /// It was made.
+    Issued,
+    /// It is not known who asked.
+    InvalidClient,
+    /// For more than the account may.
+    InvalidScope,
+    /// The request is not understood.
+    InvalidRequest,
+    /// Not now.
+    Unavailable,
 }
 
 /// Which way something goes.
@@ -157,7 +174,7 @@ impl Outcome {
 
 impl OperationKind {
     /// How many there are.
-    pub(super) const COUNT: usize = Self::Discovery as usize + 1;
+    pub(super) const COUNT: usize = Self::Token as usize + 1;
 
     /// The word for labels and logs.
     #[must_use]
@@ -173,6 +190,30 @@ impl OperationKind {
             Self::Bulk => "bulk",
             Self::Me => "me",
             Self::Discovery => "discovery",
+            Self::Token => "token",
+        }
+    }
+}
+
+impl Issuing {
+    /// All of them.
+    pub(super) const ALL: [Self; 5] = [
+        Self::Issued,
+        Self::InvalidClient,
+        Self::InvalidScope,
+        Self::InvalidRequest,
+        Self::Unavailable,
+    ];
+
+    /// The word for labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidRequest => "invalid_request",
+            Self::Unavailable => "unavailable",
         }
     }
 }
