@@ -284,6 +284,7 @@ const FULL: Abilities = Abilities {
     filter: true,
     sort: true,
     page: true,
+    put: true,
 };
 
 /// Enough that one of them is undisturbed.

@@ -8,6 +8,7 @@ mod explain;
 mod filter;
 mod patch;
 mod projection;
+mod put;
 mod scoped;
 mod stream;
 
