@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and the exit codes.
 
 mod check;
+pub mod client;
 mod ctl;
 mod demo;
 mod notify;
@@ -40,6 +41,8 @@ enum Command {
     Check(check::Arguments),
     /// Make, list and revoke secret tokens in access.yaml
     Token(token::Arguments),
+    /// Make and revoke the OAuth clients of accounts in access.yaml
+    Client(client::Arguments),
     /// Ask a postern that runs for its status, and give it orders
     Ctl(ctl::Arguments),
     /// Show the main job on loopback: certificate, small legacy directory, tenant and token included
@@ -110,6 +113,7 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
+        Command::Client(arguments) => client::run(&arguments),
         Command::Ctl(arguments) => ctl::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
     };

@@ -15,12 +15,16 @@
 //!       - {id: k1, sha256: "…", not_before: 2026-11-01, expires: 2027-02-01}
 //!     clients:                 # who gets access tokens here: see `clients`
 //!       - {id: entra-job, secret_sha256: "…", expires: 2027-02-01}
+//!     claims:                  # which access tokens of others are its own: see `claims`
+//!       - {trust: keycloak, azp: scim-client}
 //! operators:                   # who may use the control listener, where it asks for a token
 //!   - name: on-call
 //!     tokens:
 //!       - {id: o1, sha256: "…", expires: 2027-02-01}
 //! issue:                       # access tokens of our own: see `issue`
 //!   {issuer: "https://scim.example.com", keys: [{file: oauth/2026-11.pem}], lifetime: 10m}
+//! trust:                       # whose access tokens are taken: see `trust`
+//!   - {name: keycloak, issuer: "https://id.example.com", audience: [scim], jwks: {url: "https://…"}}
 //! ```
 //!
 //! `read` covers queries (`read: by-id` does not), `update` covers PUT and PATCH. A date is its first moment in UTC, so a

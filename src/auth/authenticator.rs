@@ -24,7 +24,7 @@ use super::permit::Caller;
 use super::presented::{Presented, Proven};
 use super::rate::Rate;
 use super::rights::Rights;
-use super::token::{TokenHash, bearer, key_id};
+use super::token::{MAX_SECRET, TokenHash, bearer, key_id};
 use super::trust::{Judged, Trust, Trusts, Wanted};
 use super::{AuthError, Rejection, TenantName};
 use crate::scim::schema::TypeSchema;
@@ -456,9 +456,6 @@ fn adopt<T>(keys: &HashMap<Arc<str>, Entry<T>>, previous: &HashMap<Arc<str>, Ent
         }
     }
 }
-
-/// Longer ones are no secret tokens, and not worth a hash.
-const MAX_SECRET: usize = 512;
 
 /// The hash of no token that anyone can find.
 const NOBODY: TokenHash = TokenHash([0; 32]);

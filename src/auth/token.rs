@@ -246,6 +246,9 @@ const CHECKSUM_LEN: usize = 6;
 /// The longest key id.
 const MAX_KEY_ID: usize = 32;
 
+/// Longer ones are no tokens of ours, and not worth a hash.
+pub(super) const MAX_SECRET: usize = 512;
+
 #[cfg(test)]
 pub(crate) mod tests {
     use proptest::prelude::*;

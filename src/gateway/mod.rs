@@ -48,7 +48,7 @@ use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::auth::{Presented, Proven};
+use crate::auth::{Authenticator, Presented, Proven};
 use crate::config::{Live, Tenant};
 use crate::directory::Ask;
 use crate::net::{Body, Peer};
@@ -305,7 +305,7 @@ impl Gateway {
         };
         // By far the largest part of the future, and all that comes before it is over: boxed here
         // it is not carried along by every connection that is idle.
-        Box::pin(self.answer(call, context)).await
+        Box::pin(self.answer(call, context, &snapshot.auth)).await
     }
 
     /// The body, bounded; empty where the method has none.
@@ -336,7 +336,12 @@ impl Gateway {
     }
 
     /// Does what is asked, and answers.
-    async fn answer(&self, call: Call, context: Context) -> Result<Response<Body>, GatewayError> {
+    async fn answer(
+        &self,
+        call: Call,
+        context: Context,
+        auth: &Authenticator,
+    ) -> Result<Response<Body>, GatewayError> {
         let limits = self.state.limits();
         // What is asked seldom is boxed, so that the rest is not carried in the room that it takes.
         match call {
@@ -360,7 +365,7 @@ impl Gateway {
                 let value = match asked {
                     Discovery::ServiceProviderConfig => {
                         context.learn().await;
-                        discovery::service_provider_config(tenant, limits)
+                        discovery::service_provider_config(tenant, auth, limits)
                     }
                     Discovery::Schemas(id) => discovery::schemas(tenant, id.as_deref())?,
                     Discovery::ResourceTypes(name) => {

@@ -18,6 +18,7 @@ mod directory_faults;
 mod limits;
 mod logs;
 mod metrics;
+mod oauth;
 mod proxy_protocol;
 mod readiness;
 mod reload;

@@ -48,13 +48,13 @@ impl<'a> Reader<'a> {
         let id = id.and_then(|id| self.client_id(id, account));
         let life = self.life(not_before, expires);
         let proof = match (secret, key, set) {
-            (Some(secret), None, None) => self
-                .hash(secret, "postern token new --client")
-                .map(Means::Secret),
+            (Some(secret), None, None) => {
+                self.hash(secret, "postern client new").map(Means::Secret)
+            }
             (None, Some(file), None) => self.keys_in(file, Keys::of_pem).map(Means::Keys),
             (None, None, Some(file)) => self.keys_in(file, set_of).map(Means::Keys),
             _ => {
-                let help = "`secret_sha256` (`postern token new --client` makes a secret), \
+                let help = "`secret_sha256` (`postern client new` makes one), \
                             `public_key_file` or `jwks_file`; for several, list the id again";
                 self.error(span, "a client has exactly one of these", help);
                 None

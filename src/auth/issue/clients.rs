@@ -146,8 +146,9 @@ impl<'a> Desk<'a, '_> {
         let Some(client) = self.clients.get(id) else {
             // Who is not known takes as long as who is.
             let keys = self.nobody.of(None, Signing::Es256);
-            let keys = keys.iter().take(1);
-            keys.for_each(|key| drop(key.accepts(parts.signed, parts.signature)));
+            if let Some(key) = keys.first() {
+                std::hint::black_box(key.accepts(parts.signed, parts.signature));
+            }
             return Err(no(Rejection::Unknown));
         };
 

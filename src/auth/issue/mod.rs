@@ -119,6 +119,12 @@ impl Issuer {
         &self.host
     }
 
+    /// Where tokens are made.
+    #[must_use]
+    pub fn token_endpoint(&self) -> &str {
+        &self.token_endpoint
+    }
+
     /// What a path is to the issuer, if it is anything.
     #[must_use]
     pub fn door(&self, path: &str) -> Option<Door> {
@@ -322,6 +328,13 @@ impl Known<'_> {
             scope,
         })
     }
+}
+
+/// The id that a private key has where nobody gives it another: its thumbprint.
+#[must_use]
+pub fn key_id_of(pem: &[u8]) -> Option<String> {
+    let key = SigningKey::of_pem(pem, None).ok()?;
+    key.public().name().map(str::to_owned)
 }
 
 /// An account calls from its networks only.

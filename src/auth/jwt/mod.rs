@@ -6,8 +6,8 @@ mod compact;
 mod jwks;
 mod sign;
 
-pub(in crate::auth) use claims::{BadClaim, Claims, Life, Times};
-pub(in crate::auth) use compact::{Compact, Header, MAX_TOKEN, NotCompact, decode, encode};
+pub(in crate::auth) use claims::{Claims, Life};
+pub(in crate::auth) use compact::{Compact, MAX_TOKEN, NotCompact, encode};
 pub(in crate::auth) use jwks::{Family, Key, NoKey, Verifier};
 pub use jwks::{Keys, Signing};
 pub(in crate::auth) use sign::SigningKey;

@@ -76,11 +76,6 @@ impl SigningKey {
         &self.public
     }
 
-    /// How it signs.
-    pub(in crate::auth) fn signing(&self) -> Signing {
-        self.signing
-    }
-
     /// A token of this type with these claims; `None` where the system gives no randomness.
     pub(in crate::auth) fn sign(&self, kind: &str, claims: &Value) -> Option<String> {
         let header = json!({
@@ -169,7 +164,7 @@ mod tests {
         ] {
             let pair = pair(algorithm);
             let key = SigningKey::of_pem(pair.serialize_pem().as_bytes(), None).unwrap();
-            assert_eq!(key.signing(), signing);
+            assert_eq!(key.signing, signing);
             let token = key.sign("at+jwt", &json!({"sub": "a"})).unwrap();
             let parts = Compact::read(&token).unwrap();
             assert_eq!(parts.header.algorithm, signing.as_str());

@@ -36,11 +36,14 @@ pub(crate) struct Issuer {
     task: tokio::task::JoinHandle<()>,
 }
 
+/// Status, headers, body.
+type Said = (u16, Vec<(&'static str, String)>, String);
+
 /// What it says, and what it was asked.
 #[derive(Default)]
 pub(crate) struct Held {
-    /// What it answers by path: status, headers, body.
-    pub answers: HashMap<String, (u16, Vec<(&'static str, String)>, String)>,
+    /// What it answers by path.
+    pub answers: HashMap<String, Said>,
     /// What it says of tokens that are asked about.
     pub tokens: HashMap<String, Value>,
     /// Connections are dropped at once.
