@@ -15,6 +15,8 @@
 //!       - {id: k1, sha256: "…", not_before: 2026-11-01, expires: 2027-02-01}
 //!     clients:                 # who gets access tokens here: see `clients`
 //!       - {id: entra-job, secret_sha256: "…", expires: 2027-02-01}
+//!     claims:                  # which access tokens of others are its own: see `claims`
+//!       - {trust: keycloak, azp: scim-client}
 //!   - name: okta
 //!     roles: [provisioner]
 //!     tenants: [corp]
@@ -26,6 +28,8 @@
 //!       - {id: o1, sha256: "…", expires: 2027-02-01}
 //! issue:                       # access tokens of our own: see `issue`
 //!   {issuer: "https://scim.example.com", keys: [{file: oauth/2026-11.pem}], lifetime: 10m}
+//! trust:                       # whose access tokens are taken: see `trust`
+//!   - {name: keycloak, issuer: "https://id.example.com", audience: [scim], jwks: {url: "https://…"}}
 //! ```
 //!
 //! A line of `allow` may have `when` (a SCIM filter that the present resource must satisfy) and
@@ -58,7 +62,7 @@ use super::issue::{Credential, Issuer};
 use super::mentions::Mentions;
 use super::rights::Rights;
 use super::token::TokenHash;
-use super::trust::{Trust, Trusts};
+use super::trust::Trust;
 use crate::yaml::{self, Diagnostic, Diagnostics, Node, Source, Span, Table, Value};
 
 pub use files::{Content, Files, named};
@@ -82,17 +86,18 @@ pub fn load(source: &Source, files: &Files) -> Result<Authenticator, Diagnostics
         keys: HashMap::new(),
         hashes: HashMap::new(),
         certificates: HashMap::new(),
+        trusts: HashMap::new(),
+        claimed: Vec::new(),
+        issuers: Vec::new(),
         clients: Vec::new(),
         client_ids: HashMap::new(),
         first_client: None,
-        trusts: HashMap::new(),
-        claimed: Vec::new(),
         mentions: Mentions {
             source: Some(source.clone()),
             ..Mentions::default()
         },
     };
-    let (accounts, operators, trusts, issuer) = reader.file(&node);
+    let sections = reader.file(&node);
     let claimed = std::mem::take(&mut reader.claimed);
     let owned = reader.owned(claimed);
     if reader.found.has_errors() {
@@ -100,9 +105,9 @@ pub fn load(source: &Source, files: &Files) -> Result<Authenticator, Diagnostics
     }
     let roles = reader.roles.into_iter();
     let roles = roles.map(|(name, lines)| (name.into(), lines)).collect();
-    let trusts = Trusts::new(trusts);
-    let found = Authenticator::new(accounts, operators, trusts, owned, reader.mentions);
-    Ok(match issuer {
+    let found = Authenticator::new(sections.accounts, sections.operators, reader.mentions)
+        .trusting(sections.trusts, owned);
+    Ok(match sections.issuer {
         Some(issuer) => found.issuing(issuer, reader.clients, roles),
         None => found,
     })
@@ -112,12 +117,13 @@ pub fn load(source: &Source, files: &Files) -> Result<Authenticator, Diagnostics
 type Owners<T> = Vec<(T, Vec<TokenHash>)>;
 
 /// What the file holds.
-type Everything = (
-    Owners<Account>,
-    Owners<Operator>,
-    Vec<Trust>,
-    Option<Issuer>,
-);
+#[derive(Default)]
+struct Sections {
+    accounts: Owners<Account>,
+    operators: Owners<Operator>,
+    issuer: Option<Issuer>,
+    trusts: Vec<Trust>,
+}
 
 /// What has been seen so far.
 struct Reader<'a> {
@@ -132,18 +138,20 @@ struct Reader<'a> {
     keys: HashMap<String, Span>,
     hashes: HashMap<[u8; 32], Span>,
     certificates: HashMap<CertificateName, Span>,
+    trusts: HashMap<&'a str, Span>,
+    claimed: Vec<(Arc<str>, Vec<Claimed>)>,
+    /// Whose tokens are judged, and where that stands.
+    issuers: Vec<(String, Span)>,
     /// OAuth clients with the names of their accounts.
     clients: Vec<(Arc<str>, Credential)>,
     /// Whose each is, where it stands first, and how often.
     client_ids: HashMap<&'a str, (&'a str, Span, usize)>,
     first_client: Option<Span>,
-    trusts: HashMap<&'a str, Span>,
-    claimed: Vec<(Arc<str>, Vec<Claimed>)>,
     mentions: Mentions,
 }
 
 impl<'a> Reader<'a> {
-    fn file(&mut self, node: &'a Node) -> Everything {
+    fn file(&mut self, node: &'a Node) -> Sections {
         let Some(mut file) = Table::open(self.source, node, "the access file", &mut self.found)
         else {
             return Default::default();
@@ -172,7 +180,12 @@ impl<'a> Reader<'a> {
             );
         }
         let issuer = issue.and_then(|node| self.issue(node));
-        (accounts, operators, trusts, issuer)
+        Sections {
+            accounts,
+            operators,
+            issuer,
+            trusts,
+        }
     }
 
     /// The texts of a list with their places.

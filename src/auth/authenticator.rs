@@ -26,7 +26,7 @@ use super::presented::{Presented, Proven};
 use super::rate::Rate;
 use super::rights::Rights;
 use super::token::{MAX_SECRET, TokenHash, bearer, key_id};
-use super::trust::{Judged, Trusts, Wanted};
+use super::trust::{Judged, Trust, Trusts, Wanted};
 use super::{AuthError, Rejection, TenantName};
 use crate::scim::schema::TypeSchema;
 use crate::yaml::{Diagnostics, TOKEN_PREFIX};
@@ -141,8 +141,6 @@ impl Authenticator {
     pub(super) fn new(
         accounts: Vec<(Account, Vec<TokenHash>)>,
         operators: Vec<(Operator, Vec<TokenHash>)>,
-        mut trusts: Trusts,
-        owned: Vec<Owned>,
         mentions: Mentions,
     ) -> Self {
         let mut found = Self {
@@ -160,22 +158,25 @@ impl Authenticator {
             enter(&mut found.operator_keys, &operator, &operator.keys, hashes);
             found.operators.push(operator);
         }
-        let by_name: HashMap<&str, &Arc<Account>> = found
-            .accounts
-            .iter()
-            .map(|account| (&*account.name, account))
-            .collect();
-        for one in owned {
-            if let Some(account) = by_name.get(&*one.account) {
-                trusts.own(&one.trust, one.wanted, account);
-            }
-        }
-        found.trusts = Arc::new(trusts);
         let keys = found.keys.values().map(|entry| &entry.key);
         let of_operators = found.operator_keys.values().map(|entry| &entry.key);
         let of_clients = found.accounts.iter().flat_map(|account| &account.clients);
         found.lives = Lives::of(keys.chain(of_operators).chain(of_clients));
         found
+    }
+
+    /// The same, taking the tokens of these, of which those that say so are an account's.
+    pub(super) fn trusting(mut self, list: Vec<Trust>, owned: Vec<Owned>) -> Self {
+        let mut trusts = Trusts::new(list);
+        let accounts = self.accounts.iter();
+        let accounts: HashMap<&str, _> = accounts.map(|one| (&*one.name, one)).collect();
+        for one in owned {
+            if let Some(account) = accounts.get(&*one.account) {
+                trusts.own(&one.trust, one.wanted, account);
+            }
+        }
+        self.trusts = Arc::new(trusts);
+        self
     }
 
     /// The same with access tokens of our own: for these clients, each with its account's name.

@@ -39,6 +39,7 @@ impl<'a> Reader<'a> {
         let trust = table.required("trust", &mut self.found);
         let trust = trust.and_then(|node| self.trusted(node));
         let mut wanted = Wanted::default();
+        let mut whole = true;
         for (key, node) in table.entries() {
             if key.text == "trust" {
                 continue;
@@ -48,9 +49,13 @@ impl<'a> Reader<'a> {
                 self.error(key.span, message, "leave it out here");
                 continue;
             }
-            if let Some(values) = self.claim_values(node) {
-                wanted.add(key.text.clone(), values);
+            match self.claim_values(node) {
+                Some(values) => wanted.add(key.text.clone(), values),
+                None => whole = false,
             }
+        }
+        if !whole {
+            return None;
         }
         if wanted.telling().is_none() {
             let message = if wanted.is_empty() {

@@ -28,6 +28,9 @@ impl<'a> Reader<'a> {
         let audience = issue.optional("audience");
         issue.finish(&mut self.found);
         let url = issuer.and_then(|node| self.issuer_url(node));
+        if let (Some((name, ..)), Some(node)) = (&url, issuer) {
+            self.new_issuer((*name).to_owned(), node.span);
+        }
         let keys = keys.and_then(|node| self.issue_keys(node));
         let lifetime = match lifetime {
             Some(node) => self.lifetime(node),

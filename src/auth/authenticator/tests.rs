@@ -1,4 +1,4 @@
-//! Who is let in by a secret token, and by which door.
+//! Whose tokens are whose.
 
 use std::time::Duration;
 
@@ -197,7 +197,7 @@ fn the_last_use_is_noted_and_outlives_a_reload() {
     let other = TokenHash::of("x").to_string();
     let text = format!(
         "roles: {{}}\naccounts: [{{name: a, roles: [], tenants: [], \
-             tokens: [{{id: k1, sha256: {other}}}]}}]"
+         tokens: [{{id: k1, sha256: {other}}}]}}]"
     );
     let stranger = authenticator(&text);
     stranger.adopt(&found);

@@ -36,11 +36,14 @@ pub(crate) struct Issuer {
     task: tokio::task::JoinHandle<()>,
 }
 
+/// Status, headers, body.
+type Said = (u16, Vec<(&'static str, String)>, String);
+
 /// What it says, and what it was asked.
 #[derive(Default)]
 pub(crate) struct Held {
-    /// What it answers by path: status, headers, body.
-    pub answers: HashMap<String, (u16, Vec<(&'static str, String)>, String)>,
+    /// What it answers by path.
+    pub answers: HashMap<String, Said>,
     /// What it says of tokens that are asked about.
     pub tokens: HashMap<String, Value>,
     /// Connections are dropped at once.
@@ -125,8 +128,9 @@ impl Issuer {
 
     /// The same by TLS; `localhost` is its name.
     pub(crate) async fn start_tls(certificate: &str, key: &str) -> Self {
-        let tls = postern::net::tls::server_config(certificate.as_bytes(), key.as_bytes());
-        Self::serve(Some(TlsAcceptor::from(tls.unwrap()))).await
+        let own = (certificate.as_bytes(), key.as_bytes());
+        let tls = postern::net::tls::Server::public(own, None, None).unwrap();
+        Self::serve(Some(TlsAcceptor::from(tls.config))).await
     }
 
     async fn serve(tls: Option<TlsAcceptor>) -> Self {
