@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::clients::Clients;
+use super::guard::Guards;
 use crate::auth::rate::Rates;
 use crate::auth::throttle::Throttle;
 use crate::config::Snapshot;
@@ -53,6 +54,7 @@ pub struct State {
     clients: Arc<Clients>,
     rates: Rates,
     throttle: Throttle,
+    guards: Guards,
     started: Instant,
 }
 
@@ -108,6 +110,7 @@ impl State {
             clients: Arc::default(),
             rates: Rates::default(),
             throttle: Throttle::default(),
+            guards: Guards::default(),
             started: Instant::now(),
         }
     }
@@ -142,8 +145,14 @@ impl State {
         &self.throttle
     }
 
-    /// The time since this state began: the clock of [`Self::rates`] and [`Self::throttle`], which
-    /// never goes back.
+    /// What the guards of tenants remember.
+    #[must_use]
+    pub fn guards(&self) -> &Guards {
+        &self.guards
+    }
+
+    /// The time since this state began: the clock of [`Self::rates`], [`Self::throttle`] and
+    /// [`Self::guards`], which never goes back.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.started.elapsed()
@@ -153,6 +162,7 @@ impl State {
     pub fn prune(&self, snapshot: &Snapshot) {
         self.clients.prune(snapshot);
         self.rates.prune(&snapshot.auth);
+        self.guards.prune(snapshot);
     }
 
     /// A place for one more request, at once or not at all.

@@ -20,7 +20,7 @@ use super::covers::Covers;
 use super::kind::{Class, Kind};
 use super::place::Place;
 use super::plan::{Plan, changes};
-use super::ruleset::{Direction, Entry, Ruleset, TypeRule, Unmapped};
+use super::ruleset::{Direction, Entry, ProtectRule, Ruleset, TypeRule, Unmapped};
 
 pub(super) use secret::is_secret;
 
@@ -54,6 +54,8 @@ pub(super) struct Type {
     pub(super) sent: Vec<SchemaUri>,
     /// Attributes with a `$ref`, and the type that they point to where that is always the same.
     pub(super) references: Vec<Reference>,
+    /// Which resources nobody may harm.
+    pub(super) protect: Option<ProtectRule>,
 }
 
 /// A line, compiled.
@@ -129,6 +131,7 @@ pub(super) fn plan(rules: &Ruleset) -> Result<(Plan, Diagnostics), Diagnostics> 
     let plan = Plan {
         base: Arc::clone(&rules.tenant_url.text),
         accents: rules.accents,
+        guard: rules.guard,
         types,
     };
     Ok((plan, found))
@@ -166,6 +169,7 @@ fn compile_type(source: &Source, rule: &TypeRule, d: &mut Diagnostics) -> Type {
         },
         sent: rule.entry.schemas.clone().unwrap_or_default(),
         references: references(rule),
+        protect: rule.protect.clone(),
         lines,
     }
 }

@@ -6,14 +6,18 @@ mod effect;
 mod encode;
 mod explain;
 mod filter;
+mod harm;
 mod patch;
 mod projection;
+mod protect;
 mod scoped;
 mod stream;
 
 use std::sync::Arc;
 
 pub use effect::Effect;
+pub use harm::members;
+pub use protect::{Question, Search, Touched};
 
 use crate::auth::{Permitted, Scope};
 use crate::scim::operation::{Abilities, Projection};
@@ -25,7 +29,7 @@ use crate::yaml::Diagnostics;
 
 use super::compile::{self, Line, Type};
 use super::kind::Class;
-use super::ruleset::Ruleset;
+use super::ruleset::{GuardRule, Ruleset};
 use super::witness::Witness;
 
 /// Everything that one tenant's rule says about attributes. It knows the Tenant URL: every
@@ -34,6 +38,7 @@ use super::witness::Witness;
 pub struct Plan {
     pub(super) base: Arc<str>,
     pub(super) accents: bool,
+    pub(super) guard: Option<GuardRule>,
     pub(super) types: Vec<Type>,
 }
 

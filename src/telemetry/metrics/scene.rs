@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::families::{
-    CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family, RETRIES, TENANTS,
+    CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family, GUARD_RELEASED, RETRIES, TENANTS,
     TOKEN_EXPIRY, TOKENS, UP, WAITING,
 };
 use super::page::Page;
@@ -23,6 +23,8 @@ pub struct Scene {
     pub clients: usize,
     /// Whether we are about to stop.
     pub draining: bool,
+    /// The tenants whose guard an operator has released.
+    pub released: Vec<Arc<str>>,
     /// The directory of each tenant. Several may share one.
     pub directories: Vec<DirectoryScene>,
     /// When certificates end.
@@ -63,6 +65,9 @@ impl Scene {
         put(&TENANTS, &[], count(self.tenants));
         put(&CLIENTS, &[], count(self.clients));
         put(&DRAINING, &[], f64::from(u8::from(self.draining)));
+        for tenant in &self.released {
+            put(&GUARD_RELEASED, &[tenant], 1.0);
+        }
         let mut seen = HashSet::new();
         for scene in &self.directories {
             let name = &*scene.directory;
