@@ -61,7 +61,7 @@ pub(super) async fn check(context: &Context, step: &Step<'_>) -> Result<(), Gate
     };
     let mut walk = Walk::new(context);
     let others = deletes || effect.is_some_and(|effect| effect.changes_members());
-    if others && plan.protects_groups() {
+    if others && plan.protects_groups() && plan.may_belong(resource) {
         walk.up(id.into_iter().map(str::to_owned).collect()).await?;
     }
     walk.down(joined).await

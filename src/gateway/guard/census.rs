@@ -50,7 +50,10 @@ fn is_due(known: Known, now: Duration) -> bool {
 async fn ask(context: &Context, resource: &ResourceType) -> Option<u64> {
     let plan = &context.tenant.plan;
     let abilities = context.tenant.directory.abilities();
-    let reply = context.call(plan.how_many(resource, abilities)).await.ok()?;
+    let reply = context
+        .call(plan.how_many(resource, abilities))
+        .await
+        .ok()?;
     let Answer::List(listing) = reply.answer else {
         return None;
     };

@@ -323,11 +323,7 @@ mod tests {
     #[test]
     fn without_a_known_limit_only_a_release_lets_through() {
         let guard = TenantGuard::default();
-        let refused = || {
-            guard
-                .take(Harm::Delete, "User", None, SPAN, at(0))
-                .is_err()
-        };
+        let refused = || guard.take(Harm::Delete, "User", None, SPAN, at(0)).is_err();
         assert!(refused());
         guard.release(&Harm::ALL, &release(10, None));
         assert!(!refused());

@@ -33,7 +33,11 @@ impl Window {
 
     /// Counts one more.
     pub(super) fn add(&mut self, span: Duration, now: Duration) -> Mark {
-        while self.parts.front().is_some_and(|part| part.ends + span <= now) {
+        while self
+            .parts
+            .front()
+            .is_some_and(|part| part.ends + span <= now)
+        {
             self.parts.pop_front();
         }
         if let Some(last) = self.parts.back_mut()

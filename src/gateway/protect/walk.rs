@@ -55,7 +55,9 @@ impl<'a> Walk<'a> {
                 if plan.protection(group).is_some() && self.any_protected(group, &ids).await? {
                     return Err(refused(Shield::Group));
                 }
-                next.extend(ids.into_iter().filter(|id| seen.insert(folded(id))));
+                if plan.may_belong(group) {
+                    next.extend(ids.into_iter().filter(|id| seen.insert(folded(id))));
+                }
             }
             if next.is_empty() {
                 return Ok(());
@@ -74,13 +76,14 @@ impl<'a> Walk<'a> {
             if level.is_empty() {
                 return Ok(());
             }
-            for resource in plan.protected_types() {
+            let belong = |of: &&ResourceType| plan.may_belong(of);
+            for resource in plan.protected_types().filter(belong) {
                 if self.any_protected(resource, &level).await? {
                     return Err(refused(Shield::Member));
                 }
             }
             let mut next = Vec::new();
-            for group in plan.group_types() {
+            for group in plan.group_types().filter(belong) {
                 for held in self.these(group, &level).await? {
                     let below = members(&plan.shown(group, &held)?);
                     next.extend(below.into_iter().filter(|id| seen.insert(folded(id))));
@@ -185,7 +188,8 @@ impl<'a> Walk<'a> {
             // A list that shows no members was right about them, as far as we can tell.
             let shown = plan.shown(group, &held)?;
             let below = members(&shown);
-            let silent = shown.attr("members").is_none() && !self.whole.contains_key(group.as_str());
+            let silent =
+                shown.attr("members").is_none() && !self.whole.contains_key(group.as_str());
             if silent || below.iter().any(|id| asked.contains(&folded(id))) {
                 above.push(held);
             }
@@ -255,7 +259,10 @@ impl<'a> Walk<'a> {
         let Ok(id) = id.parse::<ResourceId>() else {
             return Ok(None);
         };
-        match self.ask(Operation::new(resource.clone(), Verb::Read(id))).await {
+        match self
+            .ask(Operation::new(resource.clone(), Verb::Read(id)))
+            .await
+        {
             Ok(Answer::Resource(document)) => Ok(Some(document.into_tree())),
             Ok(_) => Err(refused(Shield::Undecided)),
             Err(DirectoryError::NotFound) => Ok(None),

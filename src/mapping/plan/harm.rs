@@ -177,9 +177,15 @@ mod tests {
         assert!(disables(json!({"active": true}), json!({"active": false})));
         assert!(disables(json!({}), json!({"Active": false})));
         assert!(disables(json!({"active": true}), json!({})));
-        assert!(disables(json!({"active": "True"}), json!({"active": "False"})));
+        assert!(disables(
+            json!({"active": "True"}),
+            json!({"active": "False"})
+        ));
         assert!(disables(json!({"active": true}), json!({"active": 0})));
-        assert!(!disables(json!({"active": false}), json!({"active": false})));
+        assert!(!disables(
+            json!({"active": false}),
+            json!({"active": false})
+        ));
         assert!(!disables(json!({"active": false}), json!({})));
         assert!(!disables(json!({"active": false}), json!({"active": true})));
         assert!(!disables(json!({}), json!({"title": "x"})));
@@ -195,7 +201,11 @@ mod tests {
         assert!(empties(&["1"], &[]));
         assert!(empties(&["1", "2", "3"], &["3"]));
         assert!(empties(&["1", "2", "3"], &["4", "5", "6"]));
-        assert!(does(Harm::Empty, group(&["1"]), json!({"displayName": "x"})));
+        assert!(does(
+            Harm::Empty,
+            group(&["1"]),
+            json!({"displayName": "x"})
+        ));
         assert!(!empties(&[], &[]));
         assert!(!empties(&[], &["1"]));
         assert!(!empties(&["1", "2"], &["2"]));

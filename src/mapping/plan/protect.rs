@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::harm::{MEMBERS, is_of, members};
 use super::{Effect, MappingError, Plan};
-use crate::mapping::compile::{Type, is_secret};
+use crate::mapping::compile::{Line, Type, is_secret};
 use crate::mapping::kind::Pushed;
 use crate::mapping::place::is_absent;
 use crate::mapping::ruleset::{Direction, Harm, ProtectRule};
@@ -89,6 +89,30 @@ impl Plan {
         groups.any(|ty| ty.protect.is_some())
     }
 
+    /// Whether resources of the type can be members of something. A rule that fixes the type of
+    /// members (`element: {type: User}`) leaves others out: ids of several types may be alike.
+    #[must_use]
+    pub fn may_belong(&self, resource: &ResourceType) -> bool {
+        let groups = self.types.iter().filter(|ty| has_members(ty));
+        let mut lines = groups.flat_map(|ty| &ty.lines).filter(|line| {
+            let place = line.scim.as_ref();
+            place.is_some_and(|place| place.uri.is_none() && place.name.is(MEMBERS))
+        });
+        let fixed = |line: &Line| {
+            let constants = &line.kind.touches().constants;
+            let (_, value) = constants.iter().find(|(name, _)| name.is("type"))?;
+            value.as_str().map(str::to_owned)
+        };
+        let admits = |line: &Line| {
+            fixed(line).is_none_or(|only| only.eq_ignore_ascii_case(resource.as_str()))
+        };
+        let mut any = false;
+        lines.any(|line| {
+            any = true;
+            admits(line)
+        }) || !any
+    }
+
     /// Whether it takes the present resource to tell what the operation does to what is protected.
     #[must_use]
     pub fn protection_looks(&self, operation: &Operation<Client>) -> bool {
@@ -152,7 +176,11 @@ impl Plan {
     ///
     /// # Errors
     /// [`MappingError::Malformed`].
-    pub fn shown(&self, resource: &ResourceType, held: &Resource) -> Result<Resource, MappingError> {
+    pub fn shown(
+        &self,
+        resource: &ResourceType,
+        held: &Resource,
+    ) -> Result<Resource, MappingError> {
         self.seen(self.known(resource)?, held)
     }
 
@@ -186,7 +214,11 @@ impl Plan {
             return Question::Nothing;
         };
         let rule = ty.protect.as_ref().and_then(|rule| rule.filter.as_ref());
-        let Some(own) = (if protected { rule.map(Some) } else { Some(None) }) else {
+        let Some(own) = (if protected {
+            rule.map(Some)
+        } else {
+            Some(None)
+        }) else {
             return Question::Nothing;
         };
         let wanted = match search {
@@ -240,7 +272,9 @@ impl Plan {
             count: abilities.page.then_some(0),
             ..Query::default()
         };
-        let id = self.ty(resource).map(|ty| AttrPath::of(ty.entry.id.clone()));
+        let id = self
+            .ty(resource)
+            .map(|ty| AttrPath::of(ty.entry.id.clone()));
         Operation::new(resource.clone(), Verb::List(query))
             .projected(Projection::Only(id.into_iter().collect()))
     }
@@ -263,7 +297,9 @@ impl Effect {
     pub fn joined(&self) -> Vec<String> {
         let present: HashSet<String> = members(&self.present).into_iter().collect();
         let next = self.next.as_ref().map(members).unwrap_or_default();
-        next.into_iter().filter(|id| !present.contains(id)).collect()
+        next.into_iter()
+            .filter(|id| !present.contains(id))
+            .collect()
     }
 
     /// Whether a group has other members afterwards.
@@ -351,7 +387,10 @@ fn credentials(ty: &Type, operation: &Operation<Upstream>, effect: &Effect) -> b
         // A resource sent whole has everything that it had: what differs is what is given.
         _ => {
             let differs = |path: &AttrPath| effect.was.at(path) != becomes.at(path);
-            let lines = ty.lines.iter().filter(|line| line.direction != Direction::Read);
+            let lines = ty
+                .lines
+                .iter()
+                .filter(|line| line.direction != Direction::Read);
             let mut targets = lines.filter_map(|line| line.target.as_ref());
             targets.any(|place| is_credential(ty, &place.path()) && differs(&place.parent()))
                 || secrets_differ(&effect.was, becomes)
@@ -408,7 +447,10 @@ fn secrets_differ(was: &Resource, becomes: &Resource) -> bool {
 }
 
 fn is_named(name: &str) -> bool {
-    is_secret(name) || CREDENTIALS.iter().any(|known| known.eq_ignore_ascii_case(name))
+    is_secret(name)
+        || CREDENTIALS
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// What is no secret and yet lets somebody in.

@@ -287,7 +287,10 @@ mod tests {
             ("{window: 8d, delete: {most: 1}}", "out of range"),
             ("{window: 0s, delete: {most: 1}}", "out of range"),
             ("{window: 1y, delete: {most: 1}}", "a duration"),
-            ("{window: 99999999999999999999d, delete: {most: 1}}", "a duration"),
+            (
+                "{window: 99999999999999999999d, delete: {most: 1}}",
+                "a duration",
+            ),
             ("{deletes: {most: 1}}", "did you mean `delete`?"),
         ] {
             let found = guard(text).unwrap_err();

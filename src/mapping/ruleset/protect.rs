@@ -47,7 +47,10 @@ pub(super) fn read(
     let schema = directory_schema(schema, known);
     let filter = filter_node.and_then(|node| filter(source, node, &schema, d));
     let mut ids: Vec<String> = Vec::new();
-    for item in ids_node.and_then(|node| node.list(source, d)).unwrap_or_default() {
+    for item in ids_node
+        .and_then(|node| node.list(source, d))
+        .unwrap_or_default()
+    {
         let Some(text) = item.string(source, d) else {
             continue;
         };
@@ -82,7 +85,8 @@ fn filter(
     match parse::filter(text, schema, &mut Accents::refused()) {
         Ok(filter) => Some(filter),
         Err(error) => {
-            let help = "a SCIM filter over the directory's own attributes, such as `adminCount eq 1`";
+            let help =
+                "a SCIM filter over the directory's own attributes, such as `adminCount eq 1`";
             let error = Diagnostic::error(source, node.span, format!("the filter {error}"));
             d.push(error.help(help));
             None
@@ -100,7 +104,12 @@ fn directory_schema(like: &TypeSchema, known: &[SchemaUri]) -> TypeSchema {
     let base = known.first().unwrap_or(&like.base.id);
     TypeSchema {
         base: bare(base),
-        extensions: known.iter().skip(1).filter(|uri| *uri != base).map(bare).collect(),
+        extensions: known
+            .iter()
+            .skip(1)
+            .filter(|uri| *uri != base)
+            .map(bare)
+            .collect(),
         ..like.clone()
     }
 }
