@@ -3,6 +3,7 @@
 
 mod build;
 mod check;
+mod guarded;
 mod held;
 mod line;
 mod secret;
@@ -125,6 +126,7 @@ pub(super) fn plan(rules: &Ruleset) -> Result<(Plan, Diagnostics), Diagnostics> 
         .iter()
         .map(|rule| compile_type(&rules.source, rule, &mut found))
         .collect();
+    guarded::watched(rules, &mut found);
     if found.has_errors() {
         return Err(found);
     }

@@ -25,7 +25,7 @@ pub struct ProtectRule {
     /// The same for a resource in hand: whether the directory writes `1` or `"1"` makes no
     /// difference.
     loose: Option<Filter>,
-    /// Those with these ids, in lower case.
+    /// Those with these ids, made plain.
     pub ids: Vec<String>,
     /// What the paths of the filter are read by.
     pub schema: TypeSchema,
@@ -57,7 +57,7 @@ pub(super) fn read(
         if !ResourceId::fits(text) {
             d.push(Diagnostic::error(source, item.span, "this cannot be an id"));
         }
-        ids.push(text.to_lowercase());
+        ids.push(plain(text));
     }
     if filter_node.is_none() && ids.is_empty() {
         let text = "`protect` protects nothing: give a `filter`, `ids`, or both";
@@ -125,8 +125,8 @@ impl ProtectRule {
     /// Whether the resource of this id is protected for its id.
     #[must_use]
     pub fn names(&self, id: &str) -> bool {
-        let id = id.to_lowercase();
-        self.ids.iter().any(|own| *own == id)
+        let id = plain(id);
+        self.ids.contains(&id)
     }
 
     /// The attributes of the directory that the filter asks about.
@@ -138,6 +138,16 @@ impl ProtectRule {
         }
         paths
     }
+}
+
+/// An id as it is compared: one that a directory could take for another of these is that.
+fn plain(id: &str) -> String {
+    let id = id.trim().to_lowercase();
+    let number = id.trim_start_matches('0');
+    if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) {
+        return number.to_owned();
+    }
+    id
 }
 
 /// The filter with every `eq` satisfied by the same value of another kind as well. Not below a
@@ -175,5 +185,69 @@ fn collect<'a>(filter: &'a Filter, paths: &mut Vec<&'a AttrPath>) {
         Filter::Not(inner) => collect(inner, paths),
         Filter::Compare(comparison) => paths.push(&comparison.path),
         Filter::Present(path) | Filter::Element(path, _) => paths.push(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scim::schema;
+    use crate::yaml;
+
+    fn protect(text: &str) -> Result<ProtectRule, String> {
+        let source = Source::new("rules/corp.yaml", text);
+        let mut d = Diagnostics::default();
+        let root = yaml::parse(&source).unwrap();
+        let known = [
+            schema::USER.parse().unwrap(),
+            "urn:acme:2.0:Own".parse().unwrap(),
+        ];
+        match read(&source, &root, &schema::user(), &known, &mut d) {
+            Some(rule) if !d.has_errors() => Ok(rule),
+            _ => Err(d.iter().map(|one| one.one_line() + "\n").collect()),
+        }
+    }
+
+    #[test]
+    fn what_is_protected_is_told_by_filter_and_id() {
+        let text =
+            r#"{filter: 'adminCount eq 1 or urn:acme:2.0:Own:keep eq "TRUE"', ids: [Root, "007"]}"#;
+        let rule = protect(text).unwrap();
+        for id in ["root", "ROOT", " root", "7", "007", "0007"] {
+            assert!(rule.names(id), "{id}");
+        }
+        assert!(!rule.names("70") && !rule.names("") && !rule.names("0"));
+        let matches = |value: Value| rule.matches(&value.as_object().unwrap().clone().into());
+        assert!(matches(json!({"adminCount": 1})));
+        assert!(matches(json!({"ADMINCOUNT": "1"})));
+        assert!(matches(json!({"adminCount": ["0", "1"]})));
+        assert!(matches(json!({"urn:acme:2.0:Own": {"keep": "true"}})));
+        assert!(!matches(
+            json!({"adminCount": 0, "urn:acme:2.0:Own": {"keep": "no"}})
+        ));
+        let rule = protect("{filter: 'not (level eq 1)'}").unwrap();
+        let matches = |value: Value| rule.matches(&value.as_object().unwrap().clone().into());
+        assert!(matches(json!({"level": "1"})) && !matches(json!({"level": 1})));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_said() {
+        for (text, said) in [
+            ("{}", "protects nothing"),
+            ("{ids: []}", "protects nothing"),
+            ("{filter: 'adminCount is 1'}", "the filter"),
+            ("{filter: '(adminCount=1)'}", "the filter"),
+            ("{ids: ['a/b']}", "cannot be an id"),
+            ("{ids: [[]]}", "expected"),
+            ("{filters: 'a pr'}", "did you mean `filter`?"),
+        ] {
+            let found = protect(text).unwrap_err();
+            assert!(
+                found.contains(said) || said.starts_with("did"),
+                "{text}: {found}"
+            );
+        }
     }
 }
