@@ -10,6 +10,7 @@ mod harm;
 mod patch;
 mod projection;
 mod protect;
+mod put;
 mod scoped;
 mod stream;
 
