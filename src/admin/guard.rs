@@ -79,17 +79,19 @@ impl Parts {
         let found = snapshot
             .tenants()
             .find(|tenant| tenant.name.as_str() == order.tenant);
-        let refuse = |why: String| Err(plain(StatusCode::CONFLICT, why + "\n"));
+        let refuse = |why: &str| plain(StatusCode::CONFLICT, format!("{why}\n"));
         let Some(tenant) = found else {
-            return refuse("no tenant of this name is served".to_owned());
+            return Err(refuse("no tenant of this name is served"));
         };
         let Some(rule) = tenant.plan.guard() else {
-            return refuse("the rule of this tenant has no `guard`".to_owned());
+            return Err(refuse("the rule of this tenant has no `guard`"));
         };
         let harms = order.harms.iter().copied();
         let harms: Vec<_> = harms.filter(|harm| rule.limit(*harm).is_some()).collect();
         if harms.is_empty() {
-            return refuse("the guard of this tenant does not count this effect".to_owned());
+            return Err(refuse(
+                "the guard of this tenant does not count this effect",
+            ));
         }
         Ok(Order { harms, ..order })
     }

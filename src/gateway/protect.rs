@@ -71,6 +71,23 @@ fn refused(shield: Shield) -> GatewayError {
     GatewayError::Protected(shield)
 }
 
+impl Shield {
+    /// For the access line.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Own(Touched::Deleted) => "deleted",
+            Self::Own(Touched::Disabled) => "disabled",
+            Self::Own(Touched::Renamed) => "renamed",
+            Self::Own(Touched::Credentials) => "credentials",
+            Self::Own(Touched::Members) => "members",
+            Self::Own(Touched::Unprotected) => "unprotected",
+            Self::Member => "a member",
+            Self::Group => "a group above",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
 impl fmt::Display for Shield {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

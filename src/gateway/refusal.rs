@@ -140,7 +140,10 @@ impl From<GatewayError> for Refusal {
                  nothing was changed, repeat it later",
             )
             .later(10),
-            GatewayError::Protected(shield) => Self::client(403, shield.to_string()),
+            GatewayError::Protected(shield) => Self {
+                reason: format!("protected by the rule: {}", shield.word()),
+                ..Self::client(403, shield.to_string())
+            },
             GatewayError::Shed => Self::gateway(503, "too many requests are under way").later(1),
             GatewayError::Deadline(false) => Self::gateway(504, "the answer did not come in time"),
             GatewayError::Deadline(true) => Self::gateway(

@@ -47,7 +47,7 @@ impl It {
     }
 
     async fn control(&self, method: Method, path: &str, body: &Value) -> (u16, Value) {
-        let address = self.world.running().control.to_string();
+        let address = self.world.running().control.clone();
         let mut request = Request::new(match body {
             Value::Null => Body::Empty,
             body => Body::Full(body.to_string().into()),
@@ -106,7 +106,7 @@ pub(crate) const ALL: &str = "{patch: true, etag: true, filter: true, sort: true
 const OLD: &str = "{patch: false, etag: false, filter: true, sort: true, page: true}";
 
 /// A PATCH of a group: whether the answer shows it is the directory's choice.
-pub(crate) fn done(answer: Answer) {
+pub(crate) fn done(answer: &Answer) {
     assert!(answer.status.is_success(), "{:?}", answer.body);
 }
 
@@ -187,7 +187,7 @@ async fn disabling_counts_however_it_is_said() {
         let it = It::start(supports, "guard: {disable: {most: 0}}\n", "", "").await;
         it.registry.user("u", json!({}));
         for patch in &said {
-            refused_or_not_understood(it.client.patch("/Users/u", patch).await, patch);
+            refused_or_not_understood(&it.client.patch("/Users/u", patch).await, patch);
             assert_eq!(it.registry.held("/Users/u")["active"], true, "{patch}");
         }
         let put = |active: Value| json!({"schemas": [], "userName": "u", "active": active});
@@ -227,7 +227,7 @@ async fn disabling_counts_however_it_is_said() {
     }
 }
 
-fn refused_or_not_understood(answer: Answer, patch: &Value) {
+fn refused_or_not_understood(answer: &Answer, patch: &Value) {
     let status = answer.status.as_u16();
     assert!(status == 429 || status == 400, "{status} {patch}");
     let whole_schema = patch.to_string().contains("User\":{\"active");
@@ -264,9 +264,9 @@ async fn emptying_counts_however_it_is_said() {
         let most = json!([{"value": "u0"}, {"value": "u1"}]);
         it.client.put("/Groups/g", &put(most)).await.expect(200);
         let one = json!([{"op": "remove", "path": "members[value eq \"u0\"]"}]);
-        done(it.client.patch("/Groups/g", &one).await);
+        done(&it.client.patch("/Groups/g", &one).await);
         let more = json!([{"op": "add", "path": "members", "value": [{"value": "u5"}]}]);
-        done(it.client.patch("/Groups/g", &more).await);
+        done(&it.client.patch("/Groups/g", &more).await);
     }
 }
 

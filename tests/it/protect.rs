@@ -107,7 +107,6 @@ async fn a_protected_user_is_neither_deleted_disabled_renamed_nor_let_in() {
                 assert_eq!(result["status"], "403", "{results}");
             }
             assert_eq!(it.registry.held(&path), before);
-            // Another version than the present one is told first, and the present one helps not.
             // What harms nothing is done, and what changes nothing as well.
             let patch = json!([{"op": "replace", "path": "title", "value": "chief"},
                                {"op": "replace", "path": "active", "value": true}]);
@@ -172,7 +171,7 @@ async fn the_members_of_a_protected_group_stay_who_they_are() {
             let all: Vec<_> = all.iter().map(|m| m["value"].as_str().unwrap()).collect();
             it.client.put(&path, &group(id, &all)).await.expect(200);
             let again = json!([{"op": "add", "path": "members", "value": members(&[inside])}]);
-            done(it.client.patch(&path, &again).await);
+            done(&it.client.patch(&path, &again).await);
         }
         for id in ["admins", "board"] {
             let rename = json!([{"op": "replace", "path": "displayName", "value": "x"}]);
@@ -225,9 +224,9 @@ async fn a_protected_resource_becomes_a_member_of_nothing() {
         // One that stands there already may stay, and leave.
         it.registry.group("old", &["boss", "ada"], json!({}));
         let add = json!([{"op": "add", "path": "members", "value": members(&["boss", "ben"])}]);
-        done(it.client.patch("/Groups/old", &add).await);
+        done(&it.client.patch("/Groups/old", &add).await);
         let leave = json!([{"op": "remove", "path": "members[value eq \"boss\"]"}]);
-        done(it.client.patch("/Groups/old", &leave).await);
+        done(&it.client.patch("/Groups/old", &leave).await);
         protected(it.client.patch("/Groups/old", &add).await);
         it.client
             .post("/Groups", &group("new", &["ada", "plain"]))
@@ -243,7 +242,7 @@ async fn what_cannot_be_found_out_is_refused() {
     it.registry.group("c0", &["c1"], json!({}));
     it.registry.group("c1", &["c0", "ada"], json!({}));
     let add = json!([{"op": "add", "path": "members", "value": members(&["ben"])}]);
-    done(it.client.patch("/Groups/c0", &add).await);
+    done(&it.client.patch("/Groups/c0", &add).await);
     for number in 0..12 {
         let inner = format!("d{}", number + 1);
         it.registry

@@ -61,16 +61,20 @@ impl Registry {
     }
 
     /// A user, with more attributes than a client could give.
+    #[expect(clippy::needless_pass_by_value, reason = "tests write `json!` there")]
     pub(crate) fn user(&self, id: &str, more: Value) {
-        let user = with(json!({"id": id, "userName": id, "active": true}), more);
+        let user = with(json!({"id": id, "userName": id, "active": true}), &more);
         self.store().users.insert(id.to_owned(), user);
     }
 
     /// A group with these members.
+    #[expect(clippy::needless_pass_by_value, reason = "tests write `json!` there")]
     pub(crate) fn group(&self, id: &str, members: &[&str], more: Value) {
         let members: Vec<Value> = members.iter().map(|id| json!({"value": id})).collect();
         let group = json!({"id": id, "displayName": id, "members": members});
-        self.store().groups.insert(id.to_owned(), with(group, more));
+        self.store()
+            .groups
+            .insert(id.to_owned(), with(group, &more));
     }
 
     /// A resource as it stands there, or null.
@@ -123,7 +127,7 @@ impl Drop for Registry {
     }
 }
 
-fn with(mut value: Value, more: Value) -> Resource {
+fn with(mut value: Value, more: &Value) -> Resource {
     for (name, more) in more.as_object().unwrap() {
         value[name] = more.clone();
     }
@@ -183,7 +187,7 @@ impl Store {
             if method == "POST" {
                 self.made += 1;
                 let id = format!("new-{}", self.made);
-                let made = with(value(), json!({"id": id, "meta": version}));
+                let made = with(value(), &json!({"id": id, "meta": version}));
                 table.insert(id, made.clone());
                 return (201, made.into());
             }
@@ -207,7 +211,7 @@ impl Store {
                 (204, Value::Null)
             }
             "PUT" => {
-                let next = with(value(), json!({"id": id, "meta": version}));
+                let next = with(value(), &json!({"id": id, "meta": version}));
                 table.insert(id.to_owned(), next.clone());
                 (200, next.into())
             }
@@ -215,7 +219,7 @@ impl Store {
                 let mut next = present;
                 let changes = message::patch_request(value(), &schema, &mut Accents::accepted());
                 patch::apply(&mut next, &changes.unwrap(), &schema).unwrap();
-                let next = with(next.into(), json!({ "meta": version }));
+                let next = with(next.into(), &json!({ "meta": version }));
                 table.insert(id.to_owned(), next.clone());
                 (200, next.into())
             }
