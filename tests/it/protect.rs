@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::guard::{ALL, It, done};
-use crate::support::Answer;
+use crate::support::{Answer, World};
 
 const OLD: &str = "{patch: false, etag: false, filter: true, sort: true, page: true}";
 const BLIND: &str = "{patch: true, etag: true, filter: false, sort: false, page: true}";
@@ -325,4 +325,42 @@ async fn what_protects_cannot_be_taken_away_first() {
         let eve = it.client.post("/Users", &born).await.expect(201).id();
         protected(it.client.delete(&format!("/Users/{eve}")).await);
     }
+}
+/// The demo's directory: names of its own, numbers for ids, no PATCH.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_of_the_old_kind_is_protected_as_well() {
+    let secret = postern::net::Secret::new("s3cret".to_owned());
+    let started = postern::demo::directory::Directory::start(secret, None).await;
+    let (address, _directory) = started.unwrap();
+    let text = postern::demo::rule("https://localhost/demo", &format!("http://{address}"));
+    let entry = text
+        .lines()
+        .find(|line| line.contains("path: people"))
+        .unwrap();
+    let text = text.replace(
+        entry,
+        &format!("{entry}\n    protect: {{filter: \"no eq 1\"}}"),
+    );
+    let entry = text
+        .lines()
+        .find(|line| line.contains("path: teams"))
+        .unwrap();
+    let text = text.replace(entry, &format!("{entry}\n    protect: {{ids: [\"6\"]}}"));
+    let world = World::prepared(&[("demo", &text)], &[("directory-token", "s3cret")]);
+    let client = world.client("/demo");
+    protected(client.delete("/Users/1").await);
+    protected(client.delete("/Groups/6").await);
+    let team = client
+        .post("/Groups", &group("new", &["3"]))
+        .await
+        .expect(201)
+        .id();
+    let path = format!("/Groups/{team}");
+    let add = |id: &str| json!([{"op": "add", "path": "members", "value": members(&[id])}]);
+    protected(client.patch(&path, &add("1")).await);
+    protected(client.patch("/Groups/6", &add("9")).await);
+    done(&client.patch(&path, &add("2")).await);
+    let eve = json!({"schemas": [format!("{URN}:User")], "userName": "newcomer"});
+    let eve = client.post("/Users", &eve).await.expect(201).id();
+    client.delete(&format!("/Users/{eve}")).await.expect(204);
 }

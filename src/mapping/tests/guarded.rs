@@ -53,3 +53,15 @@ fn protection_is_neither_by_a_secret_nor_beside_what_passes() {
     let found = said("", &own);
     assert!(found[0].contains("`unmapped: pass` beside"), "{found:?}");
 }
+
+#[test]
+fn only_what_the_rule_admits_can_be_a_member() {
+    let admits = |plan: &crate::mapping::Plan, name: &str| plan.may_belong(&name.parse().unwrap());
+    let shipped = legacy();
+    assert!(admits(&shipped, "User") && !admits(&shipped, "Group"));
+    let text = "tenant_url: https://scim.example.com/corp\n\
+                backend: {scim: {url: \"https://directory.internal\"}}\n\
+                resources:\n  User: {unmapped: pass}\n  Group: {unmapped: pass}\n";
+    let (open, _) = compile(text).unwrap();
+    assert!(admits(&open, "User") && admits(&open, "Group"));
+}
