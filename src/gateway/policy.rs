@@ -32,6 +32,9 @@ pub(super) struct Passed {
 /// [`Step`] of the write has its effect.
 pub(super) fn need(tenant: &Tenant, permitted: &Permitted) -> Option<Need> {
     let (plan, operation) = (&tenant.plan, permitted.operation());
+    if !operation.verb.kind().writes() {
+        return None;
+    }
     let why = if plan.protection_looks(operation) {
         "protected resources"
     } else if plan.guard_looks(operation) {

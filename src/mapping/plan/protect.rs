@@ -379,8 +379,9 @@ fn credentials(ty: &Type, operation: &Operation<Upstream>, effect: &Effect) -> b
                         name: name.clone(),
                         sub: sub.clone(),
                     };
-                    let named = is_credential(ty, &path) || value.is_some_and(holds_secret);
-                    named && !stays(&path.parent())
+                    // A part that nobody is shown stays in nobody's eyes.
+                    (is_credential(ty, &path) && !stays(&path))
+                        || (value.is_some_and(holds_secret) && !stays(&path.parent()))
                 }
             }
         }),

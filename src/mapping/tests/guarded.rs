@@ -1,6 +1,14 @@
 //! Rules with a guard and protected resources: what the compiler must say about them.
 
+use serde_json::{Value, json};
+
 use super::support::*;
+use crate::mapping::Effect;
+use crate::mapping::plan::Touched;
+use crate::scim::accent::Accents;
+use crate::scim::operation::Verb;
+use crate::scim::patch::{self, Change, Patch, PatchOp};
+use crate::scim::{Operation, parse, schema};
 
 fn said(head: &str, user: &str) -> Vec<String> {
     let text = format!(
@@ -64,4 +72,57 @@ fn only_what_the_rule_admits_can_be_a_member() {
                 resources:\n  User: {unmapped: pass}\n  Group: {unmapped: pass}\n";
     let (open, _) = compile(text).unwrap();
     assert!(admits(&open, "User") && admits(&open, "Group"));
+}
+
+/// What a change of the directory's does to a user; the directory shows no secrets.
+fn touched(op: PatchOp, path: &str, value: Option<Value>) -> Option<Touched> {
+    let text = "tenant_url: https://scim.example.com/corp\n\
+                backend: {scim: {url: \"https://directory.internal\"}}\n\
+                resources:\n  User:\n    protect: {ids: [root]}\n    attributes:\n      \
+                - {scim: userName, target: login}\n      - {scim: externalId, target: ext}\n      \
+                - {scim: title, target: auth.hint}\n      \
+                - {scim: password, target: auth.pin, secret: true}\n      \
+                - {scim: x509Certificates, target: certs}\n";
+    let plan = plan(text);
+    let was = json!({"id": "root", "auth": {"hint": "h"}, "certs": [{"value": "MIIB"}]});
+    let mut becomes = resource(was.clone());
+    let schema = schema::user();
+    let path = parse::patch_path(path, &schema, &mut Accents::accepted()).unwrap();
+    let change = Change { op, path, value };
+    let patch = Patch {
+        changes: vec![change],
+        create_missing: false,
+    };
+    patch::apply(&mut becomes, &patch, &schema).unwrap();
+    let effect = Effect {
+        present: resource(json!({"userName": "root"})),
+        next: Some(resource(json!({"userName": "root"}))),
+        was: resource(was),
+        becomes: Some(becomes),
+    };
+    let verb = Verb::Patch("root".parse().unwrap(), patch);
+    plan.touched(&Operation::new(user(), verb), &effect)
+}
+
+#[test]
+fn credentials_are_found_wherever_the_directory_keeps_them() {
+    let given = Some(Touched::Credentials);
+    let (add, remove) = (PatchOp::Add, PatchOp::Remove);
+    let pin = || Some(json!("s3cret"));
+    assert_eq!(touched(add, "auth.pin", pin()), given);
+    assert_eq!(touched(remove, "auth.pin", None), given);
+    assert_eq!(touched(add, "auth", Some(json!({"pin": "s3cret"}))), given);
+    assert_eq!(touched(add, "userPassword", pin()), given);
+    assert_eq!(touched(remove, "userPassword", None), given);
+    assert_eq!(
+        touched(add, "other", Some(json!({"unicodePwd": "x"}))),
+        given
+    );
+    let more = Some(json!([{"value": "MIIC"}]));
+    assert_eq!(touched(add, "certs", more), given);
+    assert_eq!(touched(remove, "certs", None), given);
+    let same = Some(json!([{"value": "MIIB"}]));
+    assert_eq!(touched(PatchOp::Replace, "certs", same), None);
+    assert_eq!(touched(add, "auth.hint", Some(json!("h2"))), None);
+    assert_eq!(touched(add, "note", Some(json!("n"))), None);
 }
