@@ -171,6 +171,8 @@ pub struct TypeRule {
     pub unmapped: Unmapped,
     /// Which resources nobody may harm.
     pub protect: Option<ProtectRule>,
+    /// Whether what an account may not write is left out of its requests (`forbidden: discard`).
+    pub discards: bool,
 }
 
 /// Where the resources of a type live in the directory.

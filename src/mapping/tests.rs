@@ -6,6 +6,7 @@ mod filters;
 mod guarded;
 mod laws;
 mod patches;
+mod roles;
 mod rules;
 mod scopes;
 mod spelling;

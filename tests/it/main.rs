@@ -11,6 +11,7 @@
     reason = "a test may fail in any way it likes"
 )]
 
+mod authentication;
 mod bad_input;
 mod commands;
 mod control;
@@ -19,6 +20,7 @@ mod guard;
 mod limits;
 mod logs;
 mod metrics;
+mod mtls;
 mod protect;
 mod proxy_protocol;
 mod readiness;

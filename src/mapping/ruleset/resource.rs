@@ -74,6 +74,10 @@ fn one(
         .and_then(|node| scalar::word(source, node, &policies, d))
         .unwrap_or_default();
     let protect_node = table.optional("protect");
+    let discards = table
+        .optional("forbidden")
+        .and_then(|node| scalar::word(source, node, &[("refuse", false), ("discard", true)], d))
+        .unwrap_or_default();
     table.finish(d);
     let (name, mut schema) = (name?, schema?);
     schema.name = name.clone();
@@ -108,6 +112,7 @@ fn one(
         lines,
         unmapped,
         protect,
+        discards,
     })
 }
 

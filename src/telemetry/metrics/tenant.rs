@@ -10,9 +10,9 @@ use prometheus::core::Metric;
 use prometheus::{Histogram, IntCounter};
 
 use super::families::{
-    ACCENTS, CONFLICTS, CREDENTIALS, DENIALS, DIRECTORY_DURATION, DROPPED, Family, GUARD_REFUSED,
-    MAPPING_DURATION, MAPPING_ERRORS, PROTECTED_REFUSED, RATE_LIMITED, REQUEST_BYTES,
-    REQUEST_DURATION, REQUESTS, RESPONSE_BYTES, UNDECODABLE, UNGUARDED,
+    ACCENTS, CONFLICTS, CREDENTIALS, DENIALS, DIRECTORY_DURATION, DISCARDED, DROPPED, Family,
+    GUARD_REFUSED, MAPPING_DURATION, MAPPING_ERRORS, PROTECTED_REFUSED, RATE_LIMITED,
+    REQUEST_BYTES, REQUEST_DURATION, REQUESTS, RESPONSE_BYTES, UNDECODABLE, UNGUARDED,
 };
 use super::lines::Lines;
 use super::page::Page;
@@ -37,6 +37,7 @@ pub struct TenantMetrics {
     protected_refused: Slot<IntCounter>,
     accents: [Slot<IntCounter>; Accent::ALL.len()],
     dropped: [Slot<IntCounter>; 2],
+    discarded: Slot<IntCounter>,
     undecodable: Lines,
     mapping_errors: [Slot<IntCounter>; 2],
     unguarded: Slot<IntCounter>,
@@ -75,6 +76,7 @@ impl TenantMetrics {
             protected_refused: Slot::new(),
             accents: [const { Slot::new() }; Accent::ALL.len()],
             dropped: [const { Slot::new() }; 2],
+            discarded: Slot::new(),
             undecodable: Lines::new(),
             mapping_errors: [const { Slot::new() }; 2],
             unguarded: Slot::new(),
@@ -241,6 +243,7 @@ impl TenantMetrics {
         page.slots(&PROTECTED_REFUSED, [&self.protected_refused]);
         page.slots(&ACCENTS, &self.accents);
         page.slots(&DROPPED, &self.dropped);
+        page.slots(&DISCARDED, [&self.discarded]);
         page.slots(&MAPPING_ERRORS, &self.mapping_errors);
         page.slots(&UNGUARDED, [&self.unguarded]);
         page.slots(&CONFLICTS, [&self.conflicts]);
@@ -268,6 +271,7 @@ impl Witness for Counters {
             Event::Accent(accent) => self.0.accent(accent),
             Event::Dropped { inbound: true, .. } => self.0.dropped(Direction::Request),
             Event::Dropped { inbound: false, .. } => self.0.dropped(Direction::Answer),
+            Event::Discarded { .. } => self.0.one(&self.0.discarded, &DISCARDED).inc(),
             Event::Undecodable { line } => self.0.undecodable(line),
         }
     }
