@@ -20,8 +20,10 @@
 //! ```
 
 mod backend;
+mod guard;
 mod line;
 mod own;
+mod protect;
 mod resource;
 mod scalar;
 mod url;
@@ -38,6 +40,9 @@ use crate::yaml::{self, Diagnostic, Diagnostics, Source, Span, Table};
 use super::compile;
 use super::place::Place;
 
+pub use guard::{GuardRule, Harm, Limit};
+pub use protect::ProtectRule;
+
 /// One sync rule: one tenant.
 #[derive(Debug, Clone)]
 pub struct Ruleset {
@@ -53,6 +58,8 @@ pub struct Ruleset {
     pub accents: bool,
     /// The directory.
     pub backend: Backend,
+    /// How much harm may be done in a window of time.
+    pub guard: Option<GuardRule>,
     /// The resource types.
     pub types: Vec<TypeRule>,
 }
@@ -162,6 +169,8 @@ pub struct TypeRule {
     pub lines: Vec<LineRule>,
     /// What becomes of attributes without a line.
     pub unmapped: Unmapped,
+    /// Which resources nobody may harm.
+    pub protect: Option<ProtectRule>,
     /// Whether what an account may not write is left out of its requests (`forbidden: discard`).
     pub discards: bool,
 }
@@ -317,6 +326,9 @@ impl Ruleset {
         let backend = table
             .required("backend", d)
             .and_then(|node| backend::read(source, node, d));
+        let guard = table
+            .optional("guard")
+            .and_then(|node| guard::read(source, node, d));
         let own = table
             .optional("schemas")
             .map(|node| own::schemas(source, node, d))
@@ -342,6 +354,7 @@ impl Ruleset {
             hosts,
             accents,
             backend: backend?,
+            guard,
             types: types?,
         })
     }

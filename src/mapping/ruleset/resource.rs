@@ -6,7 +6,7 @@ use crate::scim::schema::{self, Schema, TypeSchema};
 use crate::scim::{AttrName, ResourceType, SchemaUri};
 use crate::yaml::{Diagnostic, Diagnostics, Key, Node, Source, Table, suggest};
 
-use super::{Entry, TypeRule, Unmapped, line, scalar};
+use super::{Entry, TypeRule, Unmapped, line, protect, scalar};
 
 pub(super) fn types(
     source: &Source,
@@ -73,6 +73,7 @@ fn one(
         .optional("unmapped")
         .and_then(|node| scalar::word(source, node, &policies, d))
         .unwrap_or_default();
+    let protect_node = table.optional("protect");
     let discards = table
         .optional("forbidden")
         .and_then(|node| scalar::word(source, node, &[("refuse", false), ("discard", true)], d))
@@ -93,6 +94,7 @@ fn one(
     let mut known: Vec<SchemaUri> = entry.schemas.iter().flatten().cloned().collect();
     known.extend(schema.uris().cloned());
     known.extend(own.iter().map(|schema| schema.id.clone()));
+    let protect = protect_node.and_then(|node| protect::read(source, node, &schema, &known, d));
     let mut lines = Vec::new();
     if let Some(node) = attributes_node {
         for item in node.list(source, d).unwrap_or_default() {
@@ -109,6 +111,7 @@ fn one(
         entry,
         lines,
         unmapped,
+        protect,
         discards,
     })
 }

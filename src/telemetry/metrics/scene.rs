@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::families::{
-    CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family, INTROSPECTIONS,
-    KEY_FETCHES, LISTS, RETRIES, TENANTS, TOKEN_EXPIRY, TOKENS, UP, WAITING,
+    CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family, GUARD_RELEASED,
+    INTROSPECTIONS, KEY_FETCHES, LISTS, RETRIES, TENANTS, TOKEN_EXPIRY, TOKENS, UP, WAITING,
 };
 use super::page::Page;
 use super::words::{CertificateUse, NONE};
@@ -24,6 +24,8 @@ pub struct Scene {
     pub clients: usize,
     /// Whether we are about to stop.
     pub draining: bool,
+    /// The tenants whose guard an operator has released.
+    pub released: Vec<Arc<str>>,
     /// The directory of each tenant. Several may share one.
     pub directories: Vec<DirectoryScene>,
     /// When certificates end.
@@ -66,6 +68,9 @@ impl Scene {
         put(&TENANTS, &[], count(self.tenants));
         put(&CLIENTS, &[], count(self.clients));
         put(&DRAINING, &[], f64::from(u8::from(self.draining)));
+        for tenant in &self.released {
+            put(&GUARD_RELEASED, &[tenant], 1.0);
+        }
         let mut seen = HashSet::new();
         for scene in &self.directories {
             let name = &*scene.directory;
