@@ -36,6 +36,7 @@ pub(super) fn of(live: &Live, state: &State, now: SystemTime) -> Scene {
         directories: directories.collect(),
         certificates: listeners.chain(clients).collect(),
         tokens: snapshot.auth.tokens(now),
+        audit_up: state.trail().state().map(|trail| trail.down.is_none()),
     }
 }
 

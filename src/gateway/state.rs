@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::clients::Clients;
+use crate::audit::Trail;
 use crate::auth::rate::Rates;
 use crate::auth::throttle::Throttle;
 use crate::config::Snapshot;
@@ -53,6 +54,7 @@ pub struct State {
     clients: Arc<Clients>,
     rates: Rates,
     throttle: Throttle,
+    trail: Trail,
     started: Instant,
 }
 
@@ -108,8 +110,21 @@ impl State {
             clients: Arc::default(),
             rates: Rates::default(),
             throttle: Throttle::default(),
+            trail: Trail::off(),
             started: Instant::now(),
         }
+    }
+
+    /// The same with an audit trail.
+    #[must_use]
+    pub fn with_trail(self, trail: Trail) -> Self {
+        Self { trail, ..self }
+    }
+
+    /// The audit trail.
+    #[must_use]
+    pub fn trail(&self) -> &Trail {
+        &self.trail
     }
 
     /// The limits.

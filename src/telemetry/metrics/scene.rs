@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::families::{
-    CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family, RETRIES, TENANTS,
+    AUDIT_UP, CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family, RETRIES, TENANTS,
     TOKEN_EXPIRY, TOKENS, UP, WAITING,
 };
 use super::page::Page;
@@ -29,6 +29,8 @@ pub struct Scene {
     pub certificates: Vec<Certificate>,
     /// How the tokens are.
     pub tokens: TokenCounts,
+    /// Whether the audit trail can be written, where there is one.
+    pub audit_up: Option<bool>,
 }
 
 /// A tenant's directory at one moment.
@@ -63,6 +65,9 @@ impl Scene {
         put(&TENANTS, &[], count(self.tenants));
         put(&CLIENTS, &[], count(self.clients));
         put(&DRAINING, &[], f64::from(u8::from(self.draining)));
+        if let Some(up) = self.audit_up {
+            put(&AUDIT_UP, &[], f64::from(u8::from(up)));
+        }
         let mut seen = HashSet::new();
         for scene in &self.directories {
             let name = &*scene.directory;

@@ -1,0 +1,1 @@
+//! Tampering of every kind, and what is found of it.
