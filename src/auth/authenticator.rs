@@ -15,9 +15,10 @@ use super::last_use::LastUse;
 use super::lives::{Lives, TokenCounts};
 use super::mentions::Mentions;
 use super::network;
-use super::permit::{Caller, Rights};
+use super::permit::Caller;
 use super::presented::{Presented, Proven};
 use super::rate::Rate;
+use super::rights::Rights;
 use super::token::{TokenHash, bearer, key_id};
 use super::{AuthError, Rejection, TenantName};
 use crate::scim::schema::TypeSchema;
@@ -49,7 +50,7 @@ pub struct Account {
     pub rate: Option<Rate>,
     /// Its keys, without their hashes.
     pub keys: Vec<Key>,
-    pub(super) rights: Rights,
+    pub(super) rights: Arc<Rights>,
 }
 
 /// Who may use the control door: an entry of `operators` in `access.yaml`.

@@ -2,7 +2,7 @@
 
 use super::TenantName;
 use super::attributes::Pattern;
-use super::permit::Resources;
+use super::grant::Resources;
 use crate::scim::ResourceType;
 use crate::scim::schema::TypeSchema;
 use crate::yaml::{Diagnostic, Diagnostics, Source, Span, suggest};

@@ -10,17 +10,20 @@ pub mod token;
 
 mod attributes;
 mod authenticator;
+mod grant;
 mod last_use;
 mod lives;
 mod mentions;
 mod permit;
 mod presented;
+mod rights;
 mod scope;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use authenticator::{Account, Authenticator, Key, KeyState, Operator, OperatorCaller, Tenants};
+pub use grant::RoleLine;
 pub use lives::TokenCounts;
 pub use permit::{Caller, Permitted};
 pub use presented::{Presented, Proven};

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::attributes::Attributes;
 use super::authenticator::{Account, Tenants};
-use super::scope::{Scope, Set, Use};
+use super::grant::RoleLine;
+use super::rights::Verdict;
+use super::scope::Scope;
 use super::{AuthError, TenantName};
-use crate::scim::operation::VerbKind;
-use crate::scim::{Client, Operation, ResourceType, schema};
+use crate::scim::{Client, Operation};
 
 /// An authenticated account.
 #[derive(Debug, Clone)]
@@ -22,40 +22,8 @@ pub struct Caller {
 pub struct Permitted {
     operation: Operation<Client>,
     scope: Scope,
+    verdict: Arc<Verdict>,
 }
-
-/// One line of a role. A role may do what any of its lines allows; an account what any of its
-/// roles allows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Grant {
-    pub(super) resources: Resources,
-    pub(super) verbs: Verbs,
-    /// `None` is every attribute.
-    pub(super) attributes: Option<Arc<Attributes>>,
-}
-
-/// The resource types of a [`Grant`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Resources {
-    All,
-    Only(Vec<ResourceType>),
-}
-
-/// What an account may do, worked out when `access.yaml` is read.
-#[derive(Debug, Default)]
-pub(super) struct Rights {
-    /// The resource types that have a line of their own.
-    named: Vec<(ResourceType, Verdicts)>,
-    /// All other types.
-    others: Verdicts,
-}
-
-/// One for each [`VerbKind`]; `None` is no.
-type Verdicts = [Option<Scope>; VERBS.len()];
-
-/// A set of the verbs that a role is written in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Verbs(u8);
 
 impl Caller {
     /// The account's name.
@@ -93,9 +61,12 @@ impl Caller {
     ) -> Result<Permitted, AuthError> {
         self.enter(tenant)?;
         let verb = operation.verb.kind();
-        if let Some(scope) = self.account.rights.scope(&operation.resource, verb) {
-            let scope = scope.clone();
-            return Ok(Permitted { operation, scope });
+        if let Some(verdict) = self.account.rights.verdict(&operation.resource, verb) {
+            return Ok(Permitted {
+                operation,
+                scope: verdict.scope.clone(),
+                verdict: Arc::clone(verdict),
+            });
         }
         Err(AuthError::Forbidden {
             account: Arc::clone(&self.account.name),
@@ -118,6 +89,11 @@ impl Permitted {
         &self.scope
     }
 
+    /// The lines of the account's roles that allow it, in the order of its roles.
+    pub fn allowed_by(&self) -> impl Iterator<Item = &Arc<RoleLine>> {
+        self.verdict.lines.iter().map(|line| &line.origin)
+    }
+
     /// Both, to be used up.
     #[must_use]
     pub fn into_parts(self) -> (Operation<Client>, Scope) {
@@ -125,143 +101,13 @@ impl Permitted {
     }
 }
 
-impl Rights {
-    /// What these lines allow together.
-    pub(super) fn new(grants: &[Grant]) -> Self {
-        let mut types: Vec<ResourceType> = Vec::new();
-        // Roles may name the attributes of these by their schema's URN.
-        types.extend(
-            ["User", "Group"]
-                .iter()
-                .filter_map(|name| name.parse().ok()),
-        );
-        for grant in grants {
-            if let Resources::Only(more) = &grant.resources {
-                types.extend(
-                    more.iter()
-                        .filter(|ty| !types.contains(ty))
-                        .cloned()
-                        .collect::<Vec<_>>(),
-                );
-            }
-        }
-        let verdicts =
-            |resource: Option<&ResourceType>| VERBS.map(|verb| scope(grants, resource, verb));
-        Self {
-            others: verdicts(None),
-            named: types
-                .into_iter()
-                .map(|ty| {
-                    let verdicts = verdicts(Some(&ty));
-                    (ty, verdicts)
-                })
-                .collect(),
-        }
-    }
-
-    fn scope(&self, resource: &ResourceType, verb: VerbKind) -> Option<&Scope> {
-        let mut named = self.named.iter();
-        let verdicts = named
-            .find(|(ty, _)| ty == resource)
-            .map_or(&self.others, |(_, verdicts)| verdicts);
-        let index = VERBS.iter().position(|other| *other == verb)?;
-        verdicts.get(index)?.as_ref()
-    }
-}
-
-/// What the lines allow of one verb on one type; `None` where that is nothing.
-fn scope(grants: &[Grant], resource: Option<&ResourceType>, verb: VerbKind) -> Option<Scope> {
-    let base = resource.and_then(|ty| match ty.as_str() {
-        name if name.eq_ignore_ascii_case("User") => Some(schema::USER),
-        name if name.eq_ignore_ascii_case("Group") => Some(schema::GROUP),
-        _ => None,
-    });
-    let of = |verb| {
-        let meant = grants
-            .iter()
-            .filter(move |grant| grant.allows(resource, verb));
-        meant.map(|grant| grant.attributes.clone())
-    };
-    // A line without a list makes it everything.
-    let set = |verb, use_| {
-        let lists: Option<Vec<_>> = of(verb).collect();
-        Set::compile(lists?, use_, base)
-    };
-    of(verb).next()?;
-    Some(match verb {
-        // There is no part of a resource to delete.
-        VerbKind::Delete => Scope::whole(),
-        VerbKind::Read | VerbKind::List => Scope::new(set(verb, Use::Read), None),
-        // What a write answers is a reading of that resource.
-        VerbKind::Create | VerbKind::Replace | VerbKind::Patch => {
-            Scope::new(set(VerbKind::Read, Use::Read), set(verb, Use::Write))
-        }
-    })
-}
-
-impl Grant {
-    /// `None` is a type that no line names.
-    fn allows(&self, resource: Option<&ResourceType>, verb: VerbKind) -> bool {
-        let resource = match &self.resources {
-            Resources::All => true,
-            Resources::Only(types) => resource.is_some_and(|ty| types.contains(ty)),
-        };
-        resource && self.verbs.cover(verb)
-    }
-}
-
-impl Verbs {
-    /// The words, each with its bits: `read` covers one resource and queries.
-    pub(super) const WORDS: [(&'static str, Self); 4] = [
-        ("create", Self(1)),
-        ("read", Self(2 | 16)),
-        ("update", Self(4)),
-        ("delete", Self(8)),
-    ];
-
-    /// `read: by-id`: one resource whose id is known, and no queries.
-    pub(super) const READ_BY_ID: Self = Self(2);
-
-    /// Both sets together.
-    pub(super) fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether the sets have something in common.
-    pub(super) fn meets(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    /// `update` covers PUT and PATCH.
-    fn cover(self, verb: VerbKind) -> bool {
-        let bit = match verb {
-            VerbKind::Create => 1,
-            VerbKind::Read => 2,
-            VerbKind::Replace | VerbKind::Patch => 4,
-            VerbKind::Delete => 8,
-            VerbKind::List => 16,
-        };
-        self.0 & bit != 0
-    }
-}
-
-/// Every kind of verb, in the order of [`Verdicts`].
-const VERBS: [VerbKind; 6] = [
-    VerbKind::Create,
-    VerbKind::Read,
-    VerbKind::List,
-    VerbKind::Replace,
-    VerbKind::Patch,
-    VerbKind::Delete,
-];
-
 #[cfg(test)]
 mod tests {
     use super::super::access::tests::authenticator;
+    use super::super::rights::VERBS;
     use super::*;
     use crate::scim::Resource;
-    use crate::scim::operation::Document;
-    use crate::scim::operation::Verb;
+    use crate::scim::operation::{Document, Verb, VerbKind};
     use crate::scim::patch::Patch;
     use crate::scim::query::Query;
 
@@ -329,6 +175,42 @@ accounts:
         assert_eq!(
             allowed("[readers, feed]"),
             "read User, list User, replace User, patch User, create Group, read Group, list Group, delete Group"
+        );
+    }
+
+    #[test]
+    fn a_permit_knows_the_lines_that_gave_it() {
+        let caller = authenticator(
+            "roles:
+  readers: {allow: [{resources: [User, Group], verbs: [read]}]}
+  desk:
+    allow:
+      - resources: [User]
+        verbs: [update]
+      - {resources: [User], verbs: [{read: by-id}], attributes: [title]}
+accounts:
+  - {name: a, roles: [readers, desk], tenants: [corp]}",
+        )
+        .caller_for_test("a");
+        let by = |resource, kind| {
+            let permitted = caller.authorize(&"corp".into(), operation(resource, kind));
+            let permitted = permitted.unwrap();
+            let lines = permitted.allowed_by();
+            let lines: Vec<_> = lines.map(|line| format!("{line}: {}", line.text)).collect();
+            lines.join(" | ")
+        };
+        let readers = "readers (access.yaml:2): {resources: [User, Group], verbs: [read]}";
+        assert_eq!(
+            by("User", VerbKind::Read),
+            format!(
+                "{readers} | desk (access.yaml:7): \
+                 {{resources: [User], verbs: [{{read: by-id}}], attributes: [title]}}"
+            )
+        );
+        assert_eq!(by("User", VerbKind::List), readers);
+        assert_eq!(
+            by("User", VerbKind::Patch),
+            "desk (access.yaml:5): resources: [User] verbs: [update]"
         );
     }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::{Reader, is_star, short, text};
 use crate::auth::attributes::Attributes;
-use crate::auth::permit::{Grant, Resources, Verbs};
+use crate::auth::grant::{Grant, Resources, RoleLine, Verbs};
 use crate::yaml::{Node, Table, Value, suggest};
 
 impl<'a> Reader<'a> {
-    pub(super) fn grant(&mut self, node: &'a Node) -> Option<Grant> {
+    pub(super) fn grant(&mut self, role: &Arc<str>, node: &'a Node) -> Option<Grant> {
         let mut line = Table::open(self.source, node, "an `allow` line", &mut self.found)?;
         let resources = line.required("resources", &mut self.found);
         let verbs = line.required("verbs", &mut self.found);
@@ -22,10 +22,27 @@ impl<'a> Reader<'a> {
             None => None,
         };
         Some(Grant {
+            origin: Arc::new(self.origin(role, node)),
             resources: resources?,
             verbs: verbs?,
             attributes,
         })
+    }
+
+    /// Where a line is written.
+    fn origin(&self, role: &Arc<str>, node: &Node) -> RoleLine {
+        let text = self.source.slice(node.span);
+        let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some((at, _)) = words.char_indices().nth(LONGEST) {
+            words.truncate(at);
+            words.push('…');
+        }
+        RoleLine {
+            role: Arc::clone(role),
+            file: Arc::clone(&self.source.name),
+            line: node.span.line,
+            text: words.into(),
+        }
     }
 
     /// `None` where there is a mistake: a list that is read in part could allow too much.
@@ -136,3 +153,6 @@ impl<'a> Reader<'a> {
         }
     }
 }
+
+/// The longest text of a line that is kept for messages, in characters.
+const LONGEST: usize = 200;
