@@ -75,6 +75,8 @@ pub enum GatewayError {
     Interrupted(Interrupted),
     /// The directory made a resource and did not say which.
     Nameless(ResourceType),
+    /// The audit trail cannot be written, and without its record no write is sent.
+    Unrecorded,
     /// Others kept changing the resource while we prepared the write.
     Contended,
     /// The rule refuses to emulate PATCH where the directory keeps no versions.

@@ -6,6 +6,7 @@
 //! answer; ours hold a place until the body of a list is over, or the task of a write.
 
 mod arrival;
+mod audit;
 mod bulk;
 mod call;
 pub mod clients;
@@ -55,6 +56,7 @@ use crate::scim::{Client, Operation};
 use crate::telemetry::{AccessLog, TenantMetrics, Tracer};
 
 use arrival::Arrival;
+use audit::Ledger;
 use call::{Call, Discovery, Parts};
 use clients::Visit;
 use endpoint::Endpoint;
@@ -181,7 +183,8 @@ impl Gateway {
 
     fn refuse(&self, error: GatewayError, seen: &mut Seen, one_of_many: bool) -> Response<Body> {
         observe::count_refused(self.state.metrics(), seen.metrics(), &error);
-        let refusal = Refusal::from(error);
+        let refusal = Refusal::from(error.clone());
+        seen.tell(self.state.trail(), &error, &refusal);
         seen.failed(&refusal);
         // Who is throttled has to connect anew.
         let close = seen.quiet || !seen.body_ended;
@@ -276,8 +279,10 @@ impl Gateway {
             limit::operations(&caller, request.operations.len(), &self.state)?;
         }
 
+        seen.told = call.writes();
         let context = Context {
             tenant: Arc::clone(tenant),
+            ledger: Ledger::of(self.state.trail(), tenant, &caller, seen),
             caller,
             ask: Ask {
                 request_id: Arc::clone(&seen.request_id),

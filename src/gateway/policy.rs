@@ -6,6 +6,7 @@ use crate::config::Tenant;
 use crate::mapping::{Effect, Need};
 use crate::scim::{Operation, Upstream};
 
+use super::audit::Sent;
 use super::error::GatewayError;
 use super::run::Context;
 use super::write::{Wanted, Written};
@@ -23,7 +24,10 @@ pub(super) struct Step<'a> {
 
 /// A write that may be sent, with what was noted for it.
 #[must_use]
-pub(super) struct Passed;
+pub(super) struct Passed {
+    /// The audit trail knows of it.
+    sent: Sent,
+}
 
 /// What the policies must know of the present resource. Where this is something, every
 /// [`Step`] of the write has its effect.
@@ -32,11 +36,15 @@ pub(super) fn need(_tenant: &Tenant, _permitted: &Permitted) -> Option<Need> {
 }
 
 /// Lets a write through or not.
-pub(super) async fn pass(_context: &Context, _step: &Step<'_>) -> Result<Passed, GatewayError> {
-    Ok(Passed)
+pub(super) async fn pass(_context: &Context, step: &Step<'_>) -> Result<Passed, GatewayError> {
+    // Last of all: what is in the trail as meant is sent.
+    let sent = step.wanted.entry.intent(step.effect).await?;
+    Ok(Passed { sent })
 }
 
 impl Passed {
     /// What became of it.
-    pub(super) fn over(self, _outcome: &Result<Written, GatewayError>) {}
+    pub(super) fn over(self, outcome: &Result<Written, GatewayError>) {
+        self.sent.over(outcome);
+    }
 }

@@ -1,6 +1,7 @@
 //! A tenant's mapping, compiled: operations in, operations out; replies in, replies out.
 
 mod decode;
+mod discreet;
 mod document;
 mod effect;
 mod encode;
@@ -13,6 +14,7 @@ mod stream;
 
 use std::sync::Arc;
 
+pub use discreet::Discretion;
 pub use effect::Effect;
 
 use crate::auth::{Permitted, Scope};

@@ -20,6 +20,7 @@
 //! ```
 
 mod backend;
+mod discreet;
 mod line;
 mod own;
 mod resource;
@@ -32,7 +33,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::scim::schema::TypeSchema;
-use crate::scim::{AttrName, ResourceType, SchemaUri};
+use crate::scim::{AttrName, AttrPath, ResourceType, SchemaUri};
 use crate::yaml::{self, Diagnostic, Diagnostics, Source, Span, Table};
 
 use super::compile;
@@ -162,6 +163,8 @@ pub struct TypeRule {
     pub lines: Vec<LineRule>,
     /// What becomes of attributes without a line.
     pub unmapped: Unmapped,
+    /// The attributes whose values the audit trail shows as they are.
+    pub plain: Vec<AttrPath>,
 }
 
 /// Where the resources of a type live in the directory.
