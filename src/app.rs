@@ -15,6 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::admin;
+use crate::audit::{Record, Trail};
 use crate::config::file::{self, Config};
 use crate::config::headers;
 use crate::config::load::{Loader, Pass};
@@ -138,7 +139,13 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     let operators = loader.loaded().control.clone();
     let operators = operators.map(|tls| Arc::new(ArcSwap::from(tls)));
 
-    let state = Arc::new(State::new(limits(&config), Arc::clone(&metrics)));
+    let trail = match &config.audit {
+        None => Trail::off(),
+        Some(settings) => Trail::start(settings, &revision, Arc::clone(&metrics), now())
+            .map_err(anyhow::Error::from)?,
+    };
+    let state = State::new(limits(&config), Arc::clone(&metrics));
+    let state = Arc::new(state.with_trail(trail));
     let access = if extras.quiet {
         AccessLog::off(Arc::clone(&metrics))
     } else {
@@ -248,6 +255,7 @@ fn after(loaded: &Report, state: &Arc<State>) -> After {
             // One folder that is good again does not make another of its kind so.
             metrics.stands(kind.as_str(), pass.report.is_good_for(kind));
         }
+        tell(state.trail(), pass, at);
         if let Some(next) = &pass.next {
             metrics.serves(&next.snapshot.revision);
             let tenants = next.snapshot.tenants();
@@ -255,6 +263,28 @@ fn after(loaded: &Report, state: &Arc<State>) -> After {
             state.prune(&next.snapshot);
         }
     })
+}
+
+/// Tells the audit trail which rules hold from now on, and what was not taken.
+fn tell(trail: &Trail, pass: &Pass, at: SystemTime) {
+    if !trail.is_on() {
+        return;
+    }
+    for event in pass.events.iter().filter(|event| !event.errors.is_empty()) {
+        let errors = u64::try_from(event.errors.len()).unwrap_or(u64::MAX);
+        let record = Record::new("reload_refused", at).text("source", event.kind.as_str());
+        trail.tell(record.number("errors", errors));
+    }
+    if let Some(next) = &pass.next {
+        let taken = pass.events.iter().filter(|event| event.taken);
+        let mut sources: Vec<_> = taken.map(|event| event.kind.as_str()).collect();
+        sources.dedup();
+        let record = Record::new("reload", at)
+            .text("from", &next.old)
+            .text("revision", &next.snapshot.revision)
+            .text("sources", &sources.join(","));
+        trail.tell(record);
+    }
 }
 
 /// Starts the thread that reloads. It ends when nobody is left who could give it an order.
@@ -358,6 +388,9 @@ impl Running {
         }
         drop(small_doors);
         drop(control_thread);
+        if !state.trail().close(Record::new("stop", now()), LAST_WORDS) {
+            warn!("the audit trail could not be written to its end");
+        }
         access.flush(LAST_WORDS);
         info!("stopped");
     }

@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and the exit codes.
 
+mod audit;
 mod check;
 mod ctl;
 mod demo;
@@ -42,6 +43,8 @@ enum Command {
     Token(token::Arguments),
     /// Ask a postern that runs for its status, and give it orders
     Ctl(ctl::Arguments),
+    /// Look whether an audit trail is whole, and find values in it
+    Audit(audit::Arguments),
     /// Show the main job on loopback: certificate, small legacy directory, tenant and token included
     Demo(demo::Arguments),
 }
@@ -111,6 +114,7 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::Ctl(arguments) => ctl::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
     };
     match result {

@@ -5,11 +5,13 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::control::Parts;
+use crate::audit::State;
 use crate::auth::{Account, Authenticator, Key, KeyState, Operator, TenantName, Tenants, instant};
 use crate::config::Tenant;
 use crate::config::report::Source;
 use crate::directory::Health;
 use crate::gateway::clients::{Failure, Identity, Record};
+use crate::telemetry::json::hex;
 use crate::telemetry::logging;
 
 impl Parts {
@@ -37,11 +39,24 @@ impl Parts {
             "tenants": list(&mut tenants.into_iter().map(|tenant| of_tenant(tenant))),
             "sources": list(&mut report.sources.iter().map(of_source)),
             "needs_restart": report.needs_restart,
+            "audit": self.state.trail().state().map(|trail| of_trail(&trail)),
             "accounts": list(&mut auth.accounts().map(|account| of_account(account, auth, now))),
             "operators": list(&mut auth.operators().map(|one| of_operator(one, auth, now))),
             "clients": list(&mut clients.list().iter().map(of_client)),
         })
     }
+}
+
+/// The head is an anchor: whoever keeps it elsewhere finds what is missing at the end of a trail.
+fn of_trail(trail: &State) -> Value {
+    json!({
+        "up": trail.down.is_none(),
+        "reason": trail.down,
+        "seq": trail.head.seq,
+        "sum": hex(&trail.head.sum),
+        "lost": trail.lost,
+        "writes_refused": trail.refused,
+    })
 }
 
 fn of_tenant(tenant: &Tenant) -> Value {

@@ -17,8 +17,10 @@ pub(super) struct Trailing {
     path: PathBuf,
     rotate: Rotate,
     open: Option<Open>,
-    /// Bytes after the last good line that could not be taken back.
+    /// Bytes after the last good line could not be taken back.
     torn: bool,
+    /// What somebody else did, until it is told.
+    meddled: Option<Meddled>,
 }
 
 /// An open file.
@@ -26,8 +28,10 @@ pub(super) struct Trailing {
 struct Open {
     file: File,
     identity: (u64, u64),
-    /// Its length, as far as we wrote it.
+    /// Its length, as far as it is made of good lines.
     length: u64,
+    /// Where the last attempt to write began.
+    start: u64,
     /// The number of its first line.
     first: u64,
     /// The day of its first line, counted from 1970.
@@ -74,6 +78,7 @@ impl Trailing {
             rotate,
             open: None,
             torn: false,
+            meddled: None,
         };
         let mut open = trail.opened()?;
         let (mut head, mut torn) = (Head::default(), None);
@@ -108,28 +113,28 @@ impl Trailing {
     /// mends it, begins a new one. Says what somebody else did to it, and what is torn.
     pub(super) fn prepare(&mut self, bytes: usize, next: u64, day: u64) -> io::Result<Prepared> {
         let mut prepared = Prepared::default();
-        prepared.meddled = self.look()?;
+        self.meddled = self.look()?.or(self.meddled);
+        prepared.meddled = self.meddled;
         if self.open.is_none() {
             let mut open = self.opened()?;
             (open.first, open.day) = (next, day);
             self.open = Some(open);
         }
-        if std::mem::take(&mut self.torn)
+        if self.torn
             && let Some(open) = &mut self.open
-            && open.regular
-            && open.file.set_len(open.length).is_err()
         {
-            self.torn = true;
-            let rest = open.file.metadata()?.len().saturating_sub(open.length);
-            prepared.torn = close(&mut open.file, rest)?;
-            open.length = open.file.metadata()?.len();
-            self.torn = false;
+            if open.file.set_len(open.length).is_ok() {
+                self.torn = false;
+            } else {
+                let rest = open.file.metadata()?.len().saturating_sub(open.length);
+                prepared.torn = close(&mut open.file, rest)?;
+            }
         }
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let due = self.open.as_ref().is_some_and(|open| {
             let full = open.length.saturating_add(bytes) > self.rotate.size;
             let old = self.rotate.daily && open.day != 0 && open.day != day;
-            open.regular && open.length > 0 && (full || old)
+            open.regular && open.length > 0 && !self.torn && (full || old)
         });
         if due {
             self.turn(next)?;
@@ -148,9 +153,15 @@ impl Trailing {
         let Some(open) = &mut self.open else {
             return Err((ErrorKind::NotFound.into(), 0));
         };
+        open.start = open.length;
+        if self.torn {
+            open.start = open.file.metadata().map_err(|error| (error, 0))?.len();
+        }
         match open.file.write_all(bytes) {
             Ok(()) => {
-                open.length = open.length.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+                let written = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                open.length = open.start.saturating_add(written);
+                (self.torn, self.meddled) = (false, None);
                 Ok(())
             }
             Err(error) if !open.regular => Err((error, 0)),
@@ -175,20 +186,24 @@ impl Trailing {
             return Ok(());
         }
         let before = open.length.saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
-        let end = std::mem::replace(&mut open.length, before);
         if open.file.set_len(before).is_ok() {
+            open.length = before;
             return Err((error, 0));
         }
-        open.length = end;
+        // All of it stands: whole lines, of which it is not known whether they last.
+        open.start = before;
         Err((error, bytes))
     }
 
     /// Of `standing` bytes that could not be taken back only so many are whole lines.
     pub(super) fn tear(&mut self, standing: usize, whole: usize) {
         if let Some(open) = &mut self.open {
-            let whole = u64::try_from(whole).unwrap_or(u64::MAX);
-            open.length = open.length.saturating_add(whole);
-            self.torn |= u64::try_from(standing).unwrap_or(u64::MAX) > whole;
+            if whole > 0 {
+                let whole = u64::try_from(whole).unwrap_or(u64::MAX);
+                open.length = open.start.saturating_add(whole);
+                self.torn = false;
+            }
+            self.torn |= standing > whole;
         }
     }
 
@@ -205,8 +220,8 @@ impl Trailing {
         if open.file.set_len(open.length).is_ok() {
             return 0;
         }
-        let end = open.file.metadata().map_or(open.length, |found| found.len());
-        usize::try_from(end.saturating_sub(open.length)).unwrap_or(usize::MAX)
+        let end = open.file.metadata().map_or(open.start, |found| found.len());
+        usize::try_from(end.saturating_sub(open.start)).unwrap_or(usize::MAX)
     }
 
     /// Whether the open file is still the one of its name, and as long as we left it.
@@ -276,6 +291,7 @@ impl Trailing {
             file,
             identity,
             length: if regular { found.len() } else { 0 },
+            start: 0,
             first: 1,
             day: if regular && found.len() > 0 {
                 u64::try_from(found.mtime()).unwrap_or_default() / A_DAY

@@ -6,6 +6,8 @@
 //! intent without an outcome is the truth of a crash between the two.
 
 mod file;
+#[cfg(test)]
+mod folder;
 mod line;
 mod queue;
 mod record;
@@ -19,7 +21,7 @@ pub use file::full;
 pub use line::Head;
 pub use queue::State;
 pub use record::{Change, Record, Shown};
-pub use seal::Key;
+pub use seal::{Key, Sum};
 pub use settings::{Place, Rotate, Settings, Sync, WhenFull};
 pub use trail::{Refused, StartError, Trail, digest_of, key};
 pub use verify::{Fault, Found, Summary, verify};

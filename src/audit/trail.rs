@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::file::Trailing;
+use super::file::{Torn, Trailing};
 use super::line::Head;
 use super::queue::{Class, Entry, Gap, Queue, State};
 use super::record::Record;
@@ -97,13 +97,27 @@ impl Trail {
                 (Out::File(file), head, torn)
             }
         };
+        Self::begin(settings, (out, head), torn.as_ref(), secret, revision, metrics, now)
+    }
+
+    /// Keeps a trail at `out`, where its chain stands at `head`.
+    fn begin(
+        settings: &Settings,
+        (out, head): (Out, Head),
+        torn: Option<&Torn>,
+        secret: Option<Key>,
+        revision: &str,
+        metrics: Arc<Metrics>,
+        now: SystemTime,
+    ) -> Result<Self, StartError> {
+        let seal = secret.as_ref().map_or(Seal::Plain, Seal::keyed);
         let mut random = Zeroizing::new([0_u8; 32]);
         if !secret::random(&mut *random) {
             return Err(StartError::System(io::Error::other("there is no randomness")));
         }
         let (instance, own) = random.split_at(6);
         let instance = hex(instance);
-        let mut first: Vec<Record> = torn.iter().map(|torn| repaired(torn, now)).collect();
+        let mut first: Vec<Record> = torn.into_iter().map(|torn| repaired(torn, now)).collect();
         let start = Record::new("start", now)
             .text("version", env!("CARGO_PKG_VERSION"))
             .text("instance", &instance)
@@ -319,3 +333,6 @@ fn explained(error: io::Error) -> io::Error {
 const SHORTEST_KEY: usize = 32;
 /// When the writer is taken to be stuck.
 const STUCK: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

@@ -51,7 +51,7 @@ pub struct Summary {
     pub lost: u64,
     /// Torn lines that the trail itself tells of.
     pub repaired: u64,
-    /// All that is wrong, the first [`MOST`] of it.
+    /// All that is wrong, the first twenty of it.
     pub faults: Vec<Fault>,
     /// How much is wrong in all.
     pub wrong: u64,
@@ -297,7 +297,7 @@ fn after<'a>(text: &'a [u8], name: &str) -> Option<&'a str> {
 }
 
 /// So many faults are told one by one.
-pub const MOST: usize = 20;
+const MOST: usize = 20;
 
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,10 @@ pub(super) enum Out {
 impl Writer {
     /// Works until the queue is closed.
     pub(super) fn run(mut self) {
-        self.attempt(Vec::new());
+        // The first line of standard output is the program's own.
+        if matches!(self.out, Out::File(_)) {
+            self.attempt(Vec::new());
+        }
         loop {
             match self.queue.take(self.patience()) {
                 Order::Write(entries) => self.attempt(entries),
@@ -57,22 +60,30 @@ impl Writer {
             self.force();
         }
         self.tell_head("the audit trail ends");
-        self.queue.end();
+        let Self { out, queue, .. } = self;
+        // Whoever hears of the end may open the file.
+        drop(out);
+        queue.end();
     }
 
     /// How long nothing need be looked at.
     fn patience(&self) -> Duration {
         let down = self.queue.state().down.is_some();
-        if down || self.dirty.is_some() || self.queue.gap() != Gap::default() {
+        if down || self.dirty.is_some() || self.owes() {
             return AGAIN;
         }
         Duration::from_secs(3600)
     }
 
+    /// Whether something is to be said that nobody waits for.
+    fn owes(&self) -> bool {
+        !self.first.is_empty() || self.queue.gap() != Gap::default()
+    }
+
     /// Tries again what did not work, and forces what is due onto the disk.
     fn look(&mut self) {
         let down = self.queue.state().down.is_some();
-        if down || self.queue.gap() != Gap::default() {
+        if down || self.owes() {
             self.attempt(Vec::new());
         } else if self.dirty.is_some() {
             self.force();

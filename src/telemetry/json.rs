@@ -157,7 +157,7 @@ mod tests {
         let members = r#""empty":[],"two":[{"n":1,"odd":true},{"n":2,"odd":false}],"bare":[{}],"t":"a\"\u2026""#;
         assert_eq!(String::from_utf8_lossy(json.members()), members);
         let line = json.line();
-        let value: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        let value: Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(value["two"][1]["n"], 2);
     }
 }
