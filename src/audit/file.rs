@@ -72,7 +72,11 @@ impl Meddled {
 impl Trailing {
     /// Opens the file for the first time, and finds where its chain stands: at its last line, else
     /// at that of the newest full file beside it.
-    pub(super) fn find(path: PathBuf, rotate: Rotate, seal: &Seal) -> io::Result<(Self, Head, Option<Torn>)> {
+    pub(super) fn find(
+        path: PathBuf,
+        rotate: Rotate,
+        seal: &Seal,
+    ) -> io::Result<(Self, Head, Option<Torn>)> {
         let mut trail = Self {
             path,
             rotate,
@@ -86,7 +90,9 @@ impl Trailing {
             let tail = Tail::read(&mut open.file, seal)?;
             let begun = first(&mut open.file)?;
             if begun.is_none() || (tail.head == Head::default() && open.length > tail.rest) {
-                return Err(invalid("it is no audit trail: move it away, or name another file"));
+                return Err(invalid(
+                    "it is no audit trail: move it away, or name another file",
+                ));
             }
             head = tail.head;
             if tail.whole {
@@ -185,7 +191,9 @@ impl Trailing {
         if !open.regular {
             return Ok(());
         }
-        let before = open.length.saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let before = open
+            .length
+            .saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
         if open.file.set_len(before).is_ok() {
             open.length = before;
             return Err((error, 0));
@@ -226,7 +234,9 @@ impl Trailing {
 
     /// Whether the open file is still the one of its name, and as long as we left it.
     fn look(&mut self) -> io::Result<Option<Meddled>> {
-        let Some(open) = &mut self.open else { return Ok(None) };
+        let Some(open) = &mut self.open else {
+            return Ok(None);
+        };
         let found = match std::fs::symlink_metadata(&self.path) {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -304,7 +314,9 @@ impl Trailing {
 
     /// Puts the full file aside under the number of its first line, and begins a new one.
     fn turn(&mut self, next: u64) -> io::Result<()> {
-        let Some(open) = &self.open else { return Ok(()) };
+        let Some(open) = &self.open else {
+            return Ok(());
+        };
         open.file.sync_all()?;
         let mut aside = self.aside(&format!("{:020}", open.first));
         // Never over what is there: a chain that began anew may have the same numbers.
@@ -325,7 +337,9 @@ impl Trailing {
         let surplus = full.len().saturating_sub(self.rotate.keep);
         for old in full.iter().take(surplus) {
             match std::fs::remove_file(old) {
-                Ok(()) => tracing::info!(file = %old.display(), "an old file of the audit trail is deleted"),
+                Ok(()) => {
+                    tracing::info!(file = %old.display(), "an old file of the audit trail is deleted")
+                }
                 Err(error) => tracing::warn!(
                     file = %old.display(),
                     "an old file of the audit trail cannot be deleted: {error}"
@@ -406,7 +420,10 @@ impl Tail {
         let (mut head, mut rest) = (Head::default(), end);
         // From its end, piece by piece; the first piece is one without a line break, or nothing.
         while let Some(before) = bytes.get(..end) {
-            let begin = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let begin = before
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |at| at + 1);
             let line = before.get(begin..).unwrap_or_default();
             let broken = end < bytes.len();
             if broken && let Some(link) = Link::read(line) {
@@ -419,7 +436,10 @@ impl Tail {
             }
             end = begin - 1;
         }
-        let piece = bytes.len().checked_sub(rest).and_then(|from| bytes.get(from..));
+        let piece = bytes
+            .len()
+            .checked_sub(rest)
+            .and_then(|from| bytes.get(from..));
         let link = piece.and_then(Link::read);
         let next = link.filter(|link| head.precedes(link) && link.holds(seal));
         let whole = next.is_some();
@@ -440,8 +460,14 @@ fn first(file: &mut File) -> io::Result<Option<u64>> {
     let Some(rest) = bytes.strip_prefix(start) else {
         return Ok(start.starts_with(&bytes).then_some(0));
     };
-    let digits: Vec<u8> = rest.iter().copied().take_while(u8::is_ascii_digit).collect();
-    let number = String::from_utf8(digits).ok().and_then(|text| text.parse().ok());
+    let digits: Vec<u8> = rest
+        .iter()
+        .copied()
+        .take_while(u8::is_ascii_digit)
+        .collect();
+    let number = String::from_utf8(digits)
+        .ok()
+        .and_then(|text| text.parse().ok());
     Ok(Some(number.unwrap_or_default()))
 }
 

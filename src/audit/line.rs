@@ -149,7 +149,10 @@ mod tests {
             assert!(Head::default().precedes(&links[0]) && before.precedes(&links[1]));
             assert!(!before.precedes(&links[0]) && !Head::default().precedes(&links[1]));
             assert!(links.iter().all(|link| link.holds(&seal)));
-            assert_eq!((links[1].head(), links[1].event, links[1].time), (head, "e", "t"));
+            assert_eq!(
+                (links[1].head(), links[1].event, links[1].time),
+                (head, "e", "t")
+            );
             let value: serde_json::Value = serde_json::from_slice(lines[1]).unwrap();
             assert_eq!(value["seq"], 2);
             assert_eq!(value[seal.name()].as_str().unwrap().len(), 64);

@@ -134,7 +134,10 @@ impl Queue {
             if !inner.entries.is_empty() {
                 let count = inner.entries.len().min(BATCH);
                 let entries: Vec<_> = inner.entries.drain(..count).collect();
-                let bytes: usize = entries.iter().map(|entry| entry.record.members().len()).sum();
+                let bytes: usize = entries
+                    .iter()
+                    .map(|entry| entry.record.members().len())
+                    .sum();
                 inner.bytes = inner.bytes.saturating_sub(bytes);
                 return Order::Write(entries);
             }
@@ -214,7 +217,9 @@ mod tests {
         assert_eq!(fill(Class::Other), RECORDS / 2);
         assert_eq!(fill(Class::Intent), RECORDS / 4);
         assert_eq!(fill(Class::Outcome), RECORDS / 4);
-        assert!(matches!(queue.take(Duration::ZERO), Order::Write(entries) if entries.len() == BATCH));
+        assert!(
+            matches!(queue.take(Duration::ZERO), Order::Write(entries) if entries.len() == BATCH)
+        );
         queue.close();
         let mut left = RECORDS - BATCH;
         while let Order::Write(entries) = queue.take(Duration::ZERO) {

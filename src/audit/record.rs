@@ -99,16 +99,17 @@ impl Record {
     /// The attributes that a write names. Of very many the first are shown, and all are counted.
     #[must_use]
     pub fn changes(mut self, changes: &[Change]) -> Self {
-        self.0.list("changes", changes.iter().take(CHANGES), |json, change| {
-            json.maybe("op", change.op, SHORT);
-            json.text("path", &change.path, SHORT);
-            if let Some(value) = &change.value {
-                value.write(["value", "digest", "count"], json);
-            }
-            if let Some(before) = &change.before {
-                before.write(["before", "before_digest", "before_count"], json);
-            }
-        });
+        self.0
+            .list("changes", changes.iter().take(CHANGES), |json, change| {
+                json.maybe("op", change.op, SHORT);
+                json.text("path", &change.path, SHORT);
+                if let Some(value) = &change.value {
+                    value.write(["value", "digest", "count"], json);
+                }
+                if let Some(before) = &change.before {
+                    before.write(["before", "before_digest", "before_count"], json);
+                }
+            });
         if changes.len() > CHANGES {
             self.0.number("changes_in_all", count(changes.len()));
         }
@@ -141,7 +142,10 @@ impl Shown {
 
 /// `2026-11-24T08:30:44.123Z`.
 fn rfc3339(at: SystemTime) -> String {
-    let millis = at.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_millis();
+    let millis = at
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .subsec_millis();
     let mut text = instant::format(at);
     text.truncate(text.len().saturating_sub(1));
     let _ = write!(text, ".{millis:03}Z");
@@ -176,10 +180,17 @@ mod tests {
         let at = UNIX_EPOCH + Duration::from_millis(1_798_761_599_007);
         let record = Record::new("intent", at).flag("sent", true).changes(&[
             change(Some(Shown::Plain(true.into())), Some(Shown::None)),
-            change(Some(Shown::Digest("ab".into(), Some(3))), Some(Shown::Digest("cd".into(), None))),
+            change(
+                Some(Shown::Digest("ab".into(), Some(3))),
+                Some(Shown::Digest("cd".into(), None)),
+            ),
             change(Some(Shown::Secret(12)), None),
         ]);
-        assert!(record.members().starts_with(br#""time":"2026-12-31T23:59:59.007Z","event":"intent","#));
+        assert!(
+            record
+                .members()
+                .starts_with(br#""time":"2026-12-31T23:59:59.007Z","event":"intent","#)
+        );
         let wanted = serde_json::json!([
             {"op": "replace", "path": "title", "value": true, "before": null},
             {"op": "replace", "path": "title", "digest": "ab", "count": 3, "before_digest": "cd"},
@@ -197,7 +208,11 @@ mod tests {
             before: Some(Shown::Plain("x".repeat(1_000).into())),
         };
         let record = Record::new("intent", UNIX_EPOCH).changes(&vec![change; 5_000]);
-        assert!(record.members().len() < 256 * 1024, "{}", record.members().len());
+        assert!(
+            record.members().len() < 256 * 1024,
+            "{}",
+            record.members().len()
+        );
         assert_eq!(json(&record)["changes_in_all"], 5_000);
     }
 }

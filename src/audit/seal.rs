@@ -147,7 +147,10 @@ mod tests {
     #[test]
     fn keys_of_different_purposes_differ_and_tell_nothing() {
         let secret = Key::new(b"secret");
-        assert_ne!(secret.derive("a").mac(&[b"x"]), secret.derive("b").mac(&[b"x"]));
+        assert_ne!(
+            secret.derive("a").mac(&[b"x"]),
+            secret.derive("b").mac(&[b"x"])
+        );
         assert_ne!(secret.id(), Key::new(b"other").id());
         assert_eq!(format!("{secret:?}"), "(a key)");
     }

@@ -84,10 +84,18 @@ impl Trail {
         metrics: Arc<Metrics>,
         now: SystemTime,
     ) -> Result<Self, StartError> {
-        let secret = settings.key_file.as_ref().map(|path| key(path.clone())).transpose()?;
+        let secret = settings
+            .key_file
+            .as_ref()
+            .map(|path| key(path.clone()))
+            .transpose()?;
         let seal = secret.as_ref().map_or(Seal::Plain, Seal::keyed);
         let (out, head, torn) = match &settings.place {
-            Place::Stdout => (Out::Stream(lines::stdout(), Vec::new()), Head::default(), None),
+            Place::Stdout => (
+                Out::Stream(lines::stdout(), Vec::new()),
+                Head::default(),
+                None,
+            ),
             Place::File(path) => {
                 let found = Trailing::find(path.clone(), settings.rotate, &seal);
                 let (file, head, torn) = found.map_err(|error| StartError::File {
@@ -97,7 +105,15 @@ impl Trail {
                 (Out::File(file), head, torn)
             }
         };
-        Self::begin(settings, (out, head), torn.as_ref(), secret, revision, metrics, now)
+        Self::begin(
+            settings,
+            (out, head),
+            torn.as_ref(),
+            secret,
+            revision,
+            metrics,
+            now,
+        )
     }
 
     /// Keeps a trail at `out`, where its chain stands at `head`.
@@ -113,7 +129,9 @@ impl Trail {
         let seal = secret.as_ref().map_or(Seal::Plain, Seal::keyed);
         let mut random = Zeroizing::new([0_u8; 32]);
         if !secret::random(&mut *random) {
-            return Err(StartError::System(io::Error::other("there is no randomness")));
+            return Err(StartError::System(io::Error::other(
+                "there is no randomness",
+            )));
         }
         let (instance, own) = random.split_at(6);
         let instance = hex(instance);
@@ -139,8 +157,13 @@ impl Trail {
             anchor: 0,
         };
         let thread = std::thread::Builder::new().name("audit".to_owned());
-        thread.spawn(move || writer.run()).map_err(StartError::System)?;
-        let digests = secret.map_or_else(|| Key::new(own), |secret| secret.derive("postern audit values"));
+        thread
+            .spawn(move || writer.run())
+            .map_err(StartError::System)?;
+        let digests = secret.map_or_else(
+            || Key::new(own),
+            |secret| secret.derive("postern audit values"),
+        );
         Ok(Self(Some(Arc::new(Kept {
             settings: settings.clone(),
             queue,
@@ -204,7 +227,8 @@ impl Trail {
             tell: Some(tell),
         };
         let put = kept.queue.put(entry, Class::Intent);
-        let written = put.is_ok() && matches!(timeout(kept.settings.wait, told).await, Ok(Ok(true)));
+        let written =
+            put.is_ok() && matches!(timeout(kept.settings.wait, told).await, Ok(Ok(true)));
         if written {
             return Ok(());
         }

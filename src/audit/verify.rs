@@ -159,7 +159,9 @@ impl Look {
 
     /// Whether the line says what it said when it was written.
     fn sealed(&mut self, link: &Link<'_>, at: &Place) {
-        let [current, ..] = self.seals.as_slice() else { return };
+        let [current, ..] = self.seals.as_slice() else {
+            return;
+        };
         if link.holds(current) {
             return;
         }
@@ -174,7 +176,9 @@ impl Look {
         let keyed = matches!(current, Seal::Keyed(_));
         let what = match (link.keyed, keyed) {
             (true, false) => "it is sealed with a key: name the key file",
-            (false, true) => "it is not sealed with the key: forged, or written before there was one",
+            (false, true) => {
+                "it is not sealed with the key: forged, or written before there was one"
+            }
             _ => "it was altered: its sum is another",
         };
         self.fault(at.clone(), what.to_owned());
@@ -201,7 +205,10 @@ impl Look {
             let (from, to) = (after, link.seq - 1);
             format!("records {from} to {to} are missing between {last} and here")
         } else if link.seq < after {
-            format!("record {} stands after record {}, {last}: put in, doubled or moved", link.seq, head.seq)
+            format!(
+                "record {} stands after record {}, {last}: put in, doubled or moved",
+                link.seq, head.seq
+            )
         } else {
             format!("it does not follow {last}: one of them was altered or exchanged")
         };
@@ -293,7 +300,8 @@ fn word<'a>(text: &'a [u8], name: &str) -> Option<&'a str> {
 
 fn after<'a>(text: &'a [u8], name: &str) -> Option<&'a str> {
     let text = std::str::from_utf8(text).ok()?;
-    text.split_once(&format!("\"{name}\":")).map(|(_, rest)| rest)
+    text.split_once(&format!("\"{name}\":"))
+        .map(|(_, rest)| rest)
 }
 
 /// So many faults are told one by one.

@@ -94,7 +94,10 @@ impl Writer {
     fn attempt(&mut self, entries: Vec<Entry>) {
         // Whoever has given up does not send its write: nothing is to be said of it.
         let given_up = |entry: &Entry| entry.tell.as_ref().is_some_and(|tell| tell.is_closed());
-        let entries: Vec<Entry> = entries.into_iter().filter(|entry| !given_up(entry)).collect();
+        let entries: Vec<Entry> = entries
+            .into_iter()
+            .filter(|entry| !given_up(entry))
+            .collect();
         self.queue.state().busy = Some(Instant::now());
         let outcome = self.write(&entries);
         self.queue.state().busy = None;
@@ -128,7 +131,10 @@ impl Writer {
     fn write(&mut self, entries: &[Entry]) -> io::Result<()> {
         let gap = self.queue.gap();
         let now = now();
-        let expected: usize = entries.iter().map(|entry| entry.record.members().len() + FRAME).sum();
+        let expected: usize = entries
+            .iter()
+            .map(|entry| entry.record.members().len() + FRAME)
+            .sum();
         let prepared = self.prepare(expected, now)?;
         if prepared.turned {
             self.tell_head("the audit trail goes on in a new file");
@@ -167,7 +173,11 @@ impl Writer {
             ends.push(buffer.len());
             heads.push(head);
         }
-        let outcome = if buffer.is_empty() { Ok(()) } else { self.put(&buffer) };
+        let outcome = if buffer.is_empty() {
+            Ok(())
+        } else {
+            self.put(&buffer)
+        };
         let outcome = match outcome {
             Ok(()) => {
                 self.accept(head, ends.len());
@@ -178,7 +188,9 @@ impl Writer {
             Err((error, standing)) => {
                 // What stands and cannot be taken back is part of the chain.
                 let whole = ends.iter().filter(|end| **end <= standing).count();
-                let last = whole.checked_sub(1).and_then(|at| Some((*ends.get(at)?, *heads.get(at)?)));
+                let last = whole
+                    .checked_sub(1)
+                    .and_then(|at| Some((*ends.get(at)?, *heads.get(at)?)));
                 let (end, head) = last.unwrap_or((0, self.head));
                 self.stand(&buffer, standing, end);
                 self.accept(head, whole);
@@ -249,7 +261,9 @@ impl Writer {
 
     fn force(&mut self) {
         self.dirty = None;
-        let Out::File(file) = &mut self.out else { return };
+        let Out::File(file) = &mut self.out else {
+            return;
+        };
         if let Err((error, _)) = file.sync(0) {
             file.give_up();
             self.down(&error);
@@ -260,7 +274,8 @@ impl Writer {
     fn accept(&mut self, head: Head, count: usize) {
         self.head = head;
         self.queue.state().head = head;
-        self.metrics.audit_written(u64::try_from(count).unwrap_or(u64::MAX));
+        self.metrics
+            .audit_written(u64::try_from(count).unwrap_or(u64::MAX));
         if head.seq >= self.anchor {
             self.tell_head("the head of the audit trail");
         }

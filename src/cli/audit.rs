@@ -77,7 +77,12 @@ fn verify(arguments: &Verify) -> Result<(), CliError> {
                 "error: the trail goes to standard output: name the files that it is collected in, with `--mixed`",
             ));
         };
-        let cannot = |error| CliError::failed(format!("error: the folder of `{}`: {error}", file.display()));
+        let cannot = |error| {
+            CliError::failed(format!(
+                "error: the folder of `{}`: {error}",
+                file.display()
+            ))
+        };
         files = audit::full(&file).map_err(cannot)?;
         files.push(file);
         if keys.is_empty() {
@@ -93,7 +98,13 @@ fn verify(arguments: &Verify) -> Result<(), CliError> {
     }
     let mut text = String::new();
     for fault in &found.faults {
-        let _ = writeln!(text, "{}:{}: {}", fault.file.display(), fault.line, fault.what);
+        let _ = writeln!(
+            text,
+            "{}:{}: {}",
+            fault.file.display(),
+            fault.line,
+            fault.what
+        );
     }
     let shown = u64::try_from(found.faults.len()).unwrap_or(u64::MAX);
     if found.wrong > shown {
@@ -116,7 +127,11 @@ fn report(found: &Summary) -> String {
         let _ = write!(text, "\nlost {} (the trail says so itself)", found.lost);
     }
     if found.repaired > 0 {
-        let _ = write!(text, "\ntorn by a crash {} (the trail says so itself)", found.repaired);
+        let _ = write!(
+            text,
+            "\ntorn by a crash {} (the trail says so itself)",
+            found.repaired
+        );
     }
     text + "\n"
 }
@@ -128,7 +143,12 @@ fn digest(arguments: &Digest) -> Result<(), CliError> {
             CliError::usage("error: without `key_file` the digests are those of one process, and nobody can make them again")
         })?,
     };
-    let Digest { tenant, path: attribute, value, .. } = arguments;
+    let Digest {
+        tenant,
+        path: attribute,
+        value,
+        ..
+    } = arguments;
     let digest = audit::digest_of(&key(path)?, tenant, attribute, value);
     super::print(&format!("{digest}\n"))
 }

@@ -127,7 +127,9 @@ impl Ledger {
     /// An operation of a bulk request that is none: what is wrong with it was seen before.
     pub(super) fn refused(&self, method: &http::Method, error: &GatewayError) {
         let Some(facts) = &self.facts else { return };
-        let record = facts.record("refusal", self.at).text("method", method.as_str());
+        let record = facts
+            .record("refusal", self.at)
+            .text("method", method.as_str());
         let record = refused::reason(record, error, &Refusal::from(error.clone()));
         facts.trail.tell(record.took(facts.started.elapsed()));
     }
@@ -170,7 +172,11 @@ impl Entry {
         let begun = Instant::now();
         let Some(write) = &self.0 else {
             let (entry, attempt) = (None, 0);
-            return Ok(Sent { entry, attempt, begun });
+            return Ok(Sent {
+                entry,
+                attempt,
+                begun,
+            });
         };
         let attempt = write.intents.load(Ordering::Acquire).saturating_add(1);
         let facts = &write.facts;
@@ -184,7 +190,11 @@ impl Entry {
         told.map_err(|_| GatewayError::Unrecorded)?;
         write.intents.store(attempt, Ordering::Release);
         let entry = Some(Arc::clone(write));
-        Ok(Sent { entry, attempt, begun })
+        Ok(Sent {
+            entry,
+            attempt,
+            begun,
+        })
     }
 
     /// It is over. Where nothing of it was sent, this says why.
@@ -214,7 +224,10 @@ impl Entry {
 
 impl Write {
     fn record(&self, event: &'static str, attempt: u32) -> Record {
-        let mut record = self.facts.record(event, self.at).text("write", &self.number);
+        let mut record = self
+            .facts
+            .record(event, self.at)
+            .text("write", &self.number);
         if attempt > 1 {
             record = record.number("attempt", u64::from(attempt));
         }
@@ -230,7 +243,9 @@ impl Drop for Write {
     /// A defect of ours, or the end of the program, came between.
     fn drop(&mut self) {
         if !self.told.load(Ordering::Acquire) && self.intents.load(Ordering::Acquire) == 0 {
-            let record = self.record("refusal", 0).text("reason", "it broke off before it was sent");
+            let record = self
+                .record("refusal", 0)
+                .text("reason", "it broke off before it was sent");
             self.facts.trail.tell(record);
         }
     }
@@ -239,7 +254,9 @@ impl Drop for Write {
 impl Sent {
     /// What became of it.
     pub(super) fn over(mut self, outcome: &Result<Written, GatewayError>) {
-        let Some(write) = self.entry.take() else { return };
+        let Some(write) = self.entry.take() else {
+            return;
+        };
         let record = write.record("outcome", self.attempt);
         let record = match outcome {
             Ok(written) => {
@@ -250,7 +267,11 @@ impl Sent {
                     .maybe("version", written.version())
             }
             Err(error) => {
-                let result = if is_known(error) { "refused" } else { "unknown" };
+                let result = if is_known(error) {
+                    "refused"
+                } else {
+                    "unknown"
+                };
                 let refusal = Refusal::from(error.clone());
                 refused::reason(record.text("result", result), error, &refusal)
             }

@@ -96,7 +96,9 @@ impl Guarded<'_> {
         }
         // The trail says what was before where that was read whole for another reason.
         let whole = self.need.projection == Projection::All;
-        Ok((whole && self.wanted.entry.is_kept()).then(of).and_then(Result::ok))
+        Ok((whole && self.wanted.entry.is_kept())
+            .then(of)
+            .and_then(Result::ok))
     }
 
     async fn read(&self) -> Result<Before, GatewayError> {

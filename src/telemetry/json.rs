@@ -46,7 +46,8 @@ impl Json {
     /// Yes or no.
     pub fn flag(&mut self, name: &'static str, flag: bool) {
         self.name(name);
-        self.0.extend_from_slice(if flag { b"true" } else { b"false" });
+        self.0
+            .extend_from_slice(if flag { b"true" } else { b"false" });
     }
 
     /// A value: what is not simple becomes a text of JSON.

@@ -73,7 +73,10 @@ async fn the_chain_goes_on_over_restarts_and_only_the_owner_reads_it() {
         let found = whole(&path);
         assert_eq!((found.records, found.starts), (round * 7, round));
     }
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
 }
 
 #[tokio::test]
@@ -141,7 +144,10 @@ async fn a_folder_that_is_gone_stops_writes_until_it_is_back() {
     assert_eq!(intents(&trail, 3).await, 0);
     trail.outcome(record(9));
     until("it is counted", || trail.state().unwrap().lost == 1).await;
-    assert_eq!(trail.stops_writes().as_deref(), Some("its folder is not there"));
+    assert_eq!(
+        trail.stops_writes().as_deref(),
+        Some("its folder is not there")
+    );
     std::fs::create_dir(folder.0.join("audit")).unwrap();
     // By itself: where nobody may write, nobody tries.
     until("it is up again", || down(&trail).is_none()).await;
@@ -150,7 +156,12 @@ async fn a_folder_that_is_gone_stops_writes_until_it_is_back() {
     let found = whole(&path);
     assert_eq!(found.lost, 1);
     let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.contains("\"event\":\"gap\",\"lost\":1,\"refused\":3,\"reason\":\"its folder is not there\""), "{text}");
+    assert!(
+        text.contains(
+            "\"event\":\"gap\",\"lost\":1,\"refused\":3,\"reason\":\"its folder is not there\""
+        ),
+        "{text}"
+    );
     assert!(text.contains("\"what\":\"the file was removed\""), "{text}");
 }
 
@@ -187,7 +198,12 @@ async fn whoever_meddles_with_the_file_is_told_of() {
     intents(&trail, 1).await;
     assert!(told("the file was replaced"));
     whole(&path);
-    std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{}\n").unwrap();
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .unwrap()
+        .write_all(b"{}\n")
+        .unwrap();
     intents(&trail, 1).await;
     assert!(told("written by somebody else"));
     let found = verify(std::slice::from_ref(&path), &[], false).unwrap();
@@ -204,7 +220,9 @@ fn a_place_that_cannot_be_used_is_refused_with_what_to_do() {
     };
     let good = folder.0.join("good");
     let trail = start(&settings(&good));
-    assert!(refused(&good).ends_with("another process writes it: each replica needs a file of its own"));
+    assert!(
+        refused(&good).ends_with("another process writes it: each replica needs a file of its own")
+    );
     stop(trail);
     let link = folder.0.join("link");
     std::os::unix::fs::symlink(&good, &link).unwrap();
@@ -212,12 +230,21 @@ fn a_place_that_cannot_be_used_is_refused_with_what_to_do() {
     assert!(refused(&folder.0.join("none/audit")).ends_with("its folder is not there: make it"));
     assert!(refused(&folder.0).ends_with("it is a folder: name a file in it"));
     let other = folder.file("passwd", b"root:x:0:0\n");
-    assert!(refused(&other).contains("it is no audit trail"), "{}", refused(&other));
+    assert!(
+        refused(&other).contains("it is no audit trail"),
+        "{}",
+        refused(&other)
+    );
     assert_eq!(std::fs::metadata(&other).unwrap().size(), 11);
     let mut keyed = settings(&good);
     keyed.key_file = Some(folder.file("key", b"short\n"));
     let trail = Trail::start(&keyed, "r", Arc::new(Metrics::new()), UNIX_EPOCH);
-    assert!(trail.unwrap_err().to_string().ends_with("make one with `openssl rand -hex 32`"));
+    assert!(
+        trail
+            .unwrap_err()
+            .to_string()
+            .ends_with("make one with `openssl rand -hex 32`")
+    );
 }
 
 /// An output that takes nothing until it is told to.
@@ -244,7 +271,15 @@ async fn an_output_that_is_stuck_holds_a_write_up_no_longer_than_the_wait() {
     let mut settings = Settings::at(Place::Stdout);
     settings.wait = Duration::from_millis(20);
     let metrics = Arc::new(Metrics::new());
-    let trail = Trail::begin(&settings, (out, Head::default()), None, None, "r", metrics, UNIX_EPOCH);
+    let trail = Trail::begin(
+        &settings,
+        (out, Head::default()),
+        None,
+        None,
+        "r",
+        metrics,
+        UNIX_EPOCH,
+    );
     let trail = trail.unwrap();
     assert_eq!(intents(&trail, 3).await, 0);
     assert_eq!(trail.state().unwrap().refused, 3);

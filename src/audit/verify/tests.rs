@@ -37,13 +37,18 @@ fn faults(files: &[&[u8]], keys: &[Key]) -> Vec<(String, u64, String)> {
     let found = verify(&paths, keys, false).unwrap();
     let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
     let told = found.faults.into_iter();
-    told.map(|fault| (name(&fault.file), fault.line, fault.what)).collect()
+    told.map(|fault| (name(&fault.file), fault.line, fault.what))
+        .collect()
 }
 
 #[test]
 fn a_whole_trail_is_whole_in_whatever_order_its_files_are_named() {
     let lines = chain(9, &Seal::keyed(&secret()));
-    let (old, mid, new) = (lines[..3].concat(), lines[3..6].concat(), lines[6..].concat());
+    let (old, mid, new) = (
+        lines[..3].concat(),
+        lines[3..6].concat(),
+        lines[6..].concat(),
+    );
     assert_eq!(faults(&[&new, &old, &mid], &[secret()]), []);
     // The oldest was deleted in time.
     assert_eq!(faults(&[&new, &mid], &[secret()]), []);
@@ -59,9 +64,14 @@ fn the_tail_of_an_older_file_is_missed_with_its_place() {
     let lines = chain(9, &Seal::Plain);
     let (old, new) = (lines[..3].concat(), lines[5..].concat());
     let found = faults(&[&old, &new], &[]);
-    let [(file, line, what)] = found.as_slice() else { panic!("{found:?}") };
+    let [(file, line, what)] = found.as_slice() else {
+        panic!("{found:?}")
+    };
     assert_eq!((file.as_str(), *line), ("1", 1));
-    assert!(what.starts_with("records 4 to 5 are missing between line 3 of "), "{what}");
+    assert!(
+        what.starts_with("records 4 to 5 are missing between line 3 of "),
+        "{what}"
+    );
 }
 
 #[test]
@@ -72,13 +82,20 @@ fn a_torn_line_is_well_only_where_the_next_one_tells_of_it() {
     let read = Link::read(lines[1].strip_suffix(b"\n").unwrap()).unwrap();
     let mut head = read.head();
     let mut told = Vec::new();
-    head.write(repaired(&torn(piece), UNIX_EPOCH).members(), &seal, &mut told);
+    head.write(
+        repaired(&torn(piece), UNIX_EPOCH).members(),
+        &seal,
+        &mut told,
+    );
     let with = |piece: &[u8]| [&lines[0][..], &lines[1], piece, b"\n", &told].concat();
     assert_eq!(faults(&[&with(piece)], &[secret()]), []);
     let other = faults(&[&with(&piece[..39])], &[secret()]);
     assert_eq!(other[0].1, 3);
     // A whole line in its place is not torn.
-    assert_ne!(faults(&[&with(&lines[2][..lines[2].len() - 1])], &[secret()]), []);
+    assert_ne!(
+        faults(&[&with(&lines[2][..lines[2].len() - 1])], &[secret()]),
+        []
+    );
     let broken = faults(&[&[&lines[0][..], piece].concat()], &[secret()]);
     assert!(broken[0].2.starts_with("it breaks off"), "{broken:?}");
 }
@@ -88,15 +105,29 @@ fn who_has_not_the_key_cannot_forge() {
     let key = secret();
     let lines = chain(4, &Seal::keyed(&key));
     let forged = chain(4, &Seal::Plain).concat();
-    assert!(faults(&[&forged], std::slice::from_ref(&key))[0].2.contains("not sealed with the key"));
+    assert!(
+        faults(&[&forged], std::slice::from_ref(&key))[0]
+            .2
+            .contains("not sealed with the key")
+    );
     let forged = chain(4, &Seal::keyed(&Key::new(b"another"))).concat();
     assert_ne!(faults(&[&forged], std::slice::from_ref(&key)), []);
-    assert!(faults(&[&lines.concat()], &[])[0].2.contains("name the key file"));
+    assert!(
+        faults(&[&lines.concat()], &[])[0]
+            .2
+            .contains("name the key file")
+    );
     // Another key is taken up at a start.
-    let mut head = Link::read(lines[3].strip_suffix(b"\n").unwrap()).unwrap().head();
+    let mut head = Link::read(lines[3].strip_suffix(b"\n").unwrap())
+        .unwrap()
+        .head();
     let (other, mut more) = (Key::new(b"another"), lines.concat());
     for event in ["start", "intent"] {
-        head.write(Record::new(event, UNIX_EPOCH).members(), &Seal::keyed(&other), &mut more);
+        head.write(
+            Record::new(event, UNIX_EPOCH).members(),
+            &Seal::keyed(&other),
+            &mut more,
+        );
     }
     assert_eq!(faults(&[&more], &[key.clone(), other]), []);
     assert_ne!(faults(&[&more], &[key]), []);
@@ -105,7 +136,13 @@ fn who_has_not_the_key_cannot_forge() {
 #[test]
 fn what_is_collected_of_standard_output_has_other_lines_and_other_starts() {
     let one = chain(3, &Seal::Plain);
-    let mixed = [&b"{\"public\":\"x\"}\n"[..], &one.concat(), b"{\"time\":1}\n", &one.concat()].concat();
+    let mixed = [
+        &b"{\"public\":\"x\"}\n"[..],
+        &one.concat(),
+        b"{\"time\":1}\n",
+        &one.concat(),
+    ]
+    .concat();
     let folder = Folder::new();
     let path = folder.file("a", &mixed);
     let found = verify(std::slice::from_ref(&path), &[], true).unwrap();
@@ -131,8 +168,10 @@ enum Deed {
 fn deed() -> impl Strategy<Value = Deed> {
     let at = || 0_usize..LINES;
     prop_oneof![
-        (at(), any::<usize>(), 1_u8..).prop_map(|(line, place, with)| Deed::Flip(line, place, with)),
-        (at(), any::<usize>(), any::<u8>()).prop_map(|(line, place, byte)| Deed::Insert(line, place, byte)),
+        (at(), any::<usize>(), 1_u8..)
+            .prop_map(|(line, place, with)| Deed::Flip(line, place, with)),
+        (at(), any::<usize>(), any::<u8>())
+            .prop_map(|(line, place, byte)| Deed::Insert(line, place, byte)),
         (at(), any::<usize>()).prop_map(|(line, place)| Deed::Cut(line, place)),
         // The last line alone may be gone unseen: that is what the logged heads are for.
         (0..LINES - 1).prop_map(Deed::Remove),

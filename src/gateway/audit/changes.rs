@@ -8,7 +8,9 @@ use crate::config::Tenant;
 use crate::mapping::{Discretion, Effect, Plan};
 use crate::scim::operation::{Document, Verb, VerbKind};
 use crate::scim::patch::{Change as PatchChange, PatchOp};
-use crate::scim::{AttrName, AttrPath, Client, Operation, PatchPath, Resource, ResourceType, SchemaUri};
+use crate::scim::{
+    AttrName, AttrPath, Client, Operation, PatchPath, Resource, ResourceType, SchemaUri,
+};
 
 /// What the operation names.
 pub(super) fn of(operation: &Operation<Client>, tenant: &Tenant, trail: &Trail) -> Vec<Change> {
@@ -19,7 +21,11 @@ pub(super) fn of(operation: &Operation<Client>, tenant: &Tenant, trail: &Trail) 
     };
     match &operation.verb {
         Verb::Create(document) | Verb::Replace(_, document) => eye.document(document),
-        Verb::Patch(_, patch) => patch.changes.iter().flat_map(|change| eye.patched(change)).collect(),
+        Verb::Patch(_, patch) => patch
+            .changes
+            .iter()
+            .flat_map(|change| eye.patched(change))
+            .collect(),
         Verb::Read(_) | Verb::List(_) | Verb::Delete(_) => Vec::new(),
     }
 }
@@ -43,8 +49,11 @@ pub(super) fn with(write: &Write, effect: &Effect, tenant: &Tenant, trail: &Trai
             for change in &mut changes {
                 // What a filter chooses is one element of many.
                 if !change.path.contains(CHOSEN) {
-                    let before = present.iter().find(|(path, _)| path.to_string().eq_ignore_ascii_case(&change.path));
-                    change.before = Some(before.map_or(Shown::None, |(path, value)| eye.shown(path, value)));
+                    let before = present
+                        .iter()
+                        .find(|(path, _)| path.to_string().eq_ignore_ascii_case(&change.path));
+                    change.before =
+                        Some(before.map_or(Shown::None, |(path, value)| eye.shown(path, value)));
                 }
             }
             changes
@@ -100,7 +109,9 @@ impl Eye<'_> {
             (path, _) => match (path, &change.value) {
                 (PatchPath::Extension(uri), Some(Value::Object(members))) => {
                     let parts = extension(uri, members).into_iter();
-                    parts.map(|(path, value)| one(path.to_string(), Some(self.shown(&path, value)))).collect()
+                    parts
+                        .map(|(path, value)| one(path.to_string(), Some(self.shown(&path, value))))
+                        .collect()
                 }
                 _ => vec![one(path.to_string(), None)],
             },
@@ -128,7 +139,9 @@ impl Eye<'_> {
             }
         }
         // Neither state has secrets: they are told as they were asked for.
-        let secrets = asked.iter().filter(|change| matches!(change.value, Some(Shown::Secret(_))));
+        let secrets = asked
+            .iter()
+            .filter(|change| matches!(change.value, Some(Shown::Secret(_))));
         changes.extend(secrets.cloned());
         changes
     }
@@ -175,7 +188,9 @@ impl Eye<'_> {
         // A text as it is, so that whoever knows one can look for it.
         let digest = match value {
             Value::String(text) => self.trail.digest(self.tenant.name.as_str(), &path, text),
-            other => self.trail.digest(self.tenant.name.as_str(), &path, &other.to_string()),
+            other => self
+                .trail
+                .digest(self.tenant.name.as_str(), &path, &other.to_string()),
         };
         Shown::Digest(digest, elements)
     }

@@ -14,7 +14,10 @@ impl Seen {
     /// Tells the trail of a refusal, where it is one for the trail, and its end is not told
     /// elsewhere.
     pub(in crate::gateway) fn tell(&self, trail: &Trail, error: &GatewayError, refusal: &Refusal) {
-        if !trail.is_on() || self.told || self.quiet || !(self.wants_to_write() || is_authority(error))
+        if !trail.is_on()
+            || self.told
+            || self.quiet
+            || !(self.wants_to_write() || is_authority(error))
         {
             return;
         }
@@ -32,7 +35,10 @@ impl Seen {
             .maybe("account", account)
             .maybe("key", key)
             .text("peer", &self.peer.address.to_string())
-            .maybe("through", self.peer.through.map(|proxy| proxy.to_string()).as_deref())
+            .maybe(
+                "through",
+                self.peer.through.map(|proxy| proxy.to_string()).as_deref(),
+            )
             .maybe("tenant", self.tenant.as_ref().map(TenantName::as_str))
             .text("revision", &self.revision)
             .text("method", self.method.as_str())
@@ -40,7 +46,10 @@ impl Seen {
             .maybe("verb", self.operation.map(OperationKind::as_str))
             .maybe("resource", self.resource.as_deref())
             // What a stranger calls an id is not taken over.
-            .maybe("id", account.and(shown).and_then(|shown| shown.id.as_deref()));
+            .maybe(
+                "id",
+                account.and(shown).and_then(|shown| shown.id.as_deref()),
+            );
         let record = reason(record, error, refusal);
         trail.tell(record.took(self.arrival.started.elapsed()));
     }

@@ -23,7 +23,11 @@ impl Plan {
         let named = is_secret(path.name.as_str())
             || path.sub.as_ref().is_some_and(|sub| is_secret(sub.as_str()));
         let Some(ty) = self.ty(resource) else {
-            return if named { Discretion::Secret } else { Discretion::Digest };
+            return if named {
+                Discretion::Secret
+            } else {
+                Discretion::Digest
+            };
         };
         if named || by_line(ty, path) {
             return Discretion::Secret;

@@ -17,7 +17,9 @@ pub(super) fn plain(
     };
     let list = table.required("plain", d);
     table.finish(d);
-    let items = list.and_then(|list| list.list(source, d)).unwrap_or_default();
+    let items = list
+        .and_then(|list| list.list(source, d))
+        .unwrap_or_default();
     let mut paths = Vec::new();
     for item in items {
         let Some(text) = item.string(source, d) else {
@@ -38,7 +40,9 @@ pub(super) fn plain(
                 let shown: String = text.chars().take(120).collect();
                 let message = format!("`{shown}` is not an attribute path: {error}");
                 let error = Diagnostic::error(source, item.span, message);
-                d.push(error.help("such as `userName`, `name.familyName` or `urn:…:User:department`"));
+                d.push(
+                    error.help("such as `userName`, `name.familyName` or `urn:…:User:department`"),
+                );
             }
         }
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::families::{
-    AUDIT_UP, CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family, RETRIES, TENANTS,
-    TOKEN_EXPIRY, TOKENS, UP, WAITING,
+    AUDIT_UP, CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family, RETRIES,
+    TENANTS, TOKEN_EXPIRY, TOKENS, UP, WAITING,
 };
 use super::page::Page;
 use super::words::{CertificateUse, NONE};

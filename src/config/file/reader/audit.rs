@@ -90,7 +90,9 @@ mod tests {
         let text = format!("tls: {{certificate: a, key: b}}\n{audit}");
         let source = Source::new("postern.yaml", text);
         let config = Config::parse(&source, Path::new("/etc/postern"));
-        config.map(|config| config.audit).map_err(|found| found.render(false))
+        config
+            .map(|config| config.audit)
+            .map_err(|found| found.render(false))
     }
 
     #[test]
@@ -98,7 +100,10 @@ mod tests {
         assert_eq!(read(""), Ok(None));
         let settings = read("audit: {file: stdout}").unwrap().unwrap();
         assert_eq!(settings, Settings::at(Place::Stdout));
-        assert_eq!((settings.when_full, settings.sync), (WhenFull::FailClosed, Sync::Always));
+        assert_eq!(
+            (settings.when_full, settings.sync),
+            (WhenFull::FailClosed, Sync::Always)
+        );
     }
 
     #[test]
@@ -108,7 +113,9 @@ mod tests {
             .skip_while(|line| *line != "//! ```yaml")
             .skip(1)
             .take_while(|line| *line != "//! ```");
-        let yaml: Vec<_> = manual.filter_map(|line| line.strip_prefix("//! ")).collect();
+        let yaml: Vec<_> = manual
+            .filter_map(|line| line.strip_prefix("//! "))
+            .collect();
         let mut wanted = Settings::at(Place::File("/etc/postern/audit/audit.ndjson".into()));
         wanted.key_file = Some("/etc/postern/audit.key".into());
         assert_eq!(read(&yaml.join("\n")), Ok(Some(wanted)));
