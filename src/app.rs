@@ -20,6 +20,7 @@ use crate::config::file::{self, Config};
 use crate::config::headers;
 use crate::config::load::{Loader, Pass};
 use crate::config::reload::{After, Reloader};
+use crate::config::trail;
 use crate::config::{Live, Reloading, Report};
 use crate::gateway::{self, Gateway, State, Tap};
 use crate::server::{self, plain};
@@ -126,6 +127,7 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         logging::start(config.log.level, config.log.format);
     }
     headers::check(&config).map_err(StartError::Configuration)?;
+    let secret = trail::secret(&config).map_err(StartError::Configuration)?;
     let metrics = Arc::new(Metrics::new());
     let loader = Loader::start(config.clone(), Arc::clone(&metrics), now())
         .map_err(StartError::Configuration)?;
@@ -141,7 +143,7 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
 
     let trail = match &config.audit {
         None => Trail::off(),
-        Some(settings) => Trail::start(settings, &revision, Arc::clone(&metrics), now())
+        Some(settings) => Trail::start(settings, secret, &revision, Arc::clone(&metrics), now())
             .map_err(anyhow::Error::from)?,
     };
     let state = State::new(limits(&config), Arc::clone(&metrics));

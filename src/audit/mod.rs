@@ -23,5 +23,5 @@ pub use queue::State;
 pub use record::{Change, Record, Shown};
 pub use seal::{Key, Sum};
 pub use settings::{Place, Rotate, Settings, Sync, WhenFull};
-pub use trail::{Refused, StartError, Trail, digest_of, key};
+pub use trail::{Refused, StartError, Trail, digest_of};
 pub use verify::{Fault, Found, Summary, verify};

@@ -24,7 +24,7 @@ pub enum Seal {
     /// By SHA-256: whoever may write the file can make a chain of their own.
     Plain,
     /// By HMAC-SHA256.
-    Keyed(Key),
+    Keyed(Box<Key>),
 }
 
 impl Key {
@@ -40,7 +40,7 @@ impl Key {
         }
         let with = |pad: u8| {
             let padded = Zeroizing::new(block.map(|byte| byte ^ pad));
-            Sha256::new_with_prefix(&*padded)
+            Sha256::new_with_prefix(*padded)
         };
         Self {
             inner: with(0x36),
@@ -78,7 +78,7 @@ impl Seal {
     /// The seal with a trail's secret.
     #[must_use]
     pub fn keyed(secret: &Key) -> Self {
-        Self::Keyed(secret.derive("postern audit chain"))
+        Self::Keyed(Box::new(secret.derive("postern audit chain")))
     }
 
     /// The name of the member that holds the sum.

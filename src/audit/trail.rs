@@ -54,14 +54,6 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
-    /// The key cannot be used.
-    #[error("the audit key `{}` cannot be used: {why}", .path.display())]
-    Key {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
     /// The system gives no thread, or no randomness.
     #[error("the audit trail cannot be kept: {0}")]
     System(io::Error),
@@ -75,20 +67,17 @@ impl Trail {
     }
 
     /// Opens the trail, finds where its chain stands, and begins with a record of the start.
+    /// `secret` is what the key file holds.
     ///
     /// # Errors
     /// See [`StartError`]. A disk that is full is none: the trail is down until it is not.
     pub fn start(
         settings: &Settings,
+        secret: Option<Key>,
         revision: &str,
         metrics: Arc<Metrics>,
         now: SystemTime,
     ) -> Result<Self, StartError> {
-        let secret = settings
-            .key_file
-            .as_ref()
-            .map(|path| key(path.clone()))
-            .transpose()?;
         let seal = secret.as_ref().map_or(Seal::Plain, Seal::keyed);
         let (out, head, torn) = match &settings.place {
             Place::Stdout => (
@@ -314,29 +303,6 @@ fn digest(key: &Key, tenant: &str, path: &str, value: &str) -> String {
     hex(sum.get(..16).unwrap_or_default())
 }
 
-/// Reads the secret of a trail.
-///
-/// # Errors
-/// It cannot be read, or is too short to be one.
-pub fn key(path: PathBuf) -> Result<Key, StartError> {
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => Zeroizing::new(bytes),
-        Err(error) => {
-            let why = error.to_string();
-            return Err(StartError::Key { path, why });
-        }
-    };
-    let text = bytes.trim_ascii_end();
-    if text.len() < SHORTEST_KEY {
-        let why = format!(
-            "it has {} characters, which is too few: make one with `openssl rand -hex 32`",
-            text.len()
-        );
-        return Err(StartError::Key { path, why });
-    }
-    Ok(Key::new(text))
-}
-
 /// What to do about it.
 fn explained(error: io::Error) -> io::Error {
     let help = match error.kind() {
@@ -353,8 +319,6 @@ fn explained(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), help)
 }
 
-/// How many characters a secret has at least.
-const SHORTEST_KEY: usize = 32;
 /// When the writer is taken to be stuck.
 const STUCK: Duration = Duration::from_secs(5);
 

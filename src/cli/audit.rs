@@ -1,13 +1,13 @@
 //! `postern audit`: whether a trail is as it was written, and what stands in it for a value.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
 use super::{CliError, ConfigFile};
 use crate::audit::{self, Key, Place, Summary};
-use crate::config::Config;
+use crate::config::{Config, trail};
 use crate::yaml::Diagnostics;
 
 #[derive(Debug, clap::Args)]
@@ -89,7 +89,10 @@ fn verify(arguments: &Verify) -> Result<(), CliError> {
             keys.extend(settings.key_file);
         }
     }
-    let keys: Vec<Key> = keys.into_iter().map(key).collect::<Result<_, _>>()?;
+    let keys: Vec<Key> = keys
+        .iter()
+        .map(|path| key(path))
+        .collect::<Result<_, _>>()?;
     let found = audit::verify(&files, &keys, arguments.mixed)
         .map_err(|error| CliError::failed(format!("error: the trail cannot be read: {error}")))?;
     super::print(&report(&found))?;
@@ -149,12 +152,12 @@ fn digest(arguments: &Digest) -> Result<(), CliError> {
         value,
         ..
     } = arguments;
-    let digest = audit::digest_of(&key(path)?, tenant, attribute, value);
+    let digest = audit::digest_of(&key(&path)?, tenant, attribute, value);
     super::print(&format!("{digest}\n"))
 }
 
-fn key(path: PathBuf) -> Result<Key, CliError> {
-    audit::key(path).map_err(|error| CliError::usage(format!("error: {error}")))
+fn key(path: &Path) -> Result<Key, CliError> {
+    trail::key(path).map_err(|found| CliError::usage(super::rendered(&found)))
 }
 
 fn settings(file: &ConfigFile) -> Result<audit::Settings, CliError> {

@@ -183,8 +183,12 @@ impl Gateway {
 
     fn refuse(&self, error: GatewayError, seen: &mut Seen, one_of_many: bool) -> Response<Body> {
         observe::count_refused(self.state.metrics(), seen.metrics(), &error);
-        let refusal = Refusal::from(error.clone());
-        seen.tell(self.state.trail(), &error, &refusal);
+        let trail = self.state.trail();
+        let told = seen.is_told(trail, &error).then(|| error.clone());
+        let refusal = Refusal::from(error);
+        if let Some(error) = told {
+            seen.tell(trail, &error, &refusal);
+        }
         seen.failed(&refusal);
         // Who is throttled has to connect anew.
         let close = seen.quiet || !seen.body_ended;

@@ -1,6 +1,7 @@
 //! Trails on disks that are full, gone, meddled with and stuck, and how they go on.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read as _, Write};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
@@ -21,14 +22,14 @@ fn settings(path: &Path) -> Settings {
 }
 
 fn start(settings: &Settings) -> Trail {
-    Trail::start(settings, "r1", Arc::new(Metrics::new()), UNIX_EPOCH).unwrap()
+    Trail::start(settings, None, "r1", Arc::new(Metrics::new()), UNIX_EPOCH).unwrap()
 }
 
 fn record(n: u64) -> Record {
     Record::new("intent", UNIX_EPOCH).number("n", n)
 }
 
-fn stop(trail: Trail) {
+fn stop(trail: &Trail) {
     assert!(trail.close(Record::new("stop", UNIX_EPOCH), LONG));
 }
 
@@ -38,6 +39,16 @@ async fn intents(trail: &Trail, count: u64) -> u64 {
         written += u64::from(trail.intent(record(n)).await.is_ok());
     }
     written
+}
+
+fn bytes(path: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+fn text(path: &Path) -> String {
+    String::from_utf8(bytes(path)).unwrap()
 }
 
 /// Everything of the trail, which must be whole.
@@ -69,7 +80,7 @@ async fn the_chain_goes_on_over_restarts_and_only_the_owner_reads_it() {
     for round in 1..=3 {
         let trail = start(&settings(&path));
         assert_eq!(intents(&trail, 5).await, 5);
-        stop(trail);
+        stop(&trail);
         let found = whole(&path);
         assert_eq!((found.records, found.starts), (round * 7, round));
     }
@@ -85,24 +96,24 @@ async fn what_a_crash_tore_is_told_of_and_what_it_left_whole_is_kept() {
     let path = folder.0.join("audit.ndjson");
     let trail = start(&settings(&path));
     intents(&trail, 3).await;
-    stop(trail);
-    let good = std::fs::read(&path).unwrap();
+    stop(&trail);
+    let good = bytes(&path);
     let found = whole(&path).records;
     for (cut, repaired, records) in [(1, 0, found), (2, 1, found - 1), (60, 1, found - 1)] {
         let bytes = &good[..good.len() - cut];
         std::fs::write(&path, bytes).unwrap();
-        stop(start(&settings(&path)));
+        stop(&start(&settings(&path)));
         let after = whole(&path);
         assert_eq!(after.repaired, repaired, "{cut}");
         assert_eq!(after.records, records + repaired + 2, "{cut}");
     }
     // Blocks of zeros, as some file systems leave them.
     std::fs::write(&path, [&good[..], &[0; 4096]].concat()).unwrap();
-    stop(start(&settings(&path)));
+    stop(&start(&settings(&path)));
     assert_eq!(whole(&path).repaired, 1);
     // A crash in the very first line.
     std::fs::write(&path, b"{\"seq\":1,\"pr").unwrap();
-    stop(start(&settings(&path)));
+    stop(&start(&settings(&path)));
     assert_eq!(whole(&path).repaired, 1);
 }
 
@@ -117,7 +128,7 @@ async fn full_files_are_put_aside_and_the_oldest_deleted() {
     for _ in 0..2 {
         let trail = start(&settings);
         assert_eq!(intents(&trail, 40).await, 40);
-        stop(trail);
+        stop(&trail);
     }
     let full = super::super::full(&path).unwrap();
     assert_eq!(full.len(), 3);
@@ -129,7 +140,7 @@ async fn full_files_are_put_aside_and_the_oldest_deleted() {
     assert_eq!(found.last.unwrap().seq, 84);
     // The newest is gone: its end is missed, and the rest goes on from where it is known.
     std::fs::remove_file(&path).unwrap();
-    stop(start(&settings));
+    stop(&start(&settings));
     assert!(whole(&path).last.unwrap().seq < 84);
 }
 
@@ -152,10 +163,10 @@ async fn a_folder_that_is_gone_stops_writes_until_it_is_back() {
     // By itself: where nobody may write, nobody tries.
     until("it is up again", || down(&trail).is_none()).await;
     assert_eq!(intents(&trail, 1).await, 1);
-    stop(trail);
+    stop(&trail);
     let found = whole(&path);
     assert_eq!(found.lost, 1);
-    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text(&path);
     assert!(
         text.contains(
             "\"event\":\"gap\",\"lost\":1,\"refused\":3,\"reason\":\"its folder is not there\""
@@ -186,7 +197,7 @@ async fn whoever_meddles_with_the_file_is_told_of() {
     let folder = Folder::new();
     let path = folder.0.join("audit.ndjson");
     let trail = start(&settings(&path));
-    let told = |what: &str| std::fs::read_to_string(&path).unwrap().contains(what);
+    let told = |what: &str| text(&path).contains(what);
     intents(&trail, 1).await;
     std::fs::rename(&path, folder.0.join("audit.ndjson.00000000000000000001")).unwrap();
     intents(&trail, 1).await;
@@ -208,14 +219,20 @@ async fn whoever_meddles_with_the_file_is_told_of() {
     assert!(told("written by somebody else"));
     let found = verify(std::slice::from_ref(&path), &[], false).unwrap();
     assert_eq!(found.faults.len(), 1);
-    stop(trail);
+    stop(&trail);
 }
 
 #[test]
 fn a_place_that_cannot_be_used_is_refused_with_what_to_do() {
     let folder = Folder::new();
     let refused = |path: &Path| {
-        let trail = Trail::start(&settings(path), "r", Arc::new(Metrics::new()), UNIX_EPOCH);
+        let trail = Trail::start(
+            &settings(path),
+            None,
+            "r",
+            Arc::new(Metrics::new()),
+            UNIX_EPOCH,
+        );
         trail.map(|_| ()).unwrap_err().to_string()
     };
     let good = folder.0.join("good");
@@ -223,7 +240,7 @@ fn a_place_that_cannot_be_used_is_refused_with_what_to_do() {
     assert!(
         refused(&good).ends_with("another process writes it: each replica needs a file of its own")
     );
-    stop(trail);
+    stop(&trail);
     let link = folder.0.join("link");
     std::os::unix::fs::symlink(&good, &link).unwrap();
     assert!(refused(&link).ends_with("name the file itself"));
@@ -236,15 +253,6 @@ fn a_place_that_cannot_be_used_is_refused_with_what_to_do() {
         refused(&other)
     );
     assert_eq!(std::fs::metadata(&other).unwrap().size(), 11);
-    let mut keyed = settings(&good);
-    keyed.key_file = Some(folder.file("key", b"short\n"));
-    let trail = Trail::start(&keyed, "r", Arc::new(Metrics::new()), UNIX_EPOCH);
-    assert!(
-        trail
-            .unwrap_err()
-            .to_string()
-            .ends_with("make one with `openssl rand -hex 32`")
-    );
 }
 
 /// An output that takes nothing until it is told to.
@@ -284,7 +292,7 @@ async fn an_output_that_is_stuck_holds_a_write_up_no_longer_than_the_wait() {
     assert_eq!(intents(&trail, 3).await, 0);
     assert_eq!(trail.state().unwrap().refused, 3);
     drop(go);
-    stop(trail);
+    stop(&trail);
     let text = text.lock().unwrap();
     let folder = Folder::new();
     let found = verify(&[folder.file("out", &text)], &[], false).unwrap();
@@ -296,24 +304,23 @@ async fn an_output_that_is_stuck_holds_a_write_up_no_longer_than_the_wait() {
 #[tokio::test]
 async fn a_digest_tells_a_value_only_to_who_has_the_key() {
     let folder = Folder::new();
-    let mut keyed = settings(&folder.0.join("audit"));
-    keyed.key_file = Some(folder.file("key", b"0123456789abcdef0123456789abcdef\n"));
-    let trail = start(&keyed);
+    let secret = Key::new(b"0123456789abcdef0123456789abcdef");
+    let keyed = settings(&folder.0.join("audit"));
+    let metrics = Arc::new(Metrics::new());
+    let trail = Trail::start(&keyed, Some(secret.clone()), "r", metrics, UNIX_EPOCH).unwrap();
     let one = trail.digest("corp", "name.familyName", "Jensen");
     assert_eq!(one.len(), 32);
     assert_eq!(one, trail.digest("corp", "NAME.familyname", "Jensen"));
     assert_ne!(one, trail.digest("corp", "userName", "Jensen"));
     assert_ne!(one, trail.digest("other", "name.familyName", "Jensen"));
-    stop(trail);
-    let secret = key(folder.0.join("key")).unwrap();
+    stop(&trail);
     assert_eq!(one, digest_of(&secret, "corp", "name.familyName", "Jensen"));
     // Without a key file each process has one of its own.
-    keyed.key_file = None;
-    keyed.place = Place::File(folder.0.join("plain"));
+    let keyed = settings(&folder.0.join("plain"));
     let own = || {
         let trail = start(&keyed);
         let digest = trail.digest("t", "p", "v");
-        stop(trail);
+        stop(&trail);
         digest
     };
     assert_ne!(own(), own());

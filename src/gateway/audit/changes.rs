@@ -156,10 +156,11 @@ impl Eye<'_> {
             match (name.parse::<AttrName>(), value) {
                 (Ok(name), Value::Object(subs)) => single(None, &name, subs, &mut parts),
                 (Ok(name), value) => parts.push((AttrPath::of(name), value)),
-                (Err(_), Value::Object(members)) => match name.parse() {
-                    Ok(uri) => parts.extend(extension(&uri, members)),
-                    Err(_) => {}
-                },
+                (Err(_), Value::Object(members)) => {
+                    if let Ok(uri) = name.parse() {
+                        parts.extend(extension(&uri, members));
+                    }
+                }
                 // No name that any schema could have; the mapping says what becomes of it.
                 (Err(_), _) => {}
             }

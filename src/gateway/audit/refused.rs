@@ -11,16 +11,13 @@ use crate::mapping::MappingError;
 use crate::telemetry::OperationKind;
 
 impl Seen {
-    /// Tells the trail of a refusal, where it is one for the trail, and its end is not told
-    /// elsewhere.
+    /// Whether a refusal is one for the trail, and is not told by whoever carries the request out.
+    pub(in crate::gateway) fn is_told(&self, trail: &Trail, error: &GatewayError) -> bool {
+        trail.is_on() && !self.told && !self.quiet && (self.wants_to_write() || is_authority(error))
+    }
+
+    /// Tells the trail of a refusal.
     pub(in crate::gateway) fn tell(&self, trail: &Trail, error: &GatewayError, refusal: &Refusal) {
-        if !trail.is_on()
-            || self.told
-            || self.quiet
-            || !(self.wants_to_write() || is_authority(error))
-        {
-            return;
-        }
         let shown = self.arrival.shown.as_ref();
         let (account, key) = match (&self.account, error) {
             (Some((account, key)), _) => (Some(&**account), Some(&**key)),

@@ -102,18 +102,23 @@ async fn what_was_full_is_written_again_without_a_restart() {
 #[test]
 fn a_trail_that_cannot_be_kept_is_told_at_the_start() {
     let rule = rule("/corp", "http://127.0.0.1:1", "", PASS);
-    for (audit, wanted) in [
+    for (audit, code, wanted) in [
         (
             "{file: none/audit.ndjson}",
+            1,
             "its folder is not there: make it",
         ),
-        ("{file: access.yaml}", "it is no audit trail"),
-        ("{file: audit, key_file: none}", "No such file"),
+        ("{file: access.yaml}", 1, "it is no audit trail"),
+        (
+            "{file: audit, key_file: none}",
+            64,
+            "make one with `openssl rand -hex 32`",
+        ),
     ] {
         let program = Program::new(&[("corp.yaml", &rule)]);
         program.append("postern.yaml", &format!("audit: {audit}\n"));
         let said = program.run(&["serve"]);
-        assert_eq!(said.code, Some(1), "{said:?}");
+        assert_eq!(said.code, Some(code), "{said:?}");
         assert!(said.err.contains(wanted), "{}", said.err);
     }
 }
