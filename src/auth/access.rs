@@ -23,6 +23,7 @@
 //! key with `expires: 2027-02-01` works until the end of January; a time is RFC 3339.
 
 mod accounts;
+mod files;
 mod grant;
 mod roles;
 mod tokens;
@@ -37,14 +38,17 @@ use super::rights::Rights;
 use super::token::TokenHash;
 use crate::yaml::{self, Diagnostic, Diagnostics, Node, Source, Span, Table, Value};
 
-/// Reads `access.yaml`.
+pub use files::{Content, Files, named};
+
+/// Reads `access.yaml`, with the files that it names.
 ///
 /// # Errors
-/// All that is wrong with the file, in one go.
-pub fn load(source: &Source) -> Result<Authenticator, Diagnostics> {
+/// All that is wrong with them, in one go.
+pub fn load(source: &Source, files: &Files) -> Result<Authenticator, Diagnostics> {
     let node = yaml::parse(source)?;
     let mut reader = Reader {
         source,
+        files,
         found: Diagnostics::default(),
         roles: HashMap::new(),
         rights: HashMap::new(),
@@ -70,6 +74,7 @@ type Owners<T> = Vec<(T, Vec<TokenHash>)>;
 /// What has been seen so far.
 struct Reader<'a> {
     source: &'a Source,
+    files: &'a Files,
     found: Diagnostics,
     roles: HashMap<&'a str, Vec<Arc<Grant>>>,
     /// What accounts of the same roles may do.

@@ -4,12 +4,12 @@ use super::*;
 
 /// The access file that a text is.
 pub(crate) fn authenticator(text: &str) -> Authenticator {
-    load(&Source::new("access.yaml", text))
+    load(&Source::new("access.yaml", text), &Files::default())
         .unwrap_or_else(|found| panic!("{}", found.render(false)))
 }
 
 fn findings(text: &str) -> String {
-    let found = load(&Source::new("access.yaml", text))
+    let found = load(&Source::new("access.yaml", text), &Files::default())
         .err()
         .unwrap_or_default();
     found.render(false)
@@ -189,7 +189,7 @@ fn a_pasted_token_is_not_repeated() {
     let file = format!(
         "roles: {{}}\naccounts: [{{name: a, roles: [], tenants: [], tokens: [{{id: {token}, sha256: {token}, x_{token}: 1, expires: {token}}}]}}]\n"
     );
-    let found = load(&Source::new("access.yaml", file)).unwrap_err();
+    let found = load(&Source::new("access.yaml", file), &Files::default()).unwrap_err();
     assert_eq!(found.iter().count(), 4);
     for finding in found.iter() {
         let all = finding.render(true) + &finding.render(false) + &finding.one_line();

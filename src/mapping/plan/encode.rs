@@ -40,7 +40,8 @@ impl Plan {
             })
         };
         match &operation.verb {
-            Verb::Replace(..) if ty.overlay || !scope.is_whole() => need("put overlay"),
+            Verb::Replace(..) if !scope.is_whole() => need("put overlay"),
+            Verb::Replace(..) if abilities.put && ty.overlay => need("put overlay"),
             Verb::Patch(_, patch) => {
                 // What is wrong with it is said by `encode`.
                 let patch = narrowed(scope, patch);
@@ -84,6 +85,16 @@ impl Plan {
                 Some(query) => Verb::List(query),
                 None => return Ok((Encoded::Empty, view)),
             },
+            Verb::Replace(id, document) if !abilities.put => {
+                let changes = self.changed(ty, &view.scope, &id, document, before, witness)?;
+                match (changes.is_empty(), before) {
+                    (true, Some(before)) => {
+                        return Ok((Encoded::Unchanged(before.resource.clone()), view));
+                    }
+                    (true, None) => Verb::Read(id),
+                    (false, _) => patch_of(id, changes),
+                }
+            }
             Verb::Replace(id, document) => {
                 let new = self.replace(ty, &view.scope, &id, document, before, witness)?;
                 match (new, before) {
@@ -215,14 +226,7 @@ impl Plan {
             // Without the present resource only what needs none can be done.
             return match translated.changes {
                 Some(changes) if abilities.patch && !changes.is_empty() => {
-                    let create_missing = false;
-                    Ok(Some(Verb::Patch(
-                        id,
-                        Patch {
-                            changes,
-                            create_missing,
-                        },
-                    )))
+                    Ok(Some(patch_of(id, changes)))
                 }
                 _ => Err(MappingError::Malformed(NOT_READ.to_owned())),
             };
@@ -234,26 +238,12 @@ impl Plan {
         // Somebody else wanted to see the present resource: what is sent is what always is.
         let plain = translated.changes.filter(|changes| !changes.is_empty());
         if let Some(changes) = plain.filter(|_| abilities.patch) {
-            let create_missing = false;
-            return Ok(Some(Verb::Patch(
-                id,
-                Patch {
-                    changes,
-                    create_missing,
-                },
-            )));
+            return Ok(Some(patch_of(id, changes)));
         }
         if abilities.patch
             && let Some(changes) = difference(ty, &before.resource, &out)
         {
-            let create_missing = false;
-            return Ok(Some(Verb::Patch(
-                id,
-                Patch {
-                    changes,
-                    create_missing,
-                },
-            )));
+            return Ok(Some(patch_of(id, changes)));
         }
         Ok(Some(Verb::Replace(id, Document::Tree(out))))
     }
@@ -334,6 +324,18 @@ impl Plan {
     }
 }
 
+/// Changes as the directory is told them.
+fn patch_of(id: ResourceId, changes: Vec<Change>) -> Verb {
+    let create_missing = false;
+    Verb::Patch(
+        id,
+        Patch {
+            changes,
+            create_missing,
+        },
+    )
+}
+
 /// What the directory is held to.
 fn precondition(
     asked: Precondition,
@@ -393,7 +395,7 @@ fn is_computed(name: &str) -> bool {
 }
 
 /// The changes that make `new` of `old`; `None` where some name is none that a path can have.
-fn difference(ty: &Type, old: &Resource, new: &Resource) -> Option<Vec<Change>> {
+pub(super) fn difference(ty: &Type, old: &Resource, new: &Resource) -> Option<Vec<Change>> {
     let mut changes = Vec::new();
     let skipped = |name: &str| ty.entry.id.is(name) || is_computed(name);
     for (key, value) in new.as_map() {
