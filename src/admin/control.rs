@@ -18,7 +18,7 @@ use crate::net::{Body, CollectError, Peer, Terms};
 use crate::server::Handler;
 use crate::telemetry::logging::{self, Filter, Levels};
 
-/// `/status`, `/reload`, `/log-level`.
+/// `/status`, `/reload`, `/log-level`, `/guard/…`.
 #[derive(Clone)]
 pub struct Control(Arc<Parts>);
 
@@ -89,9 +89,17 @@ impl Parts {
                 level(logging::levels())
             }
             "/log-level" => method_not_allowed("GET, HEAD, PUT"),
+            "/guard/release" if request.method() == Method::POST => {
+                self.release(request.into_body(), who, now).await
+            }
+            "/guard/hold" if request.method() == Method::POST => {
+                self.hold(request.into_body(), who).await
+            }
+            "/guard/release" | "/guard/hold" => method_not_allowed("POST"),
             _ => plain(
                 StatusCode::NOT_FOUND,
-                "here are /status, /reload and /log-level\n".to_owned(),
+                "here are /status, /reload, /log-level, /guard/release and /guard/hold\n"
+                    .to_owned(),
             ),
         }
     }
@@ -130,24 +138,10 @@ impl Parts {
             return no_log();
         };
         let bad = |status, text: String| plain(status, text + "\n");
-        let terms = Terms {
-            limit: LONGEST_BODY,
-            idle: BODY_TIME,
-            deadline: Instant::now() + BODY_TIME,
+        let text = match body_text(body).await {
+            Ok(text) => text,
+            Err(refused) => return refused,
         };
-        let body = match collect(body, terms).await {
-            Ok(body) => body,
-            Err(error) => {
-                let status = match error {
-                    CollectError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-                    CollectError::TimedOut => StatusCode::REQUEST_TIMEOUT,
-                    CollectError::Broken => StatusCode::BAD_REQUEST,
-                };
-                return bad(status, error.to_string());
-            }
-        };
-        // What is not text is no filter either.
-        let text = String::from_utf8_lossy(&body);
         let filter = match Filter::parse(&text) {
             Ok(filter) => filter,
             Err(error) => return bad(StatusCode::BAD_REQUEST, error.to_string()),
@@ -179,6 +173,24 @@ impl Handler for Control {
     }
 }
 
+/// The body of an order as text; what is none makes no order either.
+pub(super) async fn body_text(body: Body) -> Result<String, Response<Body>> {
+    let terms = Terms {
+        limit: LONGEST_BODY,
+        idle: BODY_TIME,
+        deadline: Instant::now() + BODY_TIME,
+    };
+    let body = collect(body, terms).await.map_err(|error| {
+        let status = match error {
+            CollectError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            CollectError::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            CollectError::Broken => StatusCode::BAD_REQUEST,
+        };
+        plain(status, format!("{error}\n"))
+    })?;
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}
+
 fn level(levels: Option<&Levels>) -> Response<Body> {
     match levels {
         Some(levels) => plain(StatusCode::OK, levels.current() + "\n"),
@@ -195,7 +207,13 @@ fn no_log() -> Response<Body> {
 
 /// The path for the log: what a stranger can make up stays out of it.
 fn known(path: &str) -> &'static str {
-    let paths = ["/status", "/reload", "/log-level"];
+    let paths = [
+        "/status",
+        "/reload",
+        "/log-level",
+        "/guard/release",
+        "/guard/hold",
+    ];
     let known = paths.into_iter().find(|known| *known == path);
     known.unwrap_or("(another)")
 }

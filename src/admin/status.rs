@@ -5,11 +5,13 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::control::Parts;
-use crate::audit::State;
+use super::guard;
+use crate::audit;
 use crate::auth::{Account, Authenticator, Key, KeyState, Operator, TenantName, Tenants, instant};
 use crate::config::Tenant;
 use crate::config::report::Source;
 use crate::directory::Health;
+use crate::gateway::State;
 use crate::gateway::clients::{Failure, Identity, Record};
 use crate::telemetry::json::hex;
 use crate::telemetry::logging;
@@ -36,7 +38,7 @@ impl Parts {
             "requests_in_flight": in_flight.saturating_sub(self.state.free_places()),
             "writes_in_flight": self.state.writes(),
             "log_level": logging::levels().map(logging::Levels::current),
-            "tenants": list(&mut tenants.into_iter().map(|tenant| of_tenant(tenant))),
+            "tenants": list(&mut tenants.into_iter().map(|tenant| of_tenant(tenant, &self.state))),
             "sources": list(&mut report.sources.iter().map(of_source)),
             "needs_restart": report.needs_restart,
             "audit": self.state.trail().state().map(|trail| of_trail(&trail)),
@@ -48,7 +50,7 @@ impl Parts {
 }
 
 /// The head is an anchor: whoever keeps it elsewhere finds what is missing at the end of a trail.
-fn of_trail(trail: &State) -> Value {
+fn of_trail(trail: &audit::State) -> Value {
     json!({
         "up": trail.down.is_none(),
         "reason": trail.down,
@@ -59,7 +61,7 @@ fn of_trail(trail: &State) -> Value {
     })
 }
 
-fn of_tenant(tenant: &Tenant) -> Value {
+fn of_tenant(tenant: &Tenant, state: &State) -> Value {
     let directory = &tenant.directory;
     let (health, reason) = match directory.health() {
         Health::Unknown => ("unknown", None),
@@ -78,6 +80,7 @@ fn of_tenant(tenant: &Tenant) -> Value {
         "tenant_url": &*tenant.url,
         "rule": tenant.name.as_str(),
         "resource_types": types,
+        "guard": guard::status(tenant, state),
         "directory": {
             "name": &*directory.name(),
             "health": health,

@@ -6,7 +6,8 @@ use super::{CliError, ConfigFile};
 use crate::config::file::Config;
 use crate::config::headers;
 use crate::config::load::{load, mistakes};
-use crate::config::{Snapshot, Tenant, trail};
+use crate::config::{Snapshot, Tenant, measure, trail};
+use crate::mapping::Harm;
 use crate::mapping::kind::Class;
 use crate::yaml::{Diagnostics, Severity};
 
@@ -110,5 +111,39 @@ fn tenant_report(tenant: &Tenant, text: &mut String) {
         }
         let _ = writeln!(text, "{}", out.trim_end());
     }
+    guard_report(tenant, text);
     text.push('\n');
+}
+
+/// What the guard lets through, and what is protected.
+fn guard_report(tenant: &Tenant, text: &mut String) {
+    let plan = &tenant.plan;
+    if let Some(guard) = plan.guard() {
+        let window = measure::print_duration(guard.window);
+        for harm in Harm::ALL {
+            if let Some(limit) = guard.limit(harm) {
+                let harm = harm.as_str();
+                let _ = writeln!(
+                    text,
+                    "  guard: {harm} at most {limit} of a type in {window}"
+                );
+            }
+        }
+    }
+    for resource in plan.protected_types() {
+        let Some(rule) = plan.protection(resource) else {
+            continue;
+        };
+        let filter = rule
+            .filter
+            .as_ref()
+            .map(|filter| format!("those with {filter}"));
+        let ids = match rule.ids.len() {
+            0 => None,
+            1 => Some("1 by id".to_owned()),
+            many => Some(format!("{many} by id")),
+        };
+        let both: Vec<_> = filter.into_iter().chain(ids).collect();
+        let _ = writeln!(text, "  protect: {resource}: {}", both.join("; "));
+    }
 }

@@ -16,7 +16,6 @@ use std::time::{Instant, SystemTime};
 use crate::audit::{Change, Record, Trail};
 use crate::auth::{Caller, Permitted};
 use crate::config::Tenant;
-use crate::directory::DirectoryError;
 use crate::mapping::Effect;
 use crate::scim::operation::VerbKind;
 use crate::scim::{Client, Operation, ResourceId, ResourceType};
@@ -267,7 +266,7 @@ impl Sent {
                     .maybe("version", written.version())
             }
             Err(error) => {
-                let result = if is_known(error) {
+                let result = if error.changed_nothing() {
                     "refused"
                 } else {
                     "unknown"
@@ -289,29 +288,6 @@ impl Drop for Sent {
                 .text("reason", "it broke off while it was under way");
             write.facts.trail.outcome(record.took(self.begun.elapsed()));
         }
-    }
-}
-
-/// Whether it is certain that a write that ended so has changed nothing.
-fn is_known(error: &GatewayError) -> bool {
-    match error {
-        GatewayError::Directory { error, .. } => match error {
-            DirectoryError::Refused { .. }
-            | DirectoryError::NotFound
-            | DirectoryError::Conflict { .. }
-            | DirectoryError::Precondition
-            | DirectoryError::Busy { .. }
-            | DirectoryError::TooLarge
-            | DirectoryError::Credentials(_)
-            | DirectoryError::Unsupported
-            | DirectoryError::Unreachable(_)
-            | DirectoryError::Overloaded => true,
-            DirectoryError::Lost
-            | DirectoryError::TimedOut
-            | DirectoryError::Malformed(_)
-            | DirectoryError::Failed(_) => false,
-        },
-        _ => false,
     }
 }
 

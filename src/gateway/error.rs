@@ -3,10 +3,12 @@
 
 use crate::auth::{AuthError, Scope};
 use crate::directory::DirectoryError;
-use crate::mapping::{MappingError, Plan};
+use crate::mapping::{Harm, MappingError, Plan};
 use crate::scim::json::JsonError;
 use crate::scim::operation::{Interrupted, VerbKind};
 use crate::scim::{ResourceType, ScimError};
+
+use super::protect::Shield;
 
 /// Why a request does not get what it asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,6 +83,17 @@ pub enum GatewayError {
     Contended,
     /// The rule refuses to emulate PATCH where the directory keeps no versions.
     Unguarded,
+    /// The tenant's guard lets no more of this through for now.
+    OverGuard {
+        /// Of what.
+        harm: Harm,
+        /// Seconds until it does.
+        wait: u64,
+    },
+    /// The tenant's guard must know how many resources there are, and the directory does not say.
+    Uncounted,
+    /// It would harm what the rule protects.
+    Protected(Shield),
     /// Too many requests are under way.
     Shed,
     /// The time for the whole request is over; whether it was a write.
@@ -131,6 +144,29 @@ impl GatewayError {
             verb,
             resource: resource.clone(),
             detail,
+        }
+    }
+
+    /// Whether it is certain that a write that was sent, and ended so, changed nothing.
+    pub(super) fn changed_nothing(&self) -> bool {
+        let Self::Directory { error, .. } = self else {
+            return false;
+        };
+        match error {
+            DirectoryError::Refused { .. }
+            | DirectoryError::NotFound
+            | DirectoryError::Conflict { .. }
+            | DirectoryError::Precondition
+            | DirectoryError::Busy { .. }
+            | DirectoryError::TooLarge
+            | DirectoryError::Credentials(_)
+            | DirectoryError::Unsupported
+            | DirectoryError::Unreachable(_)
+            | DirectoryError::Overloaded => true,
+            DirectoryError::Lost
+            | DirectoryError::TimedOut
+            | DirectoryError::Malformed(_)
+            | DirectoryError::Failed(_) => false,
         }
     }
 

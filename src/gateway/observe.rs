@@ -321,6 +321,8 @@ pub(super) fn count_refused(metrics: &Metrics, tenant: &TenantMetrics, error: &G
         },
         GatewayError::Mapping(MappingError::Forbidden(_)) => tenant.denied(Denial::Attribute),
         GatewayError::OverRate(_) => tenant.rate_limited(),
+        GatewayError::OverGuard { harm, .. } => tenant.guard_refused(*harm),
+        GatewayError::Protected(_) => tenant.protected_refused(),
         GatewayError::Throttled(_) => metrics.auth_throttled(),
         GatewayError::Mapping(MappingError::Refused(..)) => {
             tenant.mapping_failed(Direction::Request);

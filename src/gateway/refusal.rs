@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use crate::auth::{AuthError, Rejection};
 use crate::directory::DirectoryError;
-use crate::mapping::MappingError;
+use crate::mapping::{Harm, MappingError};
 use crate::scim::operation::{Interrupted, VerbKind};
 use crate::scim::{ScimError, ScimType};
 use crate::telemetry::Fault;
@@ -134,6 +134,21 @@ impl From<GatewayError> for Refusal {
                 "the directory has neither PATCH nor versions, and the rule says \
                  `patch_without_etag: refuse`; use PUT",
             ),
+            GatewayError::OverGuard { harm, wait } => Self {
+                reason: format!("over the guard's limit: {}", harm.as_str()),
+                ..Self::client(429, over_guard(harm))
+            }
+            .later(wait),
+            GatewayError::Uncounted => Self::gateway(
+                503,
+                "the guard must know how many resources there are, and the directory does not say; \
+                 nothing was changed, repeat it later",
+            )
+            .later(10),
+            GatewayError::Protected(shield) => Self {
+                reason: format!("protected by the rule: {}", shield.word()),
+                ..Self::client(403, shield.to_string())
+            },
             GatewayError::Shed => Self::gateway(503, "too many requests are under way").later(1),
             GatewayError::Deadline(false) => Self::gateway(504, "the answer did not come in time"),
             GatewayError::Deadline(true) => Self::gateway(
@@ -233,6 +248,23 @@ fn auth(error: &AuthError) -> Refusal {
         },
         AuthError::Tenant { .. } | AuthError::Forbidden { .. } => {
             Refusal::client(403, error.to_string())
+        }
+    }
+}
+
+fn over_guard(harm: Harm) -> &'static str {
+    match harm {
+        Harm::Delete => {
+            "the guard of this tenant lets no more deletions through for now; nothing was changed, \
+             repeat it later"
+        }
+        Harm::Disable => {
+            "the guard of this tenant lets no more users be disabled for now; nothing was changed, \
+             repeat it later"
+        }
+        Harm::Empty => {
+            "the guard of this tenant lets no more groups be emptied for now; nothing was changed, \
+             repeat it later"
         }
     }
 }

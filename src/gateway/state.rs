@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::clients::Clients;
+use super::guard::Guards;
 use crate::audit::Trail;
 use crate::auth::rate::Rates;
 use crate::auth::throttle::Throttle;
@@ -55,6 +56,7 @@ pub struct State {
     rates: Rates,
     throttle: Throttle,
     trail: Trail,
+    guards: Guards,
     started: Instant,
 }
 
@@ -111,6 +113,7 @@ impl State {
             rates: Rates::default(),
             throttle: Throttle::default(),
             trail: Trail::off(),
+            guards: Guards::default(),
             started: Instant::now(),
         }
     }
@@ -157,8 +160,14 @@ impl State {
         &self.throttle
     }
 
-    /// The time since this state began: the clock of [`Self::rates`] and [`Self::throttle`], which
-    /// never goes back.
+    /// What the guards of tenants remember.
+    #[must_use]
+    pub fn guards(&self) -> &Guards {
+        &self.guards
+    }
+
+    /// The time since this state began: the clock of [`Self::rates`], [`Self::throttle`] and
+    /// [`Self::guards`], which never goes back.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.started.elapsed()
@@ -168,6 +177,7 @@ impl State {
     pub fn prune(&self, snapshot: &Snapshot) {
         self.clients.prune(snapshot);
         self.rates.prune(&snapshot.auth);
+        self.guards.prune(snapshot);
     }
 
     /// A place for one more request, at once or not at all.

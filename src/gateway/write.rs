@@ -88,7 +88,7 @@ async fn done(
 pub(super) struct Wanted {
     pub(super) verb: VerbKind,
     pub(super) resource: ResourceType,
-    id: Option<ResourceId>,
+    pub(super) id: Option<ResourceId>,
     /// The client's own `If-Match`.
     if_match: Option<Vec<String>>,
     /// Whether it named the attributes of the answer.

@@ -3,6 +3,7 @@
 
 mod build;
 mod check;
+mod guarded;
 mod held;
 mod line;
 mod secret;
@@ -20,7 +21,7 @@ use super::covers::Covers;
 use super::kind::{Class, Kind};
 use super::place::Place;
 use super::plan::{Plan, changes};
-use super::ruleset::{Direction, Entry, Ruleset, TypeRule, Unmapped};
+use super::ruleset::{Direction, Entry, ProtectRule, Ruleset, TypeRule, Unmapped};
 
 pub(super) use secret::is_secret;
 
@@ -56,6 +57,8 @@ pub(super) struct Type {
     pub(super) references: Vec<Reference>,
     /// The attributes whose values the audit trail shows as they are.
     pub(super) plain: Vec<AttrPath>,
+    /// Which resources nobody may harm.
+    pub(super) protect: Option<ProtectRule>,
 }
 
 /// A line, compiled.
@@ -125,12 +128,14 @@ pub(super) fn plan(rules: &Ruleset) -> Result<(Plan, Diagnostics), Diagnostics> 
         .iter()
         .map(|rule| compile_type(&rules.source, rule, &mut found))
         .collect();
+    guarded::watched(rules, &mut found);
     if found.has_errors() {
         return Err(found);
     }
     let plan = Plan {
         base: Arc::clone(&rules.tenant_url.text),
         accents: rules.accents,
+        guard: rules.guard,
         types,
     };
     Ok((plan, found))
@@ -169,6 +174,7 @@ fn compile_type(source: &Source, rule: &TypeRule, d: &mut Diagnostics) -> Type {
         sent: rule.entry.schemas.clone().unwrap_or_default(),
         references: references(rule),
         plain: rule.plain.clone(),
+        protect: rule.protect.clone(),
         lines,
     }
 }

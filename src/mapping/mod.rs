@@ -16,5 +16,5 @@ pub mod transform;
 pub mod witness;
 
 pub use plan::{Before, Discretion, Effect, Encoded, Guard, MappingError, Need, Plan, View};
-pub use ruleset::Ruleset;
+pub use ruleset::{GuardRule, Harm, Limit, Ruleset};
 pub use witness::{Event, Witness};

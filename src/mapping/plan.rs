@@ -7,8 +7,10 @@ mod effect;
 mod encode;
 mod explain;
 mod filter;
+mod harm;
 mod patch;
 mod projection;
+mod protect;
 mod put;
 mod scoped;
 mod stream;
@@ -17,6 +19,8 @@ use std::sync::Arc;
 
 pub use discreet::Discretion;
 pub use effect::Effect;
+pub use harm::members;
+pub use protect::{Question, Search, Touched};
 
 use crate::auth::{Permitted, Scope};
 use crate::scim::operation::{Abilities, Projection};
@@ -28,7 +32,7 @@ use crate::yaml::Diagnostics;
 
 use super::compile::{self, Line, Type};
 use super::kind::Class;
-use super::ruleset::Ruleset;
+use super::ruleset::{GuardRule, Ruleset};
 use super::witness::Witness;
 
 /// Everything that one tenant's rule says about attributes. It knows the Tenant URL: every
@@ -37,6 +41,7 @@ use super::witness::Witness;
 pub struct Plan {
     pub(super) base: Arc<str>,
     pub(super) accents: bool,
+    pub(super) guard: Option<GuardRule>,
     pub(super) types: Vec<Type>,
 }
 

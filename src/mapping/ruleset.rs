@@ -21,8 +21,10 @@
 
 mod backend;
 mod discreet;
+mod guard;
 mod line;
 mod own;
+mod protect;
 mod resource;
 mod scalar;
 mod url;
@@ -39,6 +41,9 @@ use crate::yaml::{self, Diagnostic, Diagnostics, Source, Span, Table};
 use super::compile;
 use super::place::Place;
 
+pub use guard::{GuardRule, Harm, Limit};
+pub use protect::ProtectRule;
+
 /// One sync rule: one tenant.
 #[derive(Debug, Clone)]
 pub struct Ruleset {
@@ -54,6 +59,8 @@ pub struct Ruleset {
     pub accents: bool,
     /// The directory.
     pub backend: Backend,
+    /// How much harm may be done in a window of time.
+    pub guard: Option<GuardRule>,
     /// The resource types.
     pub types: Vec<TypeRule>,
 }
@@ -165,6 +172,8 @@ pub struct TypeRule {
     pub unmapped: Unmapped,
     /// The attributes whose values the audit trail shows as they are.
     pub plain: Vec<AttrPath>,
+    /// Which resources nobody may harm.
+    pub protect: Option<ProtectRule>,
 }
 
 /// Where the resources of a type live in the directory.
@@ -318,6 +327,9 @@ impl Ruleset {
         let backend = table
             .required("backend", d)
             .and_then(|node| backend::read(source, node, d));
+        let guard = table
+            .optional("guard")
+            .and_then(|node| guard::read(source, node, d));
         let own = table
             .optional("schemas")
             .map(|node| own::schemas(source, node, d))
@@ -343,6 +355,7 @@ impl Ruleset {
             hosts,
             accents,
             backend: backend?,
+            guard,
             types: types?,
         })
     }

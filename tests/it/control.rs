@@ -1,6 +1,7 @@
 //! The control listener of the real program, asked by hand and by `postern ctl`.
 
 mod ctl;
+mod guard;
 mod secured;
 
 use std::fs::File;

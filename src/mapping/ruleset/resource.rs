@@ -6,7 +6,7 @@ use crate::scim::schema::{self, Schema, TypeSchema};
 use crate::scim::{AttrName, ResourceType, SchemaUri};
 use crate::yaml::{Diagnostic, Diagnostics, Key, Node, Source, Table, suggest};
 
-use super::{Entry, TypeRule, Unmapped, discreet, line, scalar};
+use super::{Entry, TypeRule, Unmapped, discreet, line, protect, scalar};
 
 pub(super) fn types(
     source: &Source,
@@ -74,6 +74,7 @@ fn one(
         .and_then(|node| scalar::word(source, node, &policies, d))
         .unwrap_or_default();
     let audit = table.optional("audit");
+    let protect_node = table.optional("protect");
     table.finish(d);
     let (name, mut schema) = (name?, schema?);
     schema.name = name.clone();
@@ -93,6 +94,7 @@ fn one(
     let mut known: Vec<SchemaUri> = entry.schemas.iter().flatten().cloned().collect();
     known.extend(schema.uris().cloned());
     known.extend(own.iter().map(|schema| schema.id.clone()));
+    let protect = protect_node.and_then(|node| protect::read(source, node, &schema, &known, d));
     let mut lines = Vec::new();
     if let Some(node) = attributes_node {
         for item in node.list(source, d).unwrap_or_default() {
@@ -110,6 +112,7 @@ fn one(
         lines,
         unmapped,
         plain,
+        protect,
     })
 }
 

@@ -164,6 +164,12 @@ families! {
         "Requests answered 429 because the account's own rate in the access file was used up, in this replica.";
     DENIALS: Counter "postern_authorization_denials_total" ["tenant", "reason"]
         "Requests answered 403: the account may not use the tenant (tenant), no role of it allows the operation (role), or an attribute that the request names (attribute).";
+    GUARD_REFUSED: Counter "postern_guard_refused_total" ["tenant", "effect"]
+        "Writes answered 429 because as many resources were deleted (delete), disabled (disable) or emptied (empty) as the rule's `guard` lets through in its window, in this replica.";
+    GUARD_RELEASED: Gauge "postern_guard_released" ["tenant"]
+        "1 while an operator lets the tenant do more than its `guard` allows (`postern ctl guard release`).";
+    PROTECTED_REFUSED: Counter "postern_protected_refused_total" ["tenant"]
+        "Writes answered 403 because they would harm what the rule's `protect` names, or because that could not be found out.";
     ACCENTS: Counter "postern_accents_total" ["tenant", "kind"]
         "Things that clients said differently from RFC 7644 and that were understood.";
     DROPPED: Counter "postern_attributes_dropped_total" ["tenant", "direction"]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::families::{
-    AUDIT_UP, CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family, RETRIES,
-    TENANTS, TOKEN_EXPIRY, TOKENS, UP, WAITING,
+    AUDIT_UP, CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family,
+    GUARD_RELEASED, RETRIES, TENANTS, TOKEN_EXPIRY, TOKENS, UP, WAITING,
 };
 use super::page::Page;
 use super::words::{CertificateUse, NONE};
@@ -23,6 +23,8 @@ pub struct Scene {
     pub clients: usize,
     /// Whether we are about to stop.
     pub draining: bool,
+    /// The tenants whose guard an operator has released.
+    pub released: Vec<Arc<str>>,
     /// The directory of each tenant. Several may share one.
     pub directories: Vec<DirectoryScene>,
     /// When certificates end.
@@ -67,6 +69,9 @@ impl Scene {
         put(&DRAINING, &[], f64::from(u8::from(self.draining)));
         if let Some(up) = self.audit_up {
             put(&AUDIT_UP, &[], f64::from(u8::from(up)));
+        }
+        for tenant in &self.released {
+            put(&GUARD_RELEASED, &[tenant], 1.0);
         }
         let mut seen = HashSet::new();
         for scene in &self.directories {

@@ -8,12 +8,14 @@ pub(crate) mod marked;
 pub(crate) mod mix;
 pub(crate) mod pod;
 pub(crate) mod program;
+pub(crate) mod registry;
 pub(crate) mod scripted;
 pub(crate) mod service;
 pub(crate) mod world;
 
 pub(crate) use client::{Answer, Client};
 pub(crate) use program::Program;
+pub(crate) use registry::Registry;
 pub(crate) use scripted::Scripted;
 pub(crate) use world::World;
 
