@@ -2,9 +2,9 @@
 //! whatever is refused.
 //!
 //! A *refusal* is a write that came to an end before anything of it was sent, for whatever reason,
-//! and a read that was refused for who asks: no valid token, another tenant, a forbidden attribute,
-//! too many requests. The trail of a request without a valid token ends where its access line does:
-//! what is throttled is told in the log, not line by line.
+//! and a read that was refused for who asks: no valid token, another tenant, a forbidden attribute.
+//! The trail of a request without a valid token ends where its access line does: what is throttled
+//! is told in the log, not line by line.
 
 mod changes;
 mod refused;

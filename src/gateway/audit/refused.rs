@@ -72,14 +72,12 @@ pub(super) fn reason(record: Record, error: &GatewayError, refusal: &Refusal) ->
         .long("reason", reason)
 }
 
-/// Whether it was refused for who asks, or how often.
+/// Whether it was refused for who asks. How often somebody reads is the access line's to tell.
 fn is_authority(error: &GatewayError) -> bool {
     matches!(
         error,
         GatewayError::Auth(_)
             | GatewayError::SeveralAuthorizations
-            | GatewayError::OverRate(_)
-            | GatewayError::Throttled(_)
             | GatewayError::Misdirected
             | GatewayError::NoTenant
             | GatewayError::Mapping(MappingError::Forbidden(_))

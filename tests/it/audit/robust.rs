@@ -1,10 +1,13 @@
 //! Disks that are full, programs that are killed, and both in the middle of work.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::support::client::plain_get;
 use super::super::support::long;
+use super::super::support::program::first_line;
 use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -97,6 +100,94 @@ async fn what_was_full_is_written_again_without_a_restart() {
     assert_eq!(gap[0]["refused"], 1);
     // Its refusal could not be written either.
     assert_eq!(gap[0]["lost"], 1);
+}
+
+/// A disk of its own that fills in the middle of a line, and has room again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fills_leaves_no_half_line() {
+    let mount = "mount -t tmpfs -o size=256k tmpfs audit";
+    let may = Command::new("unshare")
+        .args(["-m", "sh", "-c", "mount -t tmpfs -o size=64k tmpfs /tmp"])
+        .stderr(Stdio::null())
+        .status();
+    if !may.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: this user may not mount a tmpfs of its own (`unshare -m`)");
+        return;
+    }
+    let it = It::start([made("7")], PASS, KEYED).await;
+    let It {
+        program,
+        serving,
+        directory,
+    } = it;
+    drop(serving);
+    std::fs::remove_file(program.folder.join("audit/audit.ndjson")).unwrap();
+    let mut child = Command::new("unshare")
+        .args([
+            "-m",
+            "sh",
+            "-c",
+            &format!("{mount} && exec \"$0\" serve --json"),
+        ])
+        .arg(env!("CARGO_BIN_EXE_postern"))
+        .current_dir(&program.folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(program.folder.join("log")).unwrap())
+        .spawn()
+        .unwrap();
+    let folder = program.folder.strip_prefix("/").unwrap().join("audit");
+    let within = Path::new("/proc")
+        .join(child.id().to_string())
+        .join("root")
+        .join(folder);
+    let line = first_line(&mut child);
+    let serving = program.adopt(child, &line.to_string(), "/corp");
+    let user = json!({"userName": "a"});
+    serving.client.post("/Users", &user).await.expect(201);
+
+    let mut filler = std::fs::File::create(within.join("filler")).unwrap();
+    while filler.write_all(&[0; 4096]).is_ok() {}
+    drop(filler);
+    // What is left of the file's last block takes some more.
+    let mut done = 1;
+    loop {
+        match serving.client.post("/Users", &user).await.status.as_u16() {
+            201 => done += 1,
+            503 => break,
+            other => panic!("{other}"),
+        }
+        assert!(done < 100);
+    }
+    std::fs::remove_file(within.join("filler")).unwrap();
+    let probe = serving.probe();
+    eventually("it can be written again", || {
+        futures_metrics(probe)
+            .contains("postern_audit_up 1")
+            .then_some(())
+    })
+    .await;
+    serving.client.post("/Users", &user).await.expect(201);
+    assert_eq!(directory.requests().len(), done + 1);
+    let text = eventually("the last outcome", || {
+        let text = std::fs::read_to_string(within.join("audit.ndjson")).unwrap();
+        let last = text.lines().last()?.contains("\"event\":\"outcome\"");
+        (last && text.ends_with('\n')).then_some(text)
+    })
+    .await;
+    program.write("audit/audit.ndjson", &text);
+    let said = verified(&program);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let all = records(&program.folder);
+    assert_eq!(of(&all, "intent").len(), done + 1);
+    assert_eq!(of(&all, "gap").len(), 1, "{all:#?}");
+    assert!(
+        of(&all, "gap")[0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("No space left")
+    );
+    assert_eq!(of(&all, "repaired").len(), 0);
 }
 
 #[test]
