@@ -123,6 +123,7 @@ impl Trailing {
         prepared.meddled = self.meddled;
         if self.open.is_none() {
             let mut open = self.opened()?;
+            open.end_line()?;
             (open.first, open.day) = (next, day);
             self.open = Some(open);
         }
@@ -253,6 +254,7 @@ impl Trailing {
         }
         if open.regular && !self.torn && found.len() != open.length {
             open.length = found.len();
+            open.end_line()?;
             return Ok(Some(Meddled::Changed));
         }
         Ok(None)
@@ -359,6 +361,23 @@ impl Trailing {
     /// The full files, the oldest first.
     fn full(&self) -> io::Result<Vec<PathBuf>> {
         full(&self.path)
+    }
+}
+
+impl Open {
+    /// Half a line of somebody else's is not to become half of ours.
+    fn end_line(&mut self) -> io::Result<()> {
+        if !self.regular || self.length == 0 {
+            return Ok(());
+        }
+        let mut last = [0];
+        self.file.seek(SeekFrom::Start(self.length - 1))?;
+        self.file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            self.file.write_all(b"\n")?;
+            self.length += 1;
+        }
+        Ok(())
     }
 }
 

@@ -59,14 +59,21 @@ pub struct Summary {
 
 /// Looks at these files of one trail, in whatever order they are named. With `mixed` lines that are
 /// none of a trail's are passed over, and the chain may begin again: what standard output was
-/// collected to. Without `keys` only a trail that was kept without a key can be looked at.
+/// collected to, named in order. Without `keys` only a trail that was kept without a key can be looked at.
 ///
 /// # Errors
 /// A file cannot be read.
 pub fn verify(files: &[PathBuf], keys: &[Key], mixed: bool) -> io::Result<Summary> {
     let mut ordered = Vec::with_capacity(files.len());
     for (at, file) in files.iter().enumerate() {
-        ordered.push((first_number(file, mixed)?.unwrap_or(u64::MAX), at, file));
+        // One alone is read once, as it may be a pipe; collections of standard output are in order
+        // as they are named.
+        let first = if mixed || files.len() == 1 {
+            Some(0)
+        } else {
+            first_number(file)?
+        };
+        ordered.push((first.unwrap_or(u64::MAX), at, file));
     }
     ordered.sort();
     let seals = match keys {
@@ -269,7 +276,7 @@ impl Look {
 }
 
 /// The number of the first line that has one.
-fn first_number(path: &Path, mixed: bool) -> io::Result<Option<u64>> {
+fn first_number(path: &Path) -> io::Result<Option<u64>> {
     let mut reader = BufReader::new(File::open(path)?);
     let mut line = Vec::new();
     loop {
@@ -279,8 +286,7 @@ fn first_number(path: &Path, mixed: bool) -> io::Result<Option<u64>> {
         }
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         if let Some(link) = Link::read(text) {
-            // Collections of standard output are in order by when they begin.
-            return Ok(Some(if mixed { 0 } else { link.seq }));
+            return Ok(Some(link.seq));
         }
     }
 }

@@ -253,4 +253,12 @@ async fn a_trail_on_standard_output_is_whole_between_the_access_lines() {
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.out.starts_with("102 records\n"), "{}", said.out);
     assert_eq!(text.matches("\"bytes_in\"").count(), 50);
+    // From a pipe as well.
+    let piped = std::process::Command::new("sh")
+        .args(["-c", "cat out | \"$0\" audit verify --mixed /dev/stdin"])
+        .arg(env!("CARGO_BIN_EXE_postern"))
+        .current_dir(&program.folder)
+        .output()
+        .unwrap();
+    assert!(piped.status.success());
 }

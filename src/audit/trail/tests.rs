@@ -219,6 +219,14 @@ async fn whoever_meddles_with_the_file_is_told_of() {
     assert!(told("written by somebody else"));
     let found = verify(std::slice::from_ref(&path), &[], false).unwrap();
     assert_eq!(found.faults.len(), 1);
+    // Cut in the middle of a line: what follows is none of that line's.
+    let cut = bytes(&path).len() - 10;
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(u64::try_from(cut).unwrap()).unwrap();
+    intents(&trail, 1).await;
+    let found = verify(std::slice::from_ref(&path), &[], false).unwrap();
+    assert_eq!(found.last.unwrap().seq, 10);
+    assert_eq!(found.faults.len(), 3, "{:#?}", found.faults);
     stop(&trail);
 }
 
