@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and the exit codes.
 
+mod audit;
 mod check;
 pub mod client;
 mod ctl;
@@ -48,6 +49,8 @@ enum Command {
     Client(client::Arguments),
     /// Ask a postern that runs for its status, and give it orders
     Ctl(ctl::Arguments),
+    /// Look whether an audit trail is whole, and find values in it
+    Audit(audit::Arguments),
     /// Show the main job on loopback: certificate, small legacy directory, tenant and token included
     Demo(demo::Arguments),
 }
@@ -119,6 +122,7 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::May(arguments) => may::run(&arguments),
         Command::Client(arguments) => client::run(&arguments),
         Command::Ctl(arguments) => ctl::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
     };
     match result {

@@ -16,6 +16,8 @@ pub mod mapping;
 
 pub mod telemetry;
 
+pub mod audit;
+
 pub mod config;
 
 pub mod gateway;

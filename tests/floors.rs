@@ -33,6 +33,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "telemetry",
         &["scim", "net", "auth", "directory", "mapping"],
     ),
+    ("audit", &["net", "auth", "telemetry"]),
     (
         "config",
         &[
@@ -43,6 +44,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "directory",
             "mapping",
             "telemetry",
+            "audit",
         ],
     ),
     (
@@ -54,6 +56,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "directory",
             "mapping",
             "telemetry",
+            "audit",
             "config",
         ],
     ),
@@ -67,6 +70,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "directory",
             "mapping",
             "telemetry",
+            "audit",
             "config",
             "gateway",
             "server",
@@ -126,6 +130,7 @@ const SPAWNERS: &[&str] = &[
     "net/",
     "directory/",
     "telemetry",
+    "audit/", // the thread that writes the trail
     "gateway/write.rs",
     "server/",
     "admin",

@@ -10,6 +10,7 @@ use tracing::{Level, info, warn};
 
 use super::entry::{Entry, Who};
 use super::{document, method_not_allowed, plain, reading};
+use crate::audit::Record;
 use crate::config::{Live, Reloading};
 use crate::gateway::State;
 use crate::net::body::collect;
@@ -51,15 +52,26 @@ impl Control {
         now: SystemTime,
     ) -> Response<Body> {
         let (method, path) = (request.method().clone(), known(request.uri().path()));
+        let reads = [Method::GET, Method::HEAD].contains(&method);
         let (who, response) = match self.0.enter(&request, &peer, now) {
             Ok(who) => {
                 let response = self.0.route(request, &who, now).await;
                 (who.to_string(), response)
             }
-            Err(refused) => ("nobody".to_owned(), refused.response()),
+            Err(refused) => (NOBODY.to_owned(), refused.response()),
         };
         let status = response.status().as_u16();
         info!(who, peer = %peer.address, %method, path, status, "control");
+        // Orders, and whoever may not even look.
+        if !reads || who == NOBODY {
+            let record = Record::new("operator", now)
+                .text("who", &who)
+                .text("peer", &peer.address.to_string())
+                .text("method", method.as_str())
+                .text("path", path)
+                .number("status", u64::from(status));
+            self.0.state.trail().tell(record);
+        }
         response
     }
 }
@@ -205,6 +217,9 @@ fn known(path: &str) -> &'static str {
     let known = paths.into_iter().find(|known| *known == path);
     known.unwrap_or("(another)")
 }
+
+/// Who has not proved who they are.
+const NOBODY: &str = "nobody";
 
 const ENDING: &str = "it is ending: nothing is loaded any more\n";
 

@@ -44,6 +44,7 @@ pub(super) fn of(live: &Live, state: &State, now: SystemTime) -> Scene {
         certificates: listeners.chain(clients).collect(),
         tokens: snapshot.auth.tokens(now),
         trusts: snapshot.auth.trusts().states().collect(),
+        audit_up: state.trail().state().map(|trail| trail.down.is_none()),
     }
 }
 

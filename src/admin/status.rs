@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::control::Parts;
 use super::guard;
+use crate::audit;
 use crate::auth::trust::{Origin, TrustState};
 use crate::auth::{Account, Authenticator, Key, KeyState, Operator, TenantName, Tenants, instant};
 use crate::config::Tenant;
@@ -13,6 +14,7 @@ use crate::config::report::Source;
 use crate::directory::Health;
 use crate::gateway::State;
 use crate::gateway::clients::{Failure, Identity, Record};
+use crate::telemetry::json::hex;
 use crate::telemetry::logging;
 
 impl Parts {
@@ -40,12 +42,25 @@ impl Parts {
             "tenants": list(&mut tenants.into_iter().map(|tenant| of_tenant(tenant, &self.state))),
             "sources": list(&mut report.sources.iter().map(of_source)),
             "needs_restart": report.needs_restart,
+            "audit": self.state.trail().state().map(|trail| of_trail(&trail)),
             "accounts": list(&mut auth.accounts().map(|account| of_account(account, auth, now))),
             "operators": list(&mut auth.operators().map(|one| of_operator(one, auth, now))),
             "trust": list(&mut auth.trusts().states().map(|trust| of_trust(&trust))),
             "clients": list(&mut clients.list().iter().map(of_client)),
         })
     }
+}
+
+/// The head is an anchor: whoever keeps it elsewhere finds what is missing at the end of a trail.
+fn of_trail(trail: &audit::State) -> Value {
+    json!({
+        "up": trail.down.is_none(),
+        "reason": trail.down,
+        "seq": trail.head.seq,
+        "sum": hex(&trail.head.sum),
+        "lost": trail.lost,
+        "writes_refused": trail.refused,
+    })
 }
 
 fn of_tenant(tenant: &Tenant, state: &State) -> Value {

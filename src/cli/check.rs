@@ -6,10 +6,10 @@ use super::{CliError, ConfigFile};
 use crate::config::file::Config;
 use crate::config::headers;
 use crate::config::load::{load, mistakes};
-use crate::config::{Snapshot, Tenant, measure};
+use crate::config::{Snapshot, Tenant, measure, trail};
 use crate::mapping::Harm;
 use crate::mapping::kind::Class;
-use crate::yaml::Severity;
+use crate::yaml::{Diagnostics, Severity};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 no errors, 1 errors were found, 64 wrong usage.")]
@@ -24,7 +24,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
     let path = &arguments.file.config;
     let config = Config::load(path).map_err(|found| mistakes(path, found));
-    let loaded = config.and_then(|config| match (headers::check(&config), load(&config)) {
+    let loaded = config.and_then(|config| match (beside(&config), load(&config)) {
         (Ok(()), loaded) => loaded,
         (Err(mut found), loaded) => {
             found.extend(loaded.err().unwrap_or_default());
@@ -53,6 +53,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
                 super::rendered(&found)
             )))
         }
+    }
+}
+
+/// The files that only the program itself needs.
+fn beside(config: &Config) -> Result<(), Diagnostics> {
+    let mut found = Diagnostics::default();
+    found.extend(headers::check(config).err().unwrap_or_default());
+    found.extend(trail::secret(config).err().unwrap_or_default());
+    if found.has_errors() {
+        Err(found)
+    } else {
+        Ok(())
     }
 }
 

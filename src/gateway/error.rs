@@ -80,6 +80,8 @@ pub enum GatewayError {
     Interrupted(Interrupted),
     /// The directory made a resource and did not say which.
     Nameless(ResourceType),
+    /// The audit trail cannot be written, and without its record no write is sent.
+    Unrecorded,
     /// Others kept changing the resource while we prepared the write.
     Contended,
     /// The rule refuses to emulate PATCH where the directory keeps no versions.
@@ -145,6 +147,29 @@ impl GatewayError {
             verb,
             resource: resource.clone(),
             detail,
+        }
+    }
+
+    /// Whether it is certain that a write that was sent, and ended so, changed nothing.
+    pub(super) fn changed_nothing(&self) -> bool {
+        let Self::Directory { error, .. } = self else {
+            return false;
+        };
+        match error {
+            DirectoryError::Refused { .. }
+            | DirectoryError::NotFound
+            | DirectoryError::Conflict { .. }
+            | DirectoryError::Precondition
+            | DirectoryError::Busy { .. }
+            | DirectoryError::TooLarge
+            | DirectoryError::Credentials(_)
+            | DirectoryError::Unsupported
+            | DirectoryError::Unreachable(_)
+            | DirectoryError::Overloaded => true,
+            DirectoryError::Lost
+            | DirectoryError::TimedOut
+            | DirectoryError::Malformed(_)
+            | DirectoryError::Failed(_) => false,
         }
     }
 

@@ -12,7 +12,6 @@ use std::sync::Arc;
 pub use ledger::{Counted, Guards, Release, TenantGuard};
 
 use crate::auth::rate::whole_seconds;
-use crate::directory::DirectoryError;
 use crate::mapping::Harm;
 use crate::scim::operation::VerbKind;
 
@@ -84,38 +83,16 @@ impl Places {
     /// kept.
     pub(super) fn over(self, outcome: &Result<Written, GatewayError>) {
         if let Err(error) = outcome
-            && undone(error)
+            && error.changed_nothing()
         {
             self.give_back();
         }
     }
 
-    fn give_back(self) {
+    /// It is not sent after all.
+    pub(super) fn give_back(self) {
         for (guard, taken) in self.0 {
             guard.give_back(&taken);
         }
-    }
-}
-
-/// Whether it is certain that the directory changed nothing.
-fn undone(error: &GatewayError) -> bool {
-    let GatewayError::Directory { error, .. } = error else {
-        return false;
-    };
-    match error {
-        DirectoryError::Refused { .. }
-        | DirectoryError::NotFound
-        | DirectoryError::Conflict { .. }
-        | DirectoryError::Precondition
-        | DirectoryError::Busy { .. }
-        | DirectoryError::TooLarge
-        | DirectoryError::Credentials(_)
-        | DirectoryError::Unsupported
-        | DirectoryError::Unreachable(_)
-        | DirectoryError::Overloaded => true,
-        DirectoryError::Lost
-        | DirectoryError::TimedOut
-        | DirectoryError::Malformed(_)
-        | DirectoryError::Failed(_) => false,
     }
 }

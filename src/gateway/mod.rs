@@ -6,6 +6,7 @@
 //! answer; ours hold a place until the body of a list is over, or the task of a write.
 
 mod arrival;
+mod audit;
 mod bulk;
 mod call;
 pub mod clients;
@@ -62,6 +63,7 @@ use crate::scim::{Client, Operation};
 use crate::telemetry::{AccessLog, TenantMetrics, Tracer};
 
 use arrival::Arrival;
+use audit::Ledger;
 use call::{Call, Discovery, Parts};
 use clients::Visit;
 use endpoint::Endpoint;
@@ -196,7 +198,12 @@ impl Gateway {
 
     fn refuse(&self, error: GatewayError, seen: &mut Seen, one_of_many: bool) -> Response<Body> {
         observe::count_refused(self.state.metrics(), seen.metrics(), &error);
+        let trail = self.state.trail();
+        let told = seen.is_told(trail, &error).then(|| error.clone());
         let refusal = Refusal::from(error);
+        if let Some(error) = told {
+            seen.tell(trail, &error, &refusal);
+        }
         seen.failed(&refusal);
         // Who is throttled has to connect anew.
         let close = seen.quiet || !seen.body_ended;
@@ -304,8 +311,10 @@ impl Gateway {
             limit::operations(&caller, request.operations.len(), &self.state)?;
         }
 
+        seen.told = call.writes();
         let context = Context {
             tenant: Arc::clone(tenant),
+            ledger: Ledger::of(self.state.trail(), tenant, &caller, seen),
             caller,
             ask: Ask {
                 request_id: Arc::clone(&seen.request_id),

@@ -32,7 +32,7 @@ use super::timing::Timing;
 pub(super) struct Seen {
     pub(super) request_id: Arc<str>,
     pub(super) arrival: Arrival,
-    tenant: Option<TenantName>,
+    pub(super) tenant: Option<TenantName>,
     /// The type's name and what is asked for: from fixed sets, as they become labels.
     pub(super) resource: Option<String>,
     pub(super) operation: Option<OperationKind>,
@@ -41,15 +41,17 @@ pub(super) struct Seen {
     pub(super) body_ended: bool,
     /// For the inventory of clients, once it is known who calls.
     pub(super) visit: Option<Visit>,
-    account: Option<(Arc<str>, Arc<str>)>,
+    pub(super) account: Option<(Arc<str>, Arc<str>)>,
     pub(super) peer: Peer,
-    method: Method,
+    pub(super) method: Method,
     pub(super) timing: Arc<Timing>,
     pub(super) discarded: Arc<Discarded>,
     status: Option<u16>,
     failure: Option<Failure>,
     /// It is one of so many that it gets no access line.
     pub(super) quiet: bool,
+    /// The audit trail hears of its end from whoever carries it out.
+    pub(super) told: bool,
     bytes: u64,
     metrics: Arc<Metrics>,
     counted: Arc<TenantMetrics>,
@@ -84,6 +86,7 @@ impl Seen {
             status: None,
             failure: None,
             quiet: false,
+            told: false,
             bytes: 0,
             metrics: Arc::clone(metrics),
             counted: Arc::clone(metrics.nobody()),

@@ -7,6 +7,7 @@ use crate::mapping::{Effect, Need};
 use crate::scim::operation::Projection;
 use crate::scim::{Operation, Upstream};
 
+use super::audit::Sent;
 use super::error::GatewayError;
 use super::run::Context;
 use super::write::{Wanted, Written};
@@ -26,6 +27,8 @@ pub(super) struct Step<'a> {
 #[must_use]
 pub(super) struct Passed {
     places: guard::Places,
+    /// The audit trail knows of it.
+    sent: Sent,
 }
 
 /// What the policies must know of the present resource. Where this is something, every
@@ -51,14 +54,21 @@ pub(super) fn need(tenant: &Tenant, permitted: &Permitted) -> Option<Need> {
 /// Lets a write through or not.
 pub(super) async fn pass(context: &Context, step: &Step<'_>) -> Result<Passed, GatewayError> {
     protect::check(context, step).await?;
-    // Last: nothing may come between the place that is taken and the write.
     let places = guard::take(context, step).await?;
-    Ok(Passed { places })
+    // Last: what the trail has as meant is sent. Where it cannot have it, the place is free again.
+    match step.wanted.entry.intent(step.effect).await {
+        Ok(sent) => Ok(Passed { places, sent }),
+        Err(error) => {
+            places.give_back();
+            Err(error)
+        }
+    }
 }
 
 impl Passed {
     /// What became of it.
     pub(super) fn over(self, outcome: &Result<Written, GatewayError>) {
+        self.sent.over(outcome);
         self.places.over(outcome);
     }
 }

@@ -123,6 +123,11 @@ impl From<GatewayError> for Refusal {
                     "the directory made the {resource} but did not say which; a query finds it"
                 ),
             ),
+            GatewayError::Unrecorded => Self::gateway(
+                503,
+                "the audit trail of this service cannot be written; nothing was changed",
+            )
+            .later(RETRY_AFTER),
             GatewayError::Contended => Self::gateway(
                 503,
                 "the resource kept changing while the request was prepared; repeat it",

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::clients::Clients;
 use super::guard::Guards;
+use crate::audit::Trail;
 use crate::auth::issue::Replays;
 use crate::auth::rate::Rates;
 use crate::auth::throttle::Throttle;
@@ -56,6 +57,7 @@ pub struct State {
     rates: Rates,
     throttle: Throttle,
     replays: Replays,
+    trail: Trail,
     guards: Guards,
     started: Instant,
 }
@@ -113,9 +115,22 @@ impl State {
             rates: Rates::default(),
             throttle: Throttle::default(),
             replays: Replays::default(),
+            trail: Trail::off(),
             guards: Guards::default(),
             started: Instant::now(),
         }
+    }
+
+    /// The same with an audit trail.
+    #[must_use]
+    pub fn with_trail(self, trail: Trail) -> Self {
+        Self { trail, ..self }
+    }
+
+    /// The audit trail.
+    #[must_use]
+    pub fn trail(&self) -> &Trail {
+        &self.trail
     }
 
     /// The limits.

@@ -57,6 +57,8 @@ pub(super) struct Type {
     pub(super) sent: Vec<SchemaUri>,
     /// Attributes with a `$ref`, and the type that they point to where that is always the same.
     pub(super) references: Vec<Reference>,
+    /// The attributes whose values the audit trail shows as they are.
+    pub(super) plain: Vec<AttrPath>,
     /// Which resources nobody may harm.
     pub(super) protect: Option<ProtectRule>,
 }
@@ -174,6 +176,7 @@ fn compile_type(source: &Source, rule: &TypeRule, d: &mut Diagnostics) -> Type {
         },
         sent: rule.entry.schemas.clone().unwrap_or_default(),
         references: references(rule),
+        plain: rule.plain.clone(),
         protect: rule.protect.clone(),
         lines,
     }

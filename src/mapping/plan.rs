@@ -2,6 +2,7 @@
 
 mod conditions;
 mod decode;
+mod discreet;
 mod document;
 mod effect;
 mod encode;
@@ -18,6 +19,7 @@ mod stream;
 use std::sync::Arc;
 
 pub use conditions::Present;
+pub use discreet::Discretion;
 pub use effect::Effect;
 pub use harm::members;
 pub use protect::{Question, Search, Touched};

@@ -20,6 +20,7 @@
 //! ```
 
 mod backend;
+mod discreet;
 mod guard;
 mod line;
 mod own;
@@ -34,7 +35,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::scim::schema::TypeSchema;
-use crate::scim::{AttrName, ResourceType, SchemaUri};
+use crate::scim::{AttrName, AttrPath, ResourceType, SchemaUri};
 use crate::yaml::{self, Diagnostic, Diagnostics, Source, Span, Table};
 
 use super::compile;
@@ -169,6 +170,8 @@ pub struct TypeRule {
     pub lines: Vec<LineRule>,
     /// What becomes of attributes without a line.
     pub unmapped: Unmapped,
+    /// The attributes whose values the audit trail shows as they are.
+    pub plain: Vec<AttrPath>,
     /// Which resources nobody may harm.
     pub protect: Option<ProtectRule>,
     /// Whether what an account may not write is left out of its requests (`forbidden: discard`).

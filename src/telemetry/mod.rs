@@ -2,6 +2,7 @@
 //! the words of the protocol and nothing of how requests are served.
 
 pub mod access;
+pub mod json;
 pub mod lines;
 pub mod logging;
 pub mod metrics;

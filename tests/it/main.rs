@@ -11,6 +11,7 @@
     reason = "a test may fail in any way it likes"
 )]
 
+mod audit;
 mod authentication;
 mod bad_input;
 mod commands;

@@ -6,7 +6,7 @@ use crate::scim::schema::{self, Schema, TypeSchema};
 use crate::scim::{AttrName, ResourceType, SchemaUri};
 use crate::yaml::{Diagnostic, Diagnostics, Key, Node, Source, Table, suggest};
 
-use super::{Entry, TypeRule, Unmapped, line, protect, scalar};
+use super::{Entry, TypeRule, Unmapped, discreet, line, protect, scalar};
 
 pub(super) fn types(
     source: &Source,
@@ -73,6 +73,7 @@ fn one(
         .optional("unmapped")
         .and_then(|node| scalar::word(source, node, &policies, d))
         .unwrap_or_default();
+    let audit = table.optional("audit");
     let protect_node = table.optional("protect");
     let discards = table
         .optional("forbidden")
@@ -89,6 +90,9 @@ fn one(
             schema.extensions.push(extension);
         }
     }
+    let plain = audit
+        .map(|node| discreet::plain(source, node, &schema, d))
+        .unwrap_or_default();
     let entry = entry(source, entry_node, &schema, d);
     // The first is the base schema of the directory's own documents.
     let mut known: Vec<SchemaUri> = entry.schemas.iter().flatten().cloned().collect();
@@ -111,6 +115,7 @@ fn one(
         entry,
         lines,
         unmapped,
+        plain,
         protect,
         discards,
     })

@@ -238,6 +238,10 @@ families! {
         "Traces that the collector took.";
     TRACES_DROPPED: Counter "postern_traces_dropped_total" []
         "Traces lost: the collector was away, too slow, or refused them.";
+    AUDIT_RECORDS: Counter "postern_audit_records_total" ["result"]
+        "Records of the audit trail: written, dropped (it happened all the same), refused (a write that was not sent for it).";
+    AUDIT_UP: Gauge "postern_audit_up" []
+        "Whether the audit trail can be written: 1 or 0; not there where none is kept.";
     BUILD_INFO: Gauge "postern_build_info" ["version"]
         "Always 1; the version that runs.";
     CPU: Counter "process_cpu_seconds_total" []

@@ -33,9 +33,9 @@ use prometheus::{IntCounter, IntGauge};
 use crate::net::tls::Refused;
 
 use families::{
-    ACCESS_DROPPED, AUTH_FAILURES, AUTH_THROTTLED, BUILD_INFO, CLIENT_CERTIFICATES, HANDSHAKES,
-    IN_FLIGHT, PANICS, PROXY_HEADERS, PUBLIC_CONNECTIONS, SHED, TOKENS_ISSUED, TRACES_DROPPED,
-    TRACES_EXPORTED, TRUNCATED, WRITES_IN_FLIGHT,
+    ACCESS_DROPPED, AUDIT_RECORDS, AUTH_FAILURES, AUTH_THROTTLED, BUILD_INFO, CLIENT_CERTIFICATES,
+    HANDSHAKES, IN_FLIGHT, PANICS, PROXY_HEADERS, PUBLIC_CONNECTIONS, SHED, TOKENS_ISSUED,
+    TRACES_DROPPED, TRACES_EXPORTED, TRUNCATED, WRITES_IN_FLIGHT,
 };
 use page::Page;
 use reloads::Reloads;
@@ -63,6 +63,7 @@ pub struct Metrics {
     access_dropped: IntCounter,
     traces_exported: IntCounter,
     traces_dropped: IntCounter,
+    audit: [IntCounter; 3],
 }
 
 /// A connection that is counted while it stands.
@@ -105,6 +106,7 @@ impl Metrics {
             access_dropped: ACCESS_DROPPED.counter(&[]),
             traces_exported: TRACES_EXPORTED.counter(&[]),
             traces_dropped: TRACES_DROPPED.counter(&[]),
+            audit: ["written", "dropped", "refused"].map(|what| AUDIT_RECORDS.counter(&[what])),
         }
     }
 
@@ -168,11 +170,32 @@ impl Metrics {
         page.kept(&ACCESS_DROPPED, &self.access_dropped);
         page.kept(&TRACES_EXPORTED, &self.traces_exported);
         page.kept(&TRACES_DROPPED, &self.traces_dropped);
+        for counter in &self.audit {
+            page.kept(&AUDIT_RECORDS, counter);
+        }
         page.add(
             &BUILD_INFO,
             BUILD_INFO.now(&[env!("CARGO_PKG_VERSION")], 1.0),
         );
         page.text()
+    }
+
+    /// So many records are in the audit trail.
+    pub fn audit_written(&self, records: u64) {
+        let [written, _, _] = &self.audit;
+        written.inc_by(records);
+    }
+
+    /// So many are missing in it, of what has happened all the same.
+    pub fn audit_dropped(&self, records: u64) {
+        let [_, dropped, _] = &self.audit;
+        dropped.inc_by(records);
+    }
+
+    /// A write was not sent, as its record could not be written.
+    pub fn audit_refused(&self) {
+        let [_, _, refused] = &self.audit;
+        refused.inc();
     }
 
     /// A source folder that changed was loaded, or could not be, at this time. The sources are those

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::families::{
-    CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family, GUARD_RELEASED,
-    INTROSPECTIONS, KEY_FETCHES, LISTS, RETRIES, TENANTS, TOKEN_EXPIRY, TOKENS, UP, WAITING,
+    AUDIT_UP, CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family,
+    GUARD_RELEASED, INTROSPECTIONS, KEY_FETCHES, LISTS, RETRIES, TENANTS, TOKEN_EXPIRY, TOKENS, UP,
+    WAITING,
 };
 use super::page::Page;
 use super::words::{CertificateUse, NONE};
@@ -34,6 +35,8 @@ pub struct Scene {
     pub tokens: TokenCounts,
     /// Whose tokens are taken besides.
     pub trusts: Vec<TrustState>,
+    /// Whether the audit trail can be written, where there is one.
+    pub audit_up: Option<bool>,
 }
 
 /// A tenant's directory at one moment.
@@ -68,6 +71,9 @@ impl Scene {
         put(&TENANTS, &[], count(self.tenants));
         put(&CLIENTS, &[], count(self.clients));
         put(&DRAINING, &[], f64::from(u8::from(self.draining)));
+        if let Some(up) = self.audit_up {
+            put(&AUDIT_UP, &[], f64::from(u8::from(up)));
+        }
         for tenant in &self.released {
             put(&GUARD_RELEASED, &[tenant], 1.0);
         }
