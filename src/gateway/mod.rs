@@ -261,7 +261,10 @@ impl Gateway {
         let presented = Presented::new(&head.headers, seen.peer.address.ip()).over(certificate);
         let caller = match snapshot.auth.authenticate(&presented, now())? {
             Proven::Caller(caller) => caller,
-            Proven::Later(caller) => caller.await?,
+            Proven::Later(later) => {
+                let _leave = limit::asking(&later, seen, &self.state)?;
+                later.caller.await?
+            }
         };
         seen.called_by(&caller);
         seen.visit = Some(Visit::begin(self.state.clients(), &head.headers));
