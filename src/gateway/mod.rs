@@ -60,7 +60,7 @@ use crate::directory::Ask;
 use crate::net::{Body, Peer};
 use crate::scim::accent::Accents;
 use crate::scim::{Client, Operation};
-use crate::telemetry::{AccessLog, TenantMetrics, Tracer};
+use crate::telemetry::{AccessLog, OperationKind, TenantMetrics, Tracer};
 
 use arrival::Arrival;
 use audit::Ledger;
@@ -200,7 +200,10 @@ impl Gateway {
         observe::count_refused(self.state.metrics(), seen.metrics(), &error);
         let trail = self.state.trail();
         let told = seen.is_told(trail, &error).then(|| error.clone());
-        let refusal = Refusal::from(error);
+        let mut refusal = Refusal::from(error);
+        if seen.operation == Some(OperationKind::Token) {
+            refusal = refusal.to_who_asks_for_a_token();
+        }
         if let Some(error) = told {
             seen.tell(trail, &error, &refusal);
         }
