@@ -127,6 +127,9 @@ fn of_account(account: &Account, auth: &Authenticator, now: SystemTime) -> Value
             "burst": rate.burst(),
         })),
         "keys": of_keys(&account.keys, auth, now),
+        "clients": account.clients.iter().map(|client| {
+            of_key(client, auth.last_use_of_client(&client.id), now)
+        }).collect::<Value>(),
         "requires": account.requires.as_str(),
         "certificates": account.certificates.iter().map(|name| json!({
             name.kind(): name.to_string(),

@@ -135,7 +135,7 @@ impl Page {
         let mut counts = [0_usize; 3];
         for (kind, list) in [("account", "accounts"), ("operator", "operators")] {
             for owner in items(status, list) {
-                for key in items(owner, "keys") {
+                for key in items(owner, "keys").iter().chain(items(owner, "clients")) {
                     let state = text(key, "state");
                     let place = ["live", "not yet valid", "expired"];
                     let place = place.iter().position(|word| *word == state);
