@@ -15,7 +15,7 @@ pub struct Candidates {
 }
 
 /// What becomes of a value that is taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnCollision {
     /// The creation fails.
     Refuse,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::document::from_scim;
 use super::scoped::{keep, narrowed, spared};
-use super::{Before, Encoded, Guard, MappingError, Need, Plan, View, refused};
+use super::{Before, Encoded, Guard, MappingError, Need, Plan, View, delta, refused};
 use crate::auth::Scope;
 use crate::mapping::compile::Type;
 use crate::mapping::kind::{Pushed, Write};
@@ -46,7 +46,7 @@ impl Plan {
                 let patch = narrowed(scope, patch);
                 let translated = self.patch(ty, &patch).ok()?;
                 match translated.changes {
-                    _ if !abilities.patch => need("patch without PATCH"),
+                    _ if !abilities.patch && !ty.is_ldap() => need("patch without PATCH"),
                     None => need("mapping with memory"),
                     Some(changes) if changes.is_empty() => need("nothing to change"),
                     Some(_) => None,
@@ -89,6 +89,13 @@ impl Plan {
                 match (new, before) {
                     (None, Some(before)) => {
                         return Ok((Encoded::Unchanged(before.resource.clone()), view));
+                    }
+                    (Some(new), Some(before)) if ty.is_ldap() => {
+                        let changes = delta::between(ty, &before.resource, &new.into_tree());
+                        if changes.is_empty() {
+                            return Ok((Encoded::Unchanged(before.resource.clone()), view));
+                        }
+                        patched(id, changes)
                     }
                     (Some(new), _) => Verb::Replace(id, new),
                     (None, None) => Verb::Read(id),
@@ -204,7 +211,13 @@ impl Plan {
     ) -> Result<Option<Verb>, MappingError> {
         let (ty, scope) = (self.known(&view.resource)?, &view.scope);
         let patch = narrowed(scope, patch);
-        let translated = self.patch(ty, &patch)?;
+        let mut translated = self.patch(ty, &patch)?;
+        if ty.is_ldap() {
+            translated
+                .changes
+                .iter_mut()
+                .for_each(|all| delta::tidy(all));
+        }
         for path in &translated.dropped {
             witness.saw(Event::Dropped {
                 attribute: path,
@@ -214,46 +227,32 @@ impl Plan {
         let Some(before) = before else {
             // Without the present resource only what needs none can be done.
             return match translated.changes {
-                Some(changes) if abilities.patch && !changes.is_empty() => {
-                    let create_missing = false;
-                    Ok(Some(Verb::Patch(
-                        id,
-                        Patch {
-                            changes,
-                            create_missing,
-                        },
-                    )))
+                Some(changes) if (abilities.patch || ty.is_ldap()) && !changes.is_empty() => {
+                    Ok(Some(patched(id, changes)))
                 }
                 _ => Err(MappingError::Malformed(NOT_READ.to_owned())),
             };
         };
         let out = self.applied(ty, scope, &translated.left, before, witness)?;
-        if same_resource(&out, &before.resource) {
+        let changes = match ty.is_ldap() {
+            true => Some(delta::between(ty, &before.resource, &out)),
+            false => None,
+        };
+        if same_resource(&out, &before.resource) || changes.as_ref().is_some_and(Vec::is_empty) {
             return Ok(None);
         }
         // Somebody else wanted to see the present resource: what is sent is what always is.
         let plain = translated.changes.filter(|changes| !changes.is_empty());
-        if let Some(changes) = plain.filter(|_| abilities.patch) {
-            let create_missing = false;
-            return Ok(Some(Verb::Patch(
-                id,
-                Patch {
-                    changes,
-                    create_missing,
-                },
-            )));
+        if let Some(changes) = plain.filter(|_| abilities.patch || ty.is_ldap()) {
+            return Ok(Some(patched(id, changes)));
+        }
+        if let Some(changes) = changes {
+            return Ok(Some(patched(id, changes)));
         }
         if abilities.patch
             && let Some(changes) = difference(ty, &before.resource, &out)
         {
-            let create_missing = false;
-            return Ok(Some(Verb::Patch(
-                id,
-                Patch {
-                    changes,
-                    create_missing,
-                },
-            )));
+            return Ok(Some(patched(id, changes)));
         }
         Ok(Some(Verb::Replace(id, Document::Tree(out))))
     }
@@ -332,6 +331,17 @@ impl Plan {
         }
         Ok(Some(pushed))
     }
+}
+
+fn patched(id: ResourceId, changes: Vec<Change>) -> Verb {
+    let create_missing = false;
+    Verb::Patch(
+        id,
+        Patch {
+            changes,
+            create_missing,
+        },
+    )
 }
 
 /// What the directory is held to.
