@@ -25,10 +25,11 @@ use source::Source;
 const FLOORS: &[(&str, &[&str])] = &[
     ("scim", &[]),
     ("yaml", &[]),
+    ("ldap", &["scim"]),
     ("net", &["scim"]),
     ("auth", &["scim", "yaml", "net"]),
-    ("directory", &["scim", "net"]),
-    ("mapping", &["scim", "yaml", "auth"]),
+    ("directory", &["scim", "ldap", "net"]),
+    ("mapping", &["scim", "yaml", "ldap", "auth"]),
     (
         "telemetry",
         &["scim", "net", "auth", "directory", "mapping"],
@@ -38,6 +39,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "scim",
             "yaml",
+            "ldap",
             "net",
             "auth",
             "directory",
@@ -81,7 +83,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 const EVERYTHING_BELOW: &[&str] = &["*"];
 
 /// Floors that take values and give values.
-const PURE: &[&str] = &["scim", "mapping"];
+const PURE: &[&str] = &["scim", "ldap", "mapping"];
 
 /// What a pure floor never names; the last parts of a path count as well as the first.
 const IMPURE: &[&str] = &[

@@ -17,7 +17,7 @@ use crate::auth::TenantName;
 use crate::directory::{Layout, Place};
 use crate::mapping::Plan;
 use crate::mapping::ruleset::{Backend, Ruleset, ScimBackend};
-use crate::yaml::{Diagnostics, MAX_FILE, Source};
+use crate::yaml::{Diagnostic, Diagnostics, MAX_FILE, Source, Span};
 
 /// One rule file, compiled: all of a tenant but its directory.
 pub(super) struct Rule {
@@ -166,7 +166,14 @@ fn compile(source: Source) -> Result<Rule, Diagnostics> {
         all
     })?;
     warnings.extend(more);
-    let Backend::Scim(backend) = ruleset.backend;
+    let backend = match ruleset.backend {
+        Backend::Scim(backend) => backend,
+        Backend::Ldap(_) => {
+            let message = "this rule is right, but LDAP directories are not served by this version";
+            warnings.push(Diagnostic::error(&source, Span::default(), message));
+            return Err(warnings);
+        }
+    };
     let place = |rule: &crate::mapping::ruleset::TypeRule| Place {
         resource: rule.name.clone(),
         endpoint: rule.entry.path.as_str().into(),

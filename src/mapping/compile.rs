@@ -2,8 +2,12 @@
 //! mistake reported in one go.
 
 mod build;
+mod chain;
 mod check;
 mod held;
+mod keys;
+mod layout;
+mod ldap;
 mod line;
 mod secret;
 mod table;
@@ -20,7 +24,8 @@ use super::covers::Covers;
 use super::kind::{Class, Kind};
 use super::place::Place;
 use super::plan::{Plan, changes};
-use super::ruleset::{Direction, Entry, Ruleset, TypeRule, Unmapped};
+use super::ruleset::{Backend, Direction, Entry, Ruleset, TypeRule, Unmapped};
+use crate::ldap::layout::Home;
 
 pub(super) use secret::is_secret;
 
@@ -52,6 +57,8 @@ pub(super) struct Type {
     pub(super) sent_base: Option<SchemaUri>,
     /// The schemas that the rule lists.
     pub(super) sent: Vec<SchemaUri>,
+    /// All that a driver of an LDAP directory must know.
+    pub(super) home: Option<Home>,
     /// Attributes with a `$ref`, and the type that they point to where that is always the same.
     pub(super) references: Vec<Reference>,
 }
@@ -77,6 +84,8 @@ pub(super) struct Line {
     pub(super) unique: bool,
     /// Whether it takes the elements that no other line means.
     pub(super) rest: bool,
+    /// Whether other lines may write the same attribute.
+    pub(super) share: Share,
     /// The values that a client may send, where they are few.
     pub(super) canonical: Vec<String>,
     /// The SCIM attribute that is its own: not the parts of a join.
@@ -89,7 +98,33 @@ pub(super) struct Line {
     pub(super) target_text: String,
 }
 
+/// Whether other lines may write what a line writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    /// None may.
+    Nothing,
+    /// Those of other bits may.
+    Bit(u32),
+    /// It is written only where the other line writes nothing.
+    Fallback,
+}
+
+impl Share {
+    fn with(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Bit(a), Self::Bit(b)) => a != b,
+            (Self::Fallback, Self::Nothing) | (Self::Nothing, Self::Fallback) => true,
+            _ => false,
+        }
+    }
+}
+
 impl Type {
+    /// Whether the directory speaks LDAP.
+    pub(super) fn is_ldap(&self) -> bool {
+        self.entry.ldap.is_some()
+    }
+
     /// A part of `meta` in the directory's words.
     pub(super) fn meta(&self, path: &AttrPath) -> AttrPath {
         match path.sub.as_ref().and_then(|part| self.entry.stamp(part)) {
@@ -121,7 +156,7 @@ pub(super) fn plan(rules: &Ruleset) -> Result<(Plan, Diagnostics), Diagnostics> 
     let types: Vec<Type> = rules
         .types
         .iter()
-        .map(|rule| compile_type(&rules.source, rule, &mut found))
+        .map(|rule| compile_type(&rules.source, rule, &rules.types, &mut found))
         .collect();
     if found.has_errors() {
         return Err(found);
@@ -129,12 +164,16 @@ pub(super) fn plan(rules: &Ruleset) -> Result<(Plan, Diagnostics), Diagnostics> 
     let plan = Plan {
         base: Arc::clone(&rules.tenant_url.text),
         accents: rules.accents,
+        flavor: match &rules.backend {
+            Backend::Ldap(ldap) => Some(ldap.flavor),
+            Backend::Scim(_) => None,
+        },
         types,
     };
     Ok((plan, found))
 }
 
-fn compile_type(source: &Source, rule: &TypeRule, d: &mut Diagnostics) -> Type {
+fn compile_type(source: &Source, rule: &TypeRule, types: &[TypeRule], d: &mut Diagnostics) -> Type {
     let lines = build::lines(source, rule, d);
     check::conflicts(source, &lines, d);
     check::missing(source, rule, d);
@@ -150,6 +189,7 @@ fn compile_type(source: &Source, rule: &TypeRule, d: &mut Diagnostics) -> Type {
             || (line.direction == Direction::Both && line.kind.touches().class == Class::Lossless)
     };
     let overlay = rule.unmapped != Unmapped::Pass || !lines.iter().all(plain);
+    let home = layout::home(source, rule, types, &lines, d);
     Type {
         held: held::schema(rule, &lines),
         full: rule.schema.clone(),
@@ -166,6 +206,7 @@ fn compile_type(source: &Source, rule: &TypeRule, d: &mut Diagnostics) -> Type {
         },
         sent: rule.entry.schemas.clone().unwrap_or_default(),
         references: references(rule),
+        home,
         lines,
     }
 }

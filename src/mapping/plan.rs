@@ -1,6 +1,7 @@
 //! A tenant's mapping, compiled: operations in, operations out; replies in, replies out.
 
 mod decode;
+mod delta;
 mod document;
 mod effect;
 mod encode;
@@ -17,6 +18,8 @@ use std::sync::Arc;
 pub use effect::Effect;
 
 use crate::auth::{Permitted, Scope};
+use crate::ldap::Layout;
+use crate::ldap::layout::Flavor;
 use crate::scim::operation::{Abilities, Projection};
 use crate::scim::schema::TypeSchema;
 use crate::scim::{
@@ -35,6 +38,7 @@ use super::witness::Witness;
 pub struct Plan {
     pub(super) base: Arc<str>,
     pub(super) accents: bool,
+    pub(super) flavor: Option<Flavor>,
     pub(super) types: Vec<Type>,
 }
 
@@ -164,6 +168,15 @@ impl Plan {
                 kind: line.what,
                 class: &line.kind.touches().class,
             })
+        })
+    }
+
+    /// All that a driver must know of the rule, where the directory speaks LDAP.
+    #[must_use]
+    pub fn layout(&self) -> Option<Layout> {
+        Some(Layout {
+            flavor: self.flavor?,
+            types: self.types.iter().filter_map(|ty| ty.home.clone()).collect(),
         })
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::document::from_scim;
 use super::scoped::{keep, narrowed, spared};
-use super::{Before, Encoded, Guard, MappingError, Need, Plan, View, refused};
+use super::{Before, Encoded, Guard, MappingError, Need, Plan, View, delta, refused};
 use crate::auth::Scope;
 use crate::mapping::compile::Type;
 use crate::mapping::kind::{Pushed, Write};
@@ -42,6 +42,7 @@ impl Plan {
         match &operation.verb {
             Verb::Replace(..) if !scope.is_whole() => need("put overlay"),
             Verb::Replace(..) if abilities.put && ty.overlay => need("put overlay"),
+            Verb::Replace(..) if !abilities.put && remembers(ty) => need("mapping with memory"),
             Verb::Patch(_, patch) => {
                 // What is wrong with it is said by `encode`.
                 let patch = narrowed(scope, patch);
@@ -92,7 +93,7 @@ impl Plan {
                         return Ok((Encoded::Unchanged(before.resource.clone()), view));
                     }
                     (true, None) => Verb::Read(id),
-                    (false, _) => patch_of(id, changes),
+                    (false, _) => patched(id, changes),
                 }
             }
             Verb::Replace(id, document) => {
@@ -215,7 +216,13 @@ impl Plan {
     ) -> Result<Option<Verb>, MappingError> {
         let (ty, scope) = (self.known(&view.resource)?, &view.scope);
         let patch = narrowed(scope, patch);
-        let translated = self.patch(ty, &patch)?;
+        let mut translated = self.patch(ty, &patch)?;
+        if ty.is_ldap() {
+            translated
+                .changes
+                .iter_mut()
+                .for_each(|all| delta::tidy(all));
+        }
         for path in &translated.dropped {
             witness.saw(Event::Dropped {
                 attribute: path,
@@ -226,24 +233,31 @@ impl Plan {
             // Without the present resource only what needs none can be done.
             return match translated.changes {
                 Some(changes) if abilities.patch && !changes.is_empty() => {
-                    Ok(Some(patch_of(id, changes)))
+                    Ok(Some(patched(id, changes)))
                 }
                 _ => Err(MappingError::Malformed(NOT_READ.to_owned())),
             };
         };
         let out = self.applied(ty, scope, &translated.left, before, witness)?;
-        if same_resource(&out, &before.resource) {
+        let changes = match ty.is_ldap() {
+            true => Some(delta::between(ty, &before.resource, &out)),
+            false => None,
+        };
+        if same_resource(&out, &before.resource) || changes.as_ref().is_some_and(Vec::is_empty) {
             return Ok(None);
         }
         // Somebody else wanted to see the present resource: what is sent is what always is.
         let plain = translated.changes.filter(|changes| !changes.is_empty());
         if let Some(changes) = plain.filter(|_| abilities.patch) {
-            return Ok(Some(patch_of(id, changes)));
+            return Ok(Some(patched(id, changes)));
+        }
+        if let Some(changes) = changes {
+            return Ok(Some(patched(id, changes)));
         }
         if abilities.patch
             && let Some(changes) = difference(ty, &before.resource, &out)
         {
-            return Ok(Some(patch_of(id, changes)));
+            return Ok(Some(patched(id, changes)));
         }
         Ok(Some(Verb::Replace(id, Document::Tree(out))))
     }
@@ -325,7 +339,7 @@ impl Plan {
 }
 
 /// Changes as the directory is told them.
-fn patch_of(id: ResourceId, changes: Vec<Change>) -> Verb {
+fn patched(id: ResourceId, changes: Vec<Change>) -> Verb {
     let create_missing = false;
     Verb::Patch(
         id,
@@ -386,6 +400,12 @@ fn same_resource(new: &Resource, old: &Resource) -> bool {
             !counted(key, value)
                 || find(old.as_map(), key).is_some_and(|other| value::same(other, value))
         })
+}
+
+/// Whether a line that a PUT writes must know what is there.
+fn remembers(ty: &Type) -> bool {
+    let mut lines = ty.lines.iter();
+    lines.any(|line| super::changes(line) && line.kind.remembers())
 }
 
 fn is_computed(name: &str) -> bool {

@@ -1,6 +1,8 @@
 //! Filters in the directory's words. What the directory must not be asked is refused with the
 //! reason, never an empty list; what no value of it can satisfy is constant (decisions, 33).
 
+mod ldap;
+
 use serde_json::Value;
 
 use super::projection::shadowed;
@@ -168,6 +170,10 @@ impl<'a> Asked<'a> {
                 // Both are made here, whatever the directory has.
                 None => Pushed::Always,
                 Some(sub) if made.iter().any(|name| sub.is(name)) => Pushed::Always,
+                Some(sub) if self.ty.is_ldap() => match self.ty.entry.stamp(sub) {
+                    Some(stamp) => Pushed::Ask(Filter::Present(AttrPath::of(stamp.clone()))),
+                    None => Pushed::Always,
+                },
                 Some(_) => Pushed::Ask(Filter::Present(self.ty.meta(self.path))),
             });
         }
@@ -265,6 +271,13 @@ impl<'a> Asked<'a> {
             Some(sub) if sub.is("location") => {
                 no(self.path, "locations are made here; ask for the `id`")
             }
+            Some(sub) if self.ty.is_ldap() => {
+                let Some(stamp) = self.ty.entry.stamp(sub) else {
+                    return no(self.path, "the directory keeps it in no attribute");
+                };
+                positive(&|op| ldap::stamp(stamp, Test::Compare(op, value)))
+                    .or_else(|Untranslatable(why)| no(self.path, &why))
+            }
             Some(_) => Ok(Pushed::Ask(Filter::Compare(Comparison {
                 path: self.ty.meta(&comparison.path),
                 ..comparison.clone()
@@ -277,6 +290,10 @@ impl<'a> Asked<'a> {
         let Value::String(_) = value else {
             return Ok(Pushed::Never);
         };
+        if let Some(own) = &self.ty.entry.ldap {
+            return ldap::id(&self.ty.entry.id, own.id_form, op, value)
+                .or_else(|Untranslatable(why)| no(self.path, &why));
+        }
         let place = Place::of(self.ty.entry.id.clone());
         let ask = |test: Test<'_>| {
             Ok(Pushed::Ask(match test {
