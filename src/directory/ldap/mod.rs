@@ -1,0 +1,40 @@
+//! LDAP (RFC 4511 and what surrounds it): the protocol's bytes, connections that carry many
+//! operations at a time, and the pool of them. Knows nothing of SCIM and of rules.
+//!
+//! From the ground up: [`ber`]; [`dn`], [`filter`], [`control`]; [`request`] and [`response`];
+//! [`connection`] with the task behind it (`wire`), which `dial` brings to life; [`Pool`].
+//! [`ldif`] prints for people.
+
+pub mod attribute;
+pub mod ber;
+pub mod code;
+mod config;
+pub mod connection;
+pub mod control;
+mod dial;
+pub mod dn;
+mod failure;
+mod feed;
+pub mod filter;
+pub mod ldif;
+mod offers;
+pub mod pool;
+pub mod request;
+pub mod response;
+mod tally;
+pub mod url;
+mod wire;
+
+pub use code::Code;
+pub use config::{Bind, LdapConfig, Timeouts};
+pub use connection::{Answer, Connection, Row, Rows};
+pub use control::Control;
+pub use dn::{Dn, Rdn};
+pub use failure::{LdapError, Why};
+pub use filter::Filter;
+pub use offers::{Offers, Product};
+pub use pool::{OpenError, Pool};
+pub use request::{Attribute, Change, ChangeKind, Request, Scope, Search, Write};
+pub use response::{Entry, LdapResult};
+pub use url::LdapUrl;
+pub use wire::Bounds;
