@@ -16,8 +16,8 @@ use super::tenants::Made;
 use crate::auth::TenantName;
 use crate::directory::{Layout, Place};
 use crate::mapping::Plan;
-use crate::mapping::ruleset::{Backend, Ruleset, ScimBackend};
-use crate::yaml::{Diagnostic, Diagnostics, MAX_FILE, Source, Span};
+use crate::mapping::ruleset::{Backend, Ruleset};
+use crate::yaml::{Diagnostics, MAX_FILE, Source};
 
 /// One rule file, compiled: all of a tenant but its directory.
 pub(super) struct Rule {
@@ -28,7 +28,7 @@ pub(super) struct Rule {
     pub(super) hosts: Vec<Arc<str>>,
     pub(super) plan: Arc<Plan>,
     pub(super) layout: Arc<Layout>,
-    pub(super) backend: ScimBackend,
+    pub(super) backend: Backend,
     warnings: Diagnostics,
 }
 
@@ -166,14 +166,6 @@ fn compile(source: Source) -> Result<Rule, Diagnostics> {
         all
     })?;
     warnings.extend(more);
-    let backend = match ruleset.backend {
-        Backend::Scim(backend) => backend,
-        Backend::Ldap(_) => {
-            let message = "this rule is right, but LDAP directories are not served by this version";
-            warnings.push(Diagnostic::error(&source, Span::default(), message));
-            return Err(warnings);
-        }
-    };
     let place = |rule: &crate::mapping::ruleset::TypeRule| Place {
         resource: rule.name.clone(),
         endpoint: rule.entry.path.as_str().into(),
@@ -188,7 +180,7 @@ fn compile(source: Source) -> Result<Rule, Diagnostics> {
         layout: Arc::new(Layout {
             types: ruleset.types.iter().map(place).collect(),
         }),
-        backend,
+        backend: ruleset.backend,
         warnings,
         source,
     })

@@ -1,7 +1,6 @@
 //! The systems behind: one trait, and a driver for each kind. A driver receives operations in its
 //! own vocabulary and knows nothing of mappings, accounts or clients.
 
-mod base64;
 pub mod http;
 pub mod ldap;
 

@@ -1,190 +1,266 @@
-//! Filters as text (RFC 4515): whether a rule's `filter` is one, and which attributes it asks.
+//! Search filters (RFC 4511 §4.5.1.7) as a tree of names and bytes: a value is never part of a
+//! text, so nothing in it can mean anything. Texts exist for logs and LDIF, and for the filters
+//! that people write into rules.
 
-use super::dn::{is_descriptor, is_oid};
+mod parse;
 
-/// Why a text is no filter.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidFilter(String);
+use std::fmt;
+use std::sync::Arc;
 
-/// The attributes that a filter asks about, in its order.
-///
-/// # Errors
-/// It is no filter.
+use bytes::Bytes;
+
+use super::ber::{OCTETS, SEQUENCE, Writer};
+use super::dn::push_digits;
+
+pub use parse::FilterError;
+
+/// A condition on an entry.
 ///
 /// ```
-/// use postern::ldap::filter::attributes;
-/// assert_eq!(attributes("(&(objectClass=person)(!(uid=svc*)))").unwrap(), ["objectClass", "uid"]);
-/// assert!(attributes("objectClass=person").is_err());
+/// use postern::ldap::Filter;
+/// let filter = Filter::equal("uid", "*)(uid=*");
+/// assert_eq!(filter.to_string(), r"(uid=\2a\29\28uid=\2a)");
 /// ```
-pub fn attributes(text: &str) -> Result<Vec<String>, InvalidFilter> {
-    let mut names = Vec::new();
-    let rest = one(text, 0, &mut names)?;
-    if rest.is_empty() {
-        return Ok(names);
-    }
-    let shown: String = rest.chars().take(30).collect();
-    Err(InvalidFilter(format!("goes on after its end: `{shown}`")))
+#[derive(Clone, PartialEq, Eq)]
+pub enum Filter {
+    /// All of these. Without any: true (RFC 4526).
+    And(Vec<Self>),
+    /// One of these. Without any: false.
+    Or(Vec<Self>),
+    /// Not this.
+    Not(Box<Self>),
+    /// The attribute has this value.
+    Equal(Arc<str>, Bytes),
+    /// One of the attribute's values has these pieces, in this order.
+    Substrings(Arc<str>, Pieces),
+    /// One of its values is this or more.
+    AtLeast(Arc<str>, Bytes),
+    /// One of its values is this or less.
+    AtMost(Arc<str>, Bytes),
+    /// It has a value.
+    Present(Arc<str>),
+    /// It has about this value.
+    About(Arc<str>, Bytes),
+    /// A matching rule says so, such as Active Directory's for bits.
+    Rule(Extensible),
 }
 
-/// Reads one filter in its parentheses; gives what follows.
-fn one<'a>(text: &'a str, depth: usize, names: &mut Vec<String>) -> Result<&'a str, InvalidFilter> {
-    if depth > MAX_DEPTH {
-        return Err(InvalidFilter(format!("is nested deeper than {MAX_DEPTH}")));
-    }
-    let inner = text.strip_prefix('(').ok_or_else(|| {
-        let shown: String = text.chars().take(30).collect();
-        InvalidFilter(format!("needs a `(` before `{shown}`"))
-    })?;
-    let closed = |rest: &'a str| {
-        rest.strip_prefix(')')
-            .ok_or_else(|| InvalidFilter("lacks a `)`".to_owned()))
-    };
-    if let Some(mut rest) = inner.strip_prefix(['&', '|']) {
-        if !rest.starts_with('(') {
-            return Err(InvalidFilter("has `&` or `|` without parts".to_owned()));
-        }
-        while rest.starts_with('(') {
-            rest = one(rest, depth + 1, names)?;
-        }
-        return closed(rest);
-    }
-    if let Some(rest) = inner.strip_prefix('!') {
-        return closed(one(rest, depth + 1, names)?);
-    }
-    let end = inner
-        .find(['(', ')'])
-        .ok_or_else(|| InvalidFilter("lacks a `)`".to_owned()))?;
-    let (item, rest) = inner.split_at_checked(end).unwrap_or((inner, ""));
-    comparison(item, names)?;
-    closed(rest)
+/// The pieces of a value.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pieces {
+    /// What it begins with.
+    pub initial: Option<Bytes>,
+    /// What follows somewhere, in this order.
+    pub any: Vec<Bytes>,
+    /// What it ends with.
+    pub last: Option<Bytes>,
 }
 
-/// `attr=value`, `attr>=value`, `attr:rule:=value`, …
-fn comparison(item: &str, names: &mut Vec<String>) -> Result<(), InvalidFilter> {
-    let shown: String = item.chars().take(40).collect();
-    let wrong = |why: &str| InvalidFilter(format!("has `{shown}`, {why}"));
-    let (left, value) = item
-        .split_once('=')
-        .ok_or_else(|| wrong("which compares nothing"))?;
-    let (name, starred) = match left.strip_suffix(':') {
-        Some(left) => {
-            let mut parts = left.split(':');
-            let name = parts.next().unwrap_or_default();
-            let mut rule = parts.next();
-            if rule.is_some_and(|part| part.eq_ignore_ascii_case("dn")) {
-                rule = parts.next();
-            }
-            let named = rule.is_none_or(|rule| is_descriptor(rule) || is_oid(rule));
-            if !named || parts.next().is_some() || (name.is_empty() && rule.is_none()) {
-                return Err(wrong("whose matching rule is none"));
-            }
-            (name, false)
-        }
-        None => match left.strip_suffix(['>', '<', '~']) {
-            Some(name) => (name, false),
-            None => (left, true),
-        },
-    };
-    let base = name.split(';').next().unwrap_or_default();
-    if !(name.is_empty() && item.contains(":=")) {
-        if !is_descriptor(base) && !is_oid(base) {
-            return Err(wrong("whose attribute is none"));
-        }
-        names.push(base.to_owned());
+/// A comparison by a named rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extensible {
+    /// The attribute; all that the rule fits where `None`.
+    pub attribute: Option<Arc<str>>,
+    /// The rule, by name or oid; the attribute's own where `None`.
+    pub rule: Option<Arc<str>>,
+    /// What is compared with.
+    pub value: Bytes,
+    /// Whether the parts of the entry's name count too.
+    pub in_name: bool,
+}
+
+impl Filter {
+    /// The attribute has this value.
+    #[must_use]
+    pub fn equal(attribute: impl Into<Arc<str>>, value: impl Into<Bytes>) -> Self {
+        Self::Equal(attribute.into(), value.into())
     }
-    let mut rest = value.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '\\' => {
-                let digits = [rest.next(), rest.next()];
-                if !digits
-                    .iter()
-                    .all(|d| d.is_some_and(|d| d.is_ascii_hexdigit()))
-                {
-                    return Err(wrong("where `\\` is not followed by two hex digits"));
+
+    /// The attribute has a value.
+    #[must_use]
+    pub fn present(attribute: impl Into<Arc<str>>) -> Self {
+        Self::Present(attribute.into())
+    }
+
+    /// Every entry: `(objectClass=*)`.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self::present("objectClass")
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::And(mut all), Self::And(more)) => {
+                all.extend(more);
+                Self::And(all)
+            }
+            (Self::And(mut all), one) => {
+                all.push(one);
+                Self::And(all)
+            }
+            (one, other) => Self::And(vec![one, other]),
+        }
+    }
+
+    /// How many levels it has. A server has a limit too.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        match self {
+            Self::And(all) | Self::Or(all) => {
+                1 + all.iter().map(Self::depth).max().unwrap_or_default()
+            }
+            Self::Not(inner) => 1 + inner.depth(),
+            _ => 1,
+        }
+    }
+
+    /// Writes it into a request.
+    pub fn encode(&self, out: &mut Writer) {
+        let pair = |out: &mut Writer, tag, attribute: &str, value: &[u8]| {
+            out.nested(tag, |out| {
+                out.octets(OCTETS, attribute.as_bytes());
+                out.octets(OCTETS, value);
+            });
+        };
+        match self {
+            Self::And(all) => out.nested(0xa0, |out| all.iter().for_each(|one| one.encode(out))),
+            Self::Or(all) => out.nested(0xa1, |out| all.iter().for_each(|one| one.encode(out))),
+            Self::Not(inner) => out.nested(0xa2, |out| inner.encode(out)),
+            Self::Equal(attribute, value) => pair(out, 0xa3, attribute, value),
+            Self::Substrings(attribute, pieces) => out.nested(0xa4, |out| {
+                out.octets(OCTETS, attribute.as_bytes());
+                out.nested(SEQUENCE, |out| {
+                    for (tag, piece) in pieces.tagged() {
+                        out.octets(tag, piece);
+                    }
+                });
+            }),
+            Self::AtLeast(attribute, value) => pair(out, 0xa5, attribute, value),
+            Self::AtMost(attribute, value) => pair(out, 0xa6, attribute, value),
+            Self::Present(attribute) => out.octets(0x87, attribute.as_bytes()),
+            Self::About(attribute, value) => pair(out, 0xa8, attribute, value),
+            Self::Rule(extensible) => out.nested(0xa9, |out| {
+                if let Some(rule) = &extensible.rule {
+                    out.octets(0x81, rule.as_bytes());
                 }
-            }
-            '\0' => return Err(wrong("with a NUL; write `\\00`")),
-            '*' if !starred => return Err(wrong("with a `*`; write `\\2a`")),
-            _ => {}
+                if let Some(attribute) = &extensible.attribute {
+                    out.octets(0x82, attribute.as_bytes());
+                }
+                out.octets(0x83, &extensible.value);
+                if extensible.in_name {
+                    out.octets(0x84, &[0xff]);
+                }
+            }),
         }
     }
-    if value.contains("**") {
-        return Err(wrong("with `**`"));
-    }
-    Ok(())
 }
 
-const MAX_DEPTH: usize = 32;
+impl Pieces {
+    fn tagged(&self) -> impl Iterator<Item = (u8, &Bytes)> {
+        let initial = self.initial.iter().map(|piece| (0x80, piece));
+        let any = self.any.iter().map(|piece| (0x81, piece));
+        let last = self.last.iter().map(|piece| (0x82, piece));
+        initial.chain(any).chain(last)
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |f: &mut fmt::Formatter<'_>, sign, all: &[Self]| {
+            write!(f, "({sign}")?;
+            all.iter().try_for_each(|one| one.fmt(f))?;
+            f.write_str(")")
+        };
+        match self {
+            Self::And(all) => list(f, '&', all),
+            Self::Or(all) => list(f, '|', all),
+            Self::Not(inner) => write!(f, "(!{inner})"),
+            Self::Equal(attribute, value) => write!(f, "({attribute}={})", escaped(value)),
+            Self::Substrings(attribute, pieces) => {
+                let part = |piece: &Option<Bytes>| piece.as_deref().map(escaped);
+                write!(
+                    f,
+                    "({attribute}={}*",
+                    part(&pieces.initial).unwrap_or_default()
+                )?;
+                for piece in &pieces.any {
+                    write!(f, "{}*", escaped(piece))?;
+                }
+                write!(f, "{})", part(&pieces.last).unwrap_or_default())
+            }
+            Self::AtLeast(attribute, value) => write!(f, "({attribute}>={})", escaped(value)),
+            Self::AtMost(attribute, value) => write!(f, "({attribute}<={})", escaped(value)),
+            Self::Present(attribute) => write!(f, "({attribute}=*)"),
+            Self::About(attribute, value) => write!(f, "({attribute}~={})", escaped(value)),
+            Self::Rule(rule) => {
+                let attribute = rule.attribute.as_deref().unwrap_or_default();
+                let in_name = if rule.in_name { ":dn" } else { "" };
+                write!(f, "({attribute}{in_name}")?;
+                if let Some(name) = &rule.rule {
+                    write!(f, ":{name}")?;
+                }
+                write!(f, ":={})", escaped(&rule.value))
+            }
+        }
+    }
+}
+
+/// The values are people's: only the shape is shown.
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::And(all) => f.debug_tuple("And").field(all).finish(),
+            Self::Or(all) => f.debug_tuple("Or").field(all).finish(),
+            Self::Not(inner) => f.debug_tuple("Not").field(inner).finish(),
+            Self::Equal(name, _) => write!(f, "({name}=…)"),
+            Self::Substrings(name, _) => write!(f, "({name}=*…*)"),
+            Self::AtLeast(name, _) => write!(f, "({name}>=…)"),
+            Self::AtMost(name, _) => write!(f, "({name}<=…)"),
+            Self::Present(name) => write!(f, "({name}=*)"),
+            Self::About(name, _) => write!(f, "({name}~=…)"),
+            Self::Rule(rule) => {
+                let attribute = rule.attribute.as_deref().unwrap_or_default();
+                write!(f, "({attribute}:…:=…)")
+            }
+        }
+    }
+}
+
+impl std::str::FromStr for Filter {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        parse::filter(text)
+    }
+}
+
+/// A value for a text: what is special, and what is no UTF-8 or not printable, as `\2a`.
+fn escaped(value: &[u8]) -> String {
+    let mut out = String::with_capacity(value.len());
+    let pair = |out: &mut String, byte: u8| {
+        out.push('\\');
+        push_digits(out, byte);
+    };
+    for chunk in value.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '*' | '(' | ')' | '\\' => pair(&mut out, c as u8),
+                c if c.is_control() => {
+                    for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                        pair(&mut out, byte);
+                    }
+                }
+                c => out.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            pair(&mut out, *byte);
+        }
+    }
+    out
+}
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn filters_of_every_form() {
-        for (text, names) in [
-            ("(objectClass=*)", vec!["objectClass"]),
-            ("(cn=a*b*c)", vec!["cn"]),
-            (
-                "(&(a=1)(|(b>=2)(c<=3)(d~=4))(!(e=5)))",
-                vec!["a", "b", "c", "d", "e"],
-            ),
-            (
-                "(userAccountControl:1.2.840.113556.1.4.803:=2)",
-                vec!["userAccountControl"],
-            ),
-            ("(ou:dn:caseExactMatch:=x)", vec!["ou"]),
-            ("(:caseExactMatch:=x)", vec![]),
-            ("(2.5.4.3=x)", vec!["2.5.4.3"]),
-            ("(cn;lang-de=x)", vec!["cn"]),
-            (r"(cn=\28\29\2a\5c)", vec!["cn"]),
-            ("(cn=)", vec!["cn"]),
-            ("(cn=a=b)", vec!["cn"]),
-        ] {
-            assert_eq!(attributes(text).unwrap(), names, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_filter() {
-        for text in [
-            "",
-            "()",
-            "cn=a",
-            "(cn=a",
-            "(cn=a))",
-            "(cn)",
-            "(&)",
-            "(|)",
-            "(!)",
-            "(!(a=1)(b=2))",
-            "(&a=1)",
-            "(=a)",
-            "(c n=a)",
-            r"(cn=\2)",
-            r"(cn=\zz)",
-            "(cn>=a*)",
-            "(cn=a**b)",
-            "(cn=a)(cn=b)",
-            "(cn=a(b)",
-            "(cn::=a)",
-            "(:=a)",
-            "(cn:x y:=a)",
-            "(cn=\0)",
-        ] {
-            assert!(attributes(text).is_err(), "{text}");
-        }
-        assert!(attributes(&format!("{}(a=1){}", "(!".repeat(40), ")".repeat(40))).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_panics(text in "[()&|!a-c=<>~:*\\\\0-9é]{0,20}") {
-            let _ = attributes(&text);
-        }
-    }
-}
+mod tests;

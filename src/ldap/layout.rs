@@ -2,13 +2,11 @@
 //! that a driver must know of a rule. Made by [`Plan::layout`](crate::mapping::Plan::layout), kept
 //! apart from the connections, so that a change of a rule keeps those.
 
-use std::sync::Arc;
-
 use crate::scim::patch::Change;
 use crate::scim::{AttrName, ResourceType};
 
 use super::made::Candidates;
-use super::{Dn, IdForm};
+use super::{Dn, Filter, IdForm};
 
 /// All types of a rule.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -41,7 +39,7 @@ pub struct Home {
     /// How far below.
     pub scope: Scope,
     /// What exists for this tenant (RFC 4515).
-    pub filter: Arc<str>,
+    pub filter: Filter,
     /// The attribute that holds the id.
     pub id: AttrName,
     /// How the directory spells it.
@@ -224,6 +222,10 @@ pub enum OnDelete {
 }
 
 /// What disables an entry.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are a few of them in a rule"
+)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Disable {
     /// A change.
@@ -358,9 +360,9 @@ mod tests {
             values: vec![("Sales".to_owned(), dn("ou=sales,o=x"))],
             otherwise: dn("ou=people,o=x"),
         };
-        assert!(chosen.for_value(Some("SALES")).is(&dn("ou=sales,o=x")));
+        assert!(chosen.for_value(Some("SALES")).is_same(&dn("ou=sales,o=x")));
         for other in [None, Some(""), Some("sales,o=x")] {
-            assert!(chosen.for_value(other).is(&dn("ou=people,o=x")));
+            assert!(chosen.for_value(other).is_same(&dn("ou=people,o=x")));
         }
     }
 }

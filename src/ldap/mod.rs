@@ -26,7 +26,9 @@
 //! `urn:oid:1.2.840.113556.1.4.803:userAccountControl eq "2"` is
 //! `(userAccountControl:1.2.840.113556.1.4.803:=2)`.
 
+pub mod attribute;
 pub mod base64;
+pub mod ber;
 pub mod dn;
 pub mod filter;
 pub mod id;
@@ -34,6 +36,7 @@ pub mod layout;
 pub mod made;
 pub mod secret;
 
-pub use dn::Dn;
+pub use dn::{Dn, Rdn};
+pub use filter::Filter;
 pub use id::IdForm;
 pub use layout::Layout;

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 
-use crate::directory::base64::base64;
+use crate::ldap::base64;
 use crate::net::secret::Secret;
 use crate::net::tls::not_after;
 
@@ -134,7 +134,7 @@ impl Auth {
             }
             Self::Basic { user, password } => {
                 let pair = format!("{user}:{}", password.expose());
-                format!("Basic {}", base64(pair.as_bytes()))
+                format!("Basic {}", base64::encode(pair.as_bytes()))
             }
         };
         let mut value = HeaderValue::from_str(&text)

@@ -6,9 +6,9 @@ use crate::directory::http::Identity;
 use crate::net::secret::Secret;
 use crate::net::tls::not_after;
 
-use super::dn::Dn;
 use super::url::LdapUrl;
 use super::wire::Bounds;
+use crate::ldap::dn::Dn;
 
 /// How a directory is reached, and as whom. Two that are equal share their connections.
 #[derive(Debug, Clone, PartialEq, Eq)]

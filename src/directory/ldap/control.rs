@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::ber::{self, BOOLEAN, BerError, ENUMERATED, INTEGER, OCTETS, Reader, SEQUENCE, Writer};
 use super::code::Code;
-use super::filter::Filter;
 use super::response::{Entry, slice};
+use crate::ldap::ber::{
+    self, BOOLEAN, BerError, ENUMERATED, INTEGER, OCTETS, Reader, SEQUENCE, Writer,
+};
+use crate::ldap::filter::Filter;
 
 /// One control.
 #[derive(Clone, PartialEq, Eq)]

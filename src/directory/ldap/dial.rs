@@ -13,7 +13,6 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout_at;
 use tokio_rustls::TlsConnector;
 
-use super::ber;
 use super::code::Code;
 use super::config::{Bind, LdapConfig};
 use super::connection::Connection;
@@ -24,6 +23,7 @@ use super::response::{LdapResult, Message, Response};
 use super::tally::Tally;
 use super::url::LdapUrl;
 use super::wire::Stream;
+use crate::ldap::ber;
 
 /// A connection that can be worked with, and what the server offers.
 ///

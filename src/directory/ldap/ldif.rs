@@ -2,10 +2,10 @@
 //! left out: who prints says which those are.
 
 use super::control::Control;
-use super::dn::Dn;
 use super::request::{Attribute, ChangeKind, Write};
 use super::response::Entry;
-use crate::directory::base64::base64;
+use crate::ldap::base64;
+use crate::ldap::dn::Dn;
 
 /// Prints LDIF.
 ///
@@ -55,7 +55,10 @@ impl<F: Fn(&str) -> bool> Ldif<F> {
             let head = format!("{}{critical}", control.oid);
             match &control.value {
                 // Its value is BER: the base64 form, whatever it holds.
-                Some(value) => fold(&mut out, &format!("control: {head}:: {}", base64(value))),
+                Some(value) => fold(
+                    &mut out,
+                    &format!("control: {head}:: {}", base64::encode(value)),
+                ),
                 None => fold(&mut out, &format!("control: {head}")),
             }
         }
@@ -103,7 +106,7 @@ impl<F: Fn(&str) -> bool> Ldif<F> {
     }
 
     fn attribute(&self, out: &mut String, attribute: &Attribute) {
-        let secret = (self.secret)(super::attribute::base(&attribute.name));
+        let secret = (self.secret)(crate::ldap::attribute::base(&attribute.name));
         for value in &attribute.values {
             if secret {
                 let hint = format!("(secret, {} bytes)", value.len());
@@ -120,7 +123,7 @@ fn line(out: &mut String, name: &str, value: &[u8]) {
     match std::str::from_utf8(value) {
         Ok("") => fold(out, &format!("{name}:")),
         Ok(text) if is_safe(text) => fold(out, &format!("{name}: {text}")),
-        _ => fold(out, &format!("{name}:: {}", base64(value))),
+        _ => fold(out, &format!("{name}:: {}", base64::encode(value))),
     }
 }
 

@@ -5,17 +5,14 @@
 //! [`connection`] with the task behind it (`wire`), which `dial` brings to life; [`Pool`].
 //! [`ldif`] prints for people.
 
-pub mod attribute;
-pub mod ber;
 pub mod code;
 mod config;
 pub mod connection;
 pub mod control;
 mod dial;
-pub mod dn;
+mod driver;
 mod failure;
 mod feed;
-pub mod filter;
 pub mod ldif;
 mod offers;
 pub mod pool;
@@ -25,13 +22,14 @@ mod tally;
 pub mod url;
 mod wire;
 
+pub use crate::ldap::dn::{Dn, Rdn};
+pub use crate::ldap::filter::Filter;
 pub use code::Code;
 pub use config::{Bind, LdapConfig, Timeouts};
 pub use connection::{Answer, Connection, Row, Rows};
 pub use control::Control;
-pub use dn::{Dn, Rdn};
+pub use driver::driver;
 pub use failure::{LdapError, Why};
-pub use filter::Filter;
 pub use offers::{Offers, Product};
 pub use pool::{OpenError, Pool};
 pub use request::{Attribute, Change, ChangeKind, Request, Scope, Search, Write};

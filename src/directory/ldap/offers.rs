@@ -1,9 +1,9 @@
 //! What a server says of itself in its root entry (RFC 4512 §5.1).
 
 use super::control;
-use super::dn::Dn;
 use super::request::{PASSWORD_MODIFY, Search, WHO_AM_I};
 use super::response::Entry;
+use crate::ldap::dn::Dn;
 
 /// What a server can do, and whose it is. Nothing at all where it tells nobody.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

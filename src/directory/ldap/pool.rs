@@ -25,13 +25,13 @@ use super::code::Code;
 use super::config::{Bind, LdapConfig};
 use super::connection::{Answer, Connection};
 use super::control::{self, Control};
-use super::dn::Dn;
 use super::failure::{LdapError, Why};
 use super::offers::Offers;
 use super::request::{Request, Search, Write};
 use super::response::{Entry, LdapResult};
 use super::tally::Tally;
 use super::url::LdapUrl;
+use crate::ldap::dn::Dn;
 use links::Links;
 use server::Server;
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::ber::{BOOLEAN, ENUMERATED, INTEGER, OCTETS, SEQUENCE, SET, Writer};
 use super::control::Control;
-use super::dn::{Dn, Rdn};
-use super::filter::Filter;
+use crate::ldap::ber::{BOOLEAN, ENUMERATED, INTEGER, OCTETS, SEQUENCE, SET, Writer};
+use crate::ldap::dn::{Dn, Rdn};
+use crate::ldap::filter::Filter;
 use crate::net::secret::Secret;
 
 /// One operation of the protocol.

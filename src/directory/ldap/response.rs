@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::attribute;
-use super::ber::{self, BerError, ENUMERATED, INTEGER, OCTETS, Reader, SEQUENCE, SET};
 use super::code::Code;
 use super::control::Control;
+use crate::ldap::attribute;
+use crate::ldap::ber::{self, BerError, ENUMERATED, INTEGER, OCTETS, Reader, SEQUENCE, SET};
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]

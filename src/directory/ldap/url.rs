@@ -145,7 +145,7 @@ fn socket(rest: &str) -> Result<LdapUrl, UrlError> {
                 let (Some(first), Some(second)) = (chars.next(), chars.next()) else {
                     return Err(UrlError::Socket);
                 };
-                path.push(super::dn::pair(first, second).ok_or(UrlError::Socket)?);
+                path.push(crate::ldap::dn::pair(first, second).ok_or(UrlError::Socket)?);
             }
             '/' | '?' | '#' | '\0' => return Err(UrlError::Socket),
             c => path.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),

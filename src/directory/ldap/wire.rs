@@ -13,12 +13,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::time::sleep_until;
 
-use super::ber::{self, BerError};
 use super::connection::Shared;
 use super::failure::Why;
 use super::feed::Source;
 use super::request::Request;
 use super::response::{self, Message, NOTICE_OF_DISCONNECTION, Response};
+use crate::ldap::ber::{self, BerError};
 
 /// What goes both ways: TCP, a Unix socket, TLS over TCP.
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}

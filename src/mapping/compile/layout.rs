@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::{Line, error};
-use crate::ldap::dn::is_descriptor;
+use crate::ldap::attribute;
 use crate::ldap::layout::{
     Attribute, By, Disable, Flavor, Home, Made, OnDelete, Piece, Reference, Secret, Syntax, Values,
 };
@@ -304,7 +304,7 @@ fn display(lines: &[Line]) -> Option<AttrName> {
             let place = line.scim.as_ref()?;
             let plain = place.uri.is_none() && place.name.is(name) && line.kind.raw().is_none();
             let target = line.target.as_ref().filter(|_| plain && !line.secret)?;
-            is_descriptor(target.name.as_str()).then(|| target.name.clone())
+            attribute::is_name(target.name.as_str()).then(|| target.name.clone())
         })
     };
     target("displayName").or_else(|| target("userName"))

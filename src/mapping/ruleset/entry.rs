@@ -13,11 +13,9 @@
 //!     in: "ou=staff,ou=people,dc=example,dc=com"         # or {by: …, values: {…}, otherwise: …}
 //! ```
 
-use std::sync::Arc;
-
-use crate::ldap::dn::is_descriptor;
+use crate::ldap::attribute::is_name;
 use crate::ldap::layout::{Container, Create, Flavor, Pattern, Scope};
-use crate::ldap::{Dn, IdForm, filter};
+use crate::ldap::{Dn, Filter, IdForm};
 use crate::scim::schema::TypeSchema;
 use crate::scim::{AttrName, SchemaUri};
 use crate::yaml::{self, Diagnostic, Diagnostics, Node, Source, Span, Table};
@@ -53,7 +51,7 @@ pub struct LdapEntry {
     /// How far below.
     pub scope: Scope,
     /// What exists for this tenant.
-    pub filter: Arc<str>,
+    pub filter: Filter,
     /// How ids are spelled.
     pub id_form: IdForm,
     /// How entries are made.
@@ -178,7 +176,7 @@ fn in_ldap(
         flavor,
         base: Dn::default(),
         scope: Scope::Sub,
-        filter: "(objectClass=*)".into(),
+        filter: Filter::everything(),
         id_form: IdForm::of(id),
         create: None,
         keep: None,
@@ -210,7 +208,7 @@ fn in_ldap(
             .required("filter", d)
             .and_then(|node| filter_text(source, node, d))
         {
-            own.filter = filter.into();
+            own.filter = filter;
         }
         if let Some(id) = attribute(source, &mut table, "id", d) {
             own.id_form = IdForm::of(id.as_str());
@@ -384,7 +382,7 @@ fn container(source: &Source, node: &Node, base: &Dn, d: &mut Diagnostics) -> Op
 /// The name of an object class.
 pub(super) fn class(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<String> {
     let text = node.string(source, d)?;
-    if is_descriptor(text) {
+    if is_name(text) {
         return Some(text.to_owned());
     }
     let shown: String = text.chars().take(60).collect();
@@ -396,7 +394,7 @@ pub(super) fn class(source: &Source, node: &Node, d: &mut Diagnostics) -> Option
 /// The name of an attribute.
 pub(super) fn name(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<AttrName> {
     let text = node.string(source, d)?;
-    if is_descriptor(text)
+    if is_name(text)
         && let Ok(name) = text.parse()
     {
         return Some(name);
@@ -411,10 +409,10 @@ pub(super) fn name(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<
     None
 }
 
-fn filter_text(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<String> {
+fn filter_text(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<Filter> {
     let text = node.string(source, d)?;
-    match filter::attributes(text) {
-        Ok(_) => Some(text.to_owned()),
+    match text.parse::<Filter>() {
+        Ok(filter) => Some(filter),
         Err(error) => {
             let error =
                 Diagnostic::error(source, node.span, format!("this is no filter: it {error}"));

@@ -223,7 +223,7 @@ fn distinguished(
 ) -> Option<Dn> {
     let shown: String = text.chars().take(80).collect();
     let why = match text.parse::<Dn>() {
-        Ok(dn) if !dn.is_empty() => return Some(dn),
+        Ok(dn) if !dn.is_root() => return Some(dn),
         Ok(_) => "is empty".to_owned(),
         Err(error) => error.to_string(),
     };

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::super::ber::Writer;
 use super::super::request::Attribute;
 use super::*;
+use crate::ldap::ber::Writer;
 
 /// An answer as a server writes it.
 fn sent(id: i64, tag: u8, body: impl FnOnce(&mut Writer)) -> Bytes {

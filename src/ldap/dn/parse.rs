@@ -160,7 +160,7 @@ fn hex_bytes(digits: &str) -> Result<Vec<u8>, DnError> {
 }
 
 /// The byte of two hexadecimal digits.
-pub(in super::super) fn pair(first: char, second: char) -> Option<u8> {
+pub(crate) fn pair(first: char, second: char) -> Option<u8> {
     let number = first.to_digit(16)? << 4 | second.to_digit(16)?;
     u8::try_from(number).ok()
 }
