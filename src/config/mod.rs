@@ -1,5 +1,6 @@
 //! From files to a running snapshot.
 
+pub mod access;
 mod apart;
 mod certificate;
 mod control;

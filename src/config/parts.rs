@@ -8,28 +8,27 @@ use std::time::SystemTime;
 
 use rustls::ServerConfig;
 
+use super::access::Access;
 use super::certificate::{Pair, Shown};
 use super::control::Secured;
 use super::digest::{Digest, Digesting};
 use super::file::Config;
 use super::folder::{State, parent, steadily};
 use super::named::{Files, elsewhere, named_by};
-use super::read::text;
 use super::report::{Kind, Source};
 use super::rules::{self, Compiled, Rules};
 use super::snapshot::Snapshot;
 use super::tenants::{Failure, Made, Making};
 use super::unit::{News, Unit};
-use crate::auth::{Authenticator, access};
 use crate::telemetry::{CertificateUse, Metrics};
-use crate::yaml::{Diagnostic, Diagnostics, MAX_FILE};
+use crate::yaml::{Diagnostic, Diagnostics};
 
 /// The last good parts. Each serves on its own: what is wrong with one holds up no other.
 pub(super) struct Parts {
     pub(super) config: Config,
     certificate: Unit<Shown>,
     control: Option<Secured>,
-    access: Unit<Arc<Authenticator>>,
+    access: Access,
     rules: Unit<Rules>,
     secrets: BTreeMap<PathBuf, Unit<Files>>,
     compiled: Compiled,
@@ -56,7 +55,7 @@ impl Parts {
         Self {
             certificate: Unit::new(Kind::Tls, folder(&config.certificate)),
             control: config.operators.clone().map(Secured::new),
-            access: Unit::new(Kind::Access, folder(&config.access)),
+            access: Access::new(&config.access),
             rules: Unit::new(Kind::Rules, config.rules.clone()),
             secrets: BTreeMap::new(),
             compiled: Compiled::default(),
@@ -70,7 +69,7 @@ impl Parts {
     /// no clock, nobody waits for a writer to have done.
     pub(super) fn look(&mut self, clock: Clock, now: SystemTime) -> bool {
         let tls = self.look_at_certificate(clock, now);
-        let access = self.look_at_access(clock, now);
+        let access = self.access.look(clock, now);
         let tenants = self.look_at_tenants(clock, now);
         let control = self.control.as_mut().map(|it| it.look(clock, now));
         [Some(tls), Some(access), Some(tenants), control].contains(&Some(State::Restless))
@@ -93,30 +92,6 @@ impl Parts {
         } else if is_new {
             match pair.config(read, unit.value().map(|previous| &*previous.config)) {
                 Ok(config) => unit.take(digest, config, now),
-                Err(found) => unit.refuse(found, is_new),
-            }
-        }
-        state
-    }
-
-    fn look_at_access(&mut self, clock: Clock, now: SystemTime) -> State {
-        let path = &self.config.access;
-        let (read, state) = steadily(clock, |look| look.file(path, MAX_FILE));
-        let unit = &mut self.access;
-        if state == State::Restless && clock.is_some() {
-            return state;
-        }
-        let mut digest = Digesting::default();
-        digest.read("", &read);
-        let digest = digest.finish();
-        let is_new = unit.is_new(digest);
-        if unit.serves(digest) {
-            unit.heal();
-        } else if is_new {
-            let help = "make one with a role and an account, then run `postern token new`";
-            let read = read.map(|mut bytes| std::mem::take(&mut *bytes));
-            match text(path, help, read).and_then(|source| access::load(&source)) {
-                Ok(auth) => unit.take(digest, Arc::new(auth), now),
                 Err(found) => unit.refuse(found, is_new),
             }
         }
@@ -316,6 +291,7 @@ impl Parts {
             files.iter().map(|file| parent(file).to_owned()).collect();
         folders.insert(config.rules.clone());
         folders.extend(self.secrets.keys().cloned());
+        folders.extend(self.access.elsewhere.keys().cloned());
         folders.extend(self.control.iter().flat_map(Secured::folders));
         folders
     }
@@ -345,10 +321,11 @@ impl Parts {
         let mut all = Diagnostics::default();
         let parts = [
             self.certificate.errors(),
-            self.access.errors(),
+            self.access.unit.errors(),
             self.rules.errors(),
         ];
-        let secrets = self.secrets.values().map(Unit::errors);
+        let abroad = self.access.elsewhere.values();
+        let secrets = self.secrets.values().chain(abroad).map(Unit::errors);
         let control = self.control.iter().map(|it| it.unit.errors());
         for finding in parts.into_iter().chain(secrets).chain(control).flatten() {
             all.push(finding.clone());
@@ -358,7 +335,7 @@ impl Parts {
 
     /// What serves together, with warnings. `None` where there is no last good.
     pub(super) fn snapshot(&self) -> Option<(Snapshot, Diagnostics)> {
-        let auth = self.access.value()?;
+        let auth = &self.access.unit.value()?.auth;
         let mut warnings = self.rule_warnings();
         let tenants = || self.made.iter().map(|made| &made.tenant);
         let names: Vec<&str> = tenants().map(|tenant| tenant.name.as_str()).collect();
@@ -385,13 +362,20 @@ impl Parts {
         let mut all = Digesting::default();
         for (name, digest) in [
             ("tls", self.certificate.good().map(|good| good.digest)),
-            ("access", self.access.good().map(|good| good.digest)),
+            ("access", self.access.unit.good().map(|good| good.digest)),
             ("rules", self.rules.good().map(|good| good.digest)),
         ] {
             all.part(name, digest.unwrap_or(Digest::of(b"")));
         }
         if let Some(good) = self.control.as_ref().and_then(|it| it.unit.good()) {
             all.part("control", good.digest);
+        }
+        let served = self.access.unit.value();
+        for (name, content) in served.iter().flat_map(|served| served.files.iter()) {
+            if let Ok(bytes) = content {
+                let file = Path::new(name).file_name().unwrap_or_default();
+                all.part(&file.to_string_lossy(), Digest::of(bytes));
+            }
         }
         for made in &self.made {
             let named = named_by(&made.rule, &self.config.rules);
@@ -418,10 +402,11 @@ impl Parts {
         };
         let parts = [
             self.rules.report(|good| good.value.texts),
-            self.access.report(|good| good.digest),
+            self.access.unit.report(|good| good.value.text),
             self.certificate.report(|good| good.digest),
         ];
         let secrets = self.secrets.values();
+        let secrets = secrets.chain(self.access.elsewhere.values());
         let secrets = secrets.map(|unit| unit.report(|good| salted(good.digest)));
         let control = self.control.iter();
         let control = control.map(|it| it.unit.report(|good| good.digest));
@@ -432,12 +417,13 @@ impl Parts {
     pub(super) fn events(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         collect(&mut self.rules, &mut events);
-        collect(&mut self.access, &mut events);
+        collect(&mut self.access.unit, &mut events);
         collect(&mut self.certificate, &mut events);
         if let Some(control) = &mut self.control {
             collect(&mut control.unit, &mut events);
         }
-        for unit in self.secrets.values_mut() {
+        let abroad = self.access.elsewhere.values_mut();
+        for unit in self.secrets.values_mut().chain(abroad) {
             collect(unit, &mut events);
         }
         events

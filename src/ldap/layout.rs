@@ -135,7 +135,7 @@ pub struct Attribute {
 /// How many values of an attribute a rule maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Values {
-    /// One: the first that the directory gives. Setting it keeps the others.
+    /// One: the first that the directory gives. Setting it sets them all.
     One,
     /// All.
     Many,
@@ -201,8 +201,8 @@ pub enum Made {
         /// The attribute of it; it holds the next one.
         attribute: AttrName,
     },
-    /// The entry that is to be made has the first candidate; where that is taken, the next one.
-    /// `from` has the text that they are made of, as a further attribute of the document.
+    /// The document has the text that candidates are made of ([`Candidates::nth`]); the entry gets
+    /// the first that is not taken.
     Candidates(Candidates),
     /// Random text out of so many bytes ([`super::secret::random`]), where the document has none.
     Random(usize),

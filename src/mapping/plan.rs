@@ -9,6 +9,7 @@ mod explain;
 mod filter;
 mod patch;
 mod projection;
+mod put;
 mod scoped;
 mod stream;
 

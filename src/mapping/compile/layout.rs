@@ -3,12 +3,12 @@
 
 use serde_json::Value;
 
+use super::ldap::candidates;
 use super::{Line, error};
 use crate::ldap::dn::is_descriptor;
 use crate::ldap::layout::{
     Attribute, By, Disable, Flavor, Home, Made, OnDelete, Piece, Reference, Secret, Syntax, Values,
 };
-use crate::ldap::made::{Candidates, NOT_IN_ACCOUNT_NAMES, OnCollision};
 use crate::mapping::kind::Delta;
 use crate::mapping::plan::{changes, creates};
 use crate::mapping::ruleset::{Form, LdapEntry, LineRule, TypeRule};
@@ -231,16 +231,7 @@ fn made(written: &LineRule) -> Option<Made> {
         });
     }
     if own.from.is_some() {
-        let account = target.is("sAMAccountName");
-        return Some(Made::Candidates(Candidates {
-            until: own.until.map(|(sign, _)| sign),
-            without: if account { NOT_IN_ACCOUNT_NAMES } else { "" },
-            max: own.max.map(|(max, _)| max),
-            on_collision: own
-                .on_collision
-                .as_ref()
-                .map_or(OnCollision::Refuse, |(what, _)| *what),
-        }));
+        return Some(Made::Candidates(candidates(written, target)));
     }
     own.random.map(|(length, _)| Made::Random(length))
 }

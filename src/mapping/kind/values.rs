@@ -265,6 +265,10 @@ impl Kind for Values {
     fn sort(&self) -> Option<AttrPath> {
         None
     }
+
+    fn looks(&self) -> bool {
+        self.side.objects || self.chain.hides()
+    }
 }
 
 fn locate<'m, 'a>(place: &Place, members: &'m mut Members<'a>) -> Option<&'m mut Node<'a>> {

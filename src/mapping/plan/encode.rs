@@ -40,13 +40,15 @@ impl Plan {
             })
         };
         match &operation.verb {
-            Verb::Replace(..) if ty.overlay || !scope.is_whole() => need("put overlay"),
+            Verb::Replace(..) if !scope.is_whole() => need("put overlay"),
+            Verb::Replace(..) if abilities.put && ty.overlay => need("put overlay"),
+            Verb::Replace(..) if ty.looks => need("mapping with memory"),
             Verb::Patch(_, patch) => {
                 // What is wrong with it is said by `encode`.
                 let patch = narrowed(scope, patch);
                 let translated = self.patch(ty, &patch).ok()?;
                 match translated.changes {
-                    _ if !abilities.patch && !ty.is_ldap() => need("patch without PATCH"),
+                    _ if !abilities.patch => need("patch without PATCH"),
                     None => need("mapping with memory"),
                     Some(changes) if changes.is_empty() => need("nothing to change"),
                     Some(_) => None,
@@ -84,18 +86,21 @@ impl Plan {
                 Some(query) => Verb::List(query),
                 None => return Ok((Encoded::Empty, view)),
             },
+            Verb::Replace(id, document) if !abilities.put => {
+                let changes = self.changed(ty, &view.scope, &id, document, before, witness)?;
+                match (changes.is_empty(), before) {
+                    (true, Some(before)) => {
+                        return Ok((Encoded::Unchanged(before.resource.clone()), view));
+                    }
+                    (true, None) => Verb::Read(id),
+                    (false, _) => patch_of(id, changes),
+                }
+            }
             Verb::Replace(id, document) => {
                 let new = self.replace(ty, &view.scope, &id, document, before, witness)?;
                 match (new, before) {
                     (None, Some(before)) => {
                         return Ok((Encoded::Unchanged(before.resource.clone()), view));
-                    }
-                    (Some(new), Some(before)) if ty.is_ldap() => {
-                        let changes = delta::between(ty, &before.resource, &new.into_tree());
-                        if changes.is_empty() {
-                            return Ok((Encoded::Unchanged(before.resource.clone()), view));
-                        }
-                        patched(id, changes)
                     }
                     (Some(new), _) => Verb::Replace(id, new),
                     (None, None) => Verb::Read(id),
@@ -227,8 +232,8 @@ impl Plan {
         let Some(before) = before else {
             // Without the present resource only what needs none can be done.
             return match translated.changes {
-                Some(changes) if (abilities.patch || ty.is_ldap()) && !changes.is_empty() => {
-                    Ok(Some(patched(id, changes)))
+                Some(changes) if abilities.patch && !changes.is_empty() => {
+                    Ok(Some(patch_of(id, changes)))
                 }
                 _ => Err(MappingError::Malformed(NOT_READ.to_owned())),
             };
@@ -243,16 +248,16 @@ impl Plan {
         }
         // Somebody else wanted to see the present resource: what is sent is what always is.
         let plain = translated.changes.filter(|changes| !changes.is_empty());
-        if let Some(changes) = plain.filter(|_| abilities.patch || ty.is_ldap()) {
-            return Ok(Some(patched(id, changes)));
+        if let Some(changes) = plain.filter(|_| abilities.patch) {
+            return Ok(Some(patch_of(id, changes)));
         }
         if let Some(changes) = changes {
-            return Ok(Some(patched(id, changes)));
+            return Ok(Some(patch_of(id, changes)));
         }
         if abilities.patch
             && let Some(changes) = difference(ty, &before.resource, &out)
         {
-            return Ok(Some(patched(id, changes)));
+            return Ok(Some(patch_of(id, changes)));
         }
         Ok(Some(Verb::Replace(id, Document::Tree(out))))
     }
@@ -333,7 +338,8 @@ impl Plan {
     }
 }
 
-fn patched(id: ResourceId, changes: Vec<Change>) -> Verb {
+/// Changes as the directory is told them.
+fn patch_of(id: ResourceId, changes: Vec<Change>) -> Verb {
     let create_missing = false;
     Verb::Patch(
         id,
@@ -403,7 +409,7 @@ fn is_computed(name: &str) -> bool {
 }
 
 /// The changes that make `new` of `old`; `None` where some name is none that a path can have.
-fn difference(ty: &Type, old: &Resource, new: &Resource) -> Option<Vec<Change>> {
+pub(super) fn difference(ty: &Type, old: &Resource, new: &Resource) -> Option<Vec<Change>> {
     let mut changes = Vec::new();
     let skipped = |name: &str| ty.entry.id.is(name) || is_computed(name);
     for (key, value) in new.as_map() {

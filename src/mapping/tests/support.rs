@@ -25,7 +25,11 @@ pub(super) const FULL: Abilities = Abilities {
     filter: true,
     sort: true,
     page: true,
+    put: true,
 };
+
+/// One that is told changes only, as an LDAP directory is.
+pub(super) const CHANGES: Abilities = Abilities { put: false, ..FULL };
 
 pub(super) const PLAIN: Abilities = Abilities {
     patch: false,
