@@ -226,7 +226,7 @@ fn folded(text: &str) -> String {
 }
 
 fn from_hex(digits: &str) -> Option<Vec<u8>> {
-    if digits.is_empty() || digits.len() % 2 != 0 {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
         return None;
     }
     let digit = |b: &u8| {

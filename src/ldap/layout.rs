@@ -225,6 +225,7 @@ pub enum OnDelete {
 
 /// What disables an entry.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a rule has one or two of them")]
 pub enum Disable {
     /// A change.
     Change(Change),

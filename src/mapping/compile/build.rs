@@ -430,7 +430,11 @@ fn spelled(line: &LineRule) -> (String, String) {
             let parts: Vec<_> = parts.iter().map(|spot| spot.text.as_str()).collect();
             parts.join(" + ")
         }
-        (None, None, None) => constant(),
+        (None, None, None) => match (&line.ldap.allocate, line.ldap.random) {
+            (Some((next, _)), _) => format!("(next of {}-{})", next.low, next.high),
+            (None, Some(_)) => "(random)".to_owned(),
+            (None, None) => constant(),
+        },
     };
     let target = match (&line.target, &line.ldap.inverse) {
         (Some(spot), _) => spot.text.clone(),

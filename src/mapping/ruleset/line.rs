@@ -92,7 +92,7 @@ pub(super) fn read(
         d,
     );
     table.finish(d);
-    let Some(ldap) = ldap else { return None };
+    let ldap = ldap?;
     if broken || (join_node.is_some() && join.is_none()) {
         return None;
     }
