@@ -128,6 +128,9 @@ pub struct Attribute {
     pub needs_class: Option<String>,
     /// What the driver makes of it when an entry is made.
     pub made: Option<Made>,
+    /// Whether its new value was made of the old one: a change takes that away by `remove` with it,
+    /// and must fail where it is another by now, so that nobody's change is overwritten.
+    pub guarded: bool,
     /// The line of the rule file, for findings about the directory's schema.
     pub line: usize,
 }

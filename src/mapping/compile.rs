@@ -162,6 +162,7 @@ pub(super) fn plan(rules: &Ruleset) -> Result<(Plan, Diagnostics), Diagnostics> 
         .iter()
         .map(|rule| compile_type(&rules.source, rule, &rules.types, &mut found))
         .collect();
+    layout::clear(rules, &types, &mut found);
     if found.has_errors() {
         return Err(found);
     }

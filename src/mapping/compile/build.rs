@@ -213,9 +213,9 @@ impl Builder<'_> {
                 .is_some_and(|spot| spot.place.overlaps(mine))
         };
         let keep_scim = later.iter().any(|line| overlaps(&scim.place, &line.scim));
-        let keep_target = later
-            .iter()
-            .any(|line| overlaps(&target.place, &line.target));
+        let keep_target = later.iter().any(|line| {
+            overlaps(&target.place, &line.target) || overlaps(&target.place, &line.ldap.domain)
+        });
         let moved = Moved::new(
             touch,
             scim.place.clone(),

@@ -240,6 +240,11 @@ impl Kind for Values {
                 PatchOp::Add,
                 Some(Value::Array(self.put_all(&Value::Array(elements))?)),
             ),
+            // Told as what comes and goes: there may be more than one change can hold, and values
+            // that nobody sees stay.
+            Delta::Set(_, value) if self.side.objects && !self.put_all(&value)?.is_empty() => {
+                Err(Refusal::NeedsBefore)
+            }
             Delta::Set(_, value) => {
                 let plain = self.put_all(&value)?;
                 if plain.is_empty() {

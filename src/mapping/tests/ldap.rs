@@ -232,6 +232,24 @@ fn members_come_and_go_by_value_without_a_look() {
 }
 
 #[test]
+fn replacing_members_is_told_as_what_comes_and_goes() {
+    let plan = openldap();
+    let before = json!({"entryUUID": UUID, "cn": "g", "member": ["a", "b"]});
+    let set = |ids: Value| json!([{"op": "replace", "path": "members", "value": ids}]);
+    let all = set(json!([{"value": "b"}, {"value": "c"}]));
+    let (need, told, held) = change(&plan, "Group", Some(before), all);
+    let expected = json!([{"op": "remove", "path": "member", "value": ["a"]},
+        {"op": "add", "path": "member", "value": ["c"]}]);
+    assert_eq!((need, told), (true, Some(expected)));
+    assert!(held.if_match.is_some());
+    let (need, told, _) = change(&plan, "Group", None, set(json!([])));
+    assert_eq!(
+        (need, told),
+        (false, Some(json!([{"op": "remove", "path": "member"}])))
+    );
+}
+
+#[test]
 fn a_put_of_a_group_changes_what_differs_and_keeps_what_nobody_sees() {
     let plan = openldap();
     let before = json!({"entryUUID": UUID, "cn": "g", "member": [

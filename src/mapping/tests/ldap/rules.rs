@@ -67,6 +67,7 @@ fn a_driver_is_told_all_that_it_must_know() {
         of("SAMACCOUNTNAME").made,
         Some(Made::Candidates(_))
     ));
+    assert!(of("userAccountControl").guarded && !of("title").guarded);
     assert_eq!(of("manager").values, Values::One);
     assert_eq!(of("memberOf").values, Values::Many);
     assert_eq!(of("title").syntax, Syntax::Text);
@@ -195,6 +196,15 @@ fn mistakes_between_lines_are_told() {
             "{scim: title, target: t, swap: {\"@a\": \"@c\", \"x@a\": \"@d\"}}",
             "ends like",
         ),
+        (
+            "{scim: title, target: t, reference: {to: [User], by: dn}, prefix: a}",
+            "nothing changes it",
+        ),
+        (
+            "{scim: active, target: t, reference: {to: [User], by: dn}}",
+            "is not a reference",
+        ),
+        ("{scim: password, target: unicodePwd}", "over TLS only"),
         ("{target: x, random: 32, from: title}", "exclude"),
         ("{target: x, random: 8}", "from 16 to 128"),
         ("{scim: title, target: x, max: 5}", "`max` means nothing"),
