@@ -126,6 +126,9 @@ pub struct Attribute {
     pub needs_class: Option<String>,
     /// What the driver makes of it when an entry is made.
     pub made: Option<Made>,
+    /// Whether its new value was made of the old one: a change takes that away by `remove` with it,
+    /// and must fail where it is another by now, so that nobody's change is overwritten.
+    pub guarded: bool,
     /// The line of the rule file, for findings about the directory's schema.
     pub line: usize,
 }
@@ -133,7 +136,7 @@ pub struct Attribute {
 /// How many values of an attribute a rule maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Values {
-    /// One: the first that the directory gives. Setting it keeps the others.
+    /// One: the first that the directory gives. Setting it sets them all.
     One,
     /// All.
     Many,
@@ -199,8 +202,8 @@ pub enum Made {
         /// The attribute of it; it holds the next one.
         attribute: AttrName,
     },
-    /// The entry that is to be made has the first candidate; where that is taken, the next one.
-    /// `from` has the text that they are made of, as a further attribute of the document.
+    /// The document has the text that candidates are made of ([`Candidates::nth`]); the entry gets
+    /// the first that is not taken.
     Candidates(Candidates),
     /// Random text out of so many bytes ([`super::secret::random`]), where the document has none.
     Random(usize),
@@ -227,6 +230,7 @@ pub enum OnDelete {
     reason = "there are a few of them in a rule"
 )]
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a rule has one or two of them")]
 pub enum Disable {
     /// A change.
     Change(Change),

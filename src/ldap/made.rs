@@ -4,6 +4,8 @@
 /// The candidates for a value that must be unique: `from: userName, max: 20, on_collision: number`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidates {
+    /// What is put before it: `/home/`.
+    pub prefix: String,
     /// What stands before this sign, where there is one: `@` for the name in an address.
     pub until: Option<char>,
     /// Characters that the attribute cannot hold; they are left out.
@@ -35,7 +37,8 @@ impl Candidates {
             (1..=MOST, OnCollision::Number) => (number + 1).to_string(),
             (_, OnCollision::Number) => return None,
         };
-        let room = max.checked_sub(ending.len())?;
+        let beside = ending.len() + self.prefix.chars().count();
+        let room = max.checked_sub(beside)?;
         let base = match self.until.and_then(|sign| base.split_once(sign)) {
             Some((head, _)) => head,
             None => base,
@@ -43,7 +46,7 @@ impl Candidates {
         let fits = |c: &char| !c.is_control() && !self.without.contains(*c);
         let head: String = base.chars().filter(fits).take(room).collect();
         let head = head.trim_matches([' ', '.']);
-        (!head.is_empty()).then(|| format!("{head}{ending}"))
+        (!head.is_empty()).then(|| format!("{}{head}{ending}", self.prefix))
     }
 }
 
@@ -62,6 +65,7 @@ mod tests {
     #[test]
     fn candidates_differ_and_keep_their_length() {
         let made = Candidates {
+            prefix: String::new(),
             until: Some('@'),
             without: NOT_IN_ACCOUNT_NAMES,
             max: Some(8),
@@ -85,12 +89,13 @@ mod tests {
     #[test]
     fn where_a_collision_is_refused_there_is_one() {
         let made = Candidates {
+            prefix: "/home/".to_owned(),
             until: None,
             without: "",
             max: None,
             on_collision: OnCollision::Refuse,
         };
-        assert_eq!(made.nth("a", 0).as_deref(), Some("a"));
+        assert_eq!(made.nth("a", 0).as_deref(), Some("/home/a"));
         assert_eq!(made.nth("a", 1), None);
     }
 }

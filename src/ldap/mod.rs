@@ -18,9 +18,9 @@
 //!
 //! Changes ([`Change`](crate::scim::patch::Change)) towards a directory of this kind have one path
 //! without parts and are one of four: `add` with an array adds these values (one that is there is
-//! success); `remove` with an array removes these (one that is not there is success, but for the
-//! guard of an attribute with memory); `remove` without a value removes all; `replace` sets one
-//! text (of [`layout::Values::One`]: takes the place of the first value) or an array.
+//! success); `remove` with an array removes these (one that is not there is success, but for one
+//! that is [`guarded`](layout::Attribute::guarded)); `remove` without a value removes all; `replace` sets the
+//! attribute to one text or to an array.
 //!
 //! A comparison whose path has the URN `urn:oid:…` asks by that matching rule:
 //! `urn:oid:1.2.840.113556.1.4.803:userAccountControl eq "2"` is

@@ -52,6 +52,8 @@ pub(super) struct Type {
     pub(super) target: Covers,
     /// Whether a PUT must see the present resource.
     pub(super) overlay: bool,
+    /// Whether a PUT that is told as changes must see the present resource too.
+    pub(super) looks: bool,
     /// The base schema that the directory's documents carry; `None` when they carry what the rule
     /// lists.
     pub(super) sent_base: Option<SchemaUri>,
@@ -90,6 +92,8 @@ pub(super) struct Line {
     pub(super) canonical: Vec<String>,
     /// The SCIM attribute that is its own: not the parts of a join.
     pub(super) scim: Option<Place>,
+    /// Whether its values are references: then the directory tells their `type` and `display` too.
+    pub(super) refers: bool,
     /// The target.
     pub(super) target: Option<Place>,
     /// As written.
@@ -158,6 +162,7 @@ pub(super) fn plan(rules: &Ruleset) -> Result<(Plan, Diagnostics), Diagnostics> 
         .iter()
         .map(|rule| compile_type(&rules.source, rule, &rules.types, &mut found))
         .collect();
+    layout::clear(rules, &types, &mut found);
     if found.has_errors() {
         return Err(found);
     }
@@ -200,6 +205,8 @@ fn compile_type(source: &Source, rule: &TypeRule, types: &[TypeRule], d: &mut Di
         scim,
         target,
         overlay,
+        looks: rule.entry.ldap.is_some()
+            && lines.iter().any(|line| changes(line) && line.kind.looks()),
         sent_base: match &rule.entry.schemas {
             None => Some(rule.schema.base.id.clone()),
             Some(_) => None,

@@ -67,6 +67,12 @@ pub trait Kind: std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether a whole new state must be put over the present one, so that nothing is lost that the
+    /// client cannot see.
+    fn looks(&self) -> bool {
+        self.remembers()
+    }
+
     /// How a copy-through engine would do it, where it can.
     fn raw(&self) -> Option<Raw> {
         None

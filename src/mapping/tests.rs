@@ -4,6 +4,7 @@ mod answers;
 mod documents;
 mod filters;
 mod laws;
+mod ldap;
 mod patches;
 mod rules;
 mod scopes;

@@ -57,6 +57,12 @@ pub trait Transform: std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether the directory may have a value that no client sees, or several that look the same:
+    /// they are not overwritten unseen.
+    fn hides(&self) -> bool {
+        false
+    }
+
     /// Whether it keeps the order of values.
     fn ordered(&self) -> bool {
         false
@@ -163,6 +169,12 @@ impl Chain {
             }
         }
         false
+    }
+
+    /// Whether the directory may have values that no client sees.
+    #[must_use]
+    pub fn hides(&self) -> bool {
+        self.0.iter().any(|step| step.hides())
     }
 
     /// Whether it keeps the order of values.

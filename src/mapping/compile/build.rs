@@ -7,7 +7,7 @@ use crate::scim::schema::{Attribute, Kind as DataType, Mutability};
 use crate::yaml::{Diagnostics, Source};
 
 use super::keys::leftover;
-use super::ldap::{share, target};
+use super::ldap::{scim, share, target};
 use super::line::{direction, known, secret};
 use super::{Line, error, is_secret, shown};
 use crate::mapping::kind::constant::Constant;
@@ -18,6 +18,7 @@ use crate::mapping::kind::{Class, Kind, Touch};
 use crate::mapping::place::{Place, Terms};
 use crate::mapping::ruleset::{Direction, Form, LineRule, Spot, TypeRule};
 use crate::mapping::transform::shape::Shape;
+use crate::mapping::transform::text::AsText;
 use crate::mapping::transform::time::TimeForm;
 use crate::mapping::transform::{Chain, Transform};
 
@@ -92,7 +93,8 @@ impl Builder<'_> {
                 .flat_map(|(rows, _)| rows)
                 .map(|(key, _, _)| key.clone())
                 .collect(),
-            scim: line.scim.as_ref().map(|spot| spot.place.clone()),
+            scim: scim(line),
+            refers: line.ldap.reference.is_some() || line.ldap.inverse.is_some(),
             target: target(line),
             scim_text,
             target_text,
@@ -211,9 +213,9 @@ impl Builder<'_> {
                 .is_some_and(|spot| spot.place.overlaps(mine))
         };
         let keep_scim = later.iter().any(|line| overlaps(&scim.place, &line.scim));
-        let keep_target = later
-            .iter()
-            .any(|line| overlaps(&target.place, &line.target));
+        let keep_target = later.iter().any(|line| {
+            overlaps(&target.place, &line.target) || overlaps(&target.place, &line.ldap.domain)
+        });
         let moved = Moved::new(
             touch,
             scim.place.clone(),
@@ -265,7 +267,11 @@ impl Builder<'_> {
             many: false,
             class: Class::OneWay,
         };
-        let constant = Constant::new(touch, value.clone(), true);
+        let value = match self.rule.entry.ldap {
+            Some(_) => AsText::plain(value),
+            None => value.clone(),
+        };
+        let constant = Constant::new(touch, value, true);
         (Box::new(constant), "constant")
     }
 
@@ -316,8 +322,10 @@ impl Builder<'_> {
 
     /// The sub-attributes that a client may send with an element and does not get back.
     fn lost(&self, place: &Place, whole: &Attribute) -> Vec<String> {
+        let refers = self.line.ldap.reference.is_some();
         let kept = |name: &AttrName| {
             name.is("$ref")
+                || (refers && name.is("type"))
                 || place
                     .element
                     .as_ref()
@@ -422,7 +430,11 @@ fn spelled(line: &LineRule) -> (String, String) {
             let parts: Vec<_> = parts.iter().map(|spot| spot.text.as_str()).collect();
             parts.join(" + ")
         }
-        (None, None, None) => constant(),
+        (None, None, None) => match (&line.ldap.allocate, line.ldap.random) {
+            (Some((next, _)), _) => format!("(next of {}-{})", next.low, next.high),
+            (None, Some(_)) => "(random)".to_owned(),
+            (None, None) => constant(),
+        },
     };
     let target = match (&line.target, &line.ldap.inverse) {
         (Some(spot), _) => spot.text.clone(),

@@ -60,6 +60,17 @@ impl Builder<'_> {
             let help = "leave `as` out";
             refuse("every value of an entry is text".to_owned(), Some(help));
         }
+        if line.ldap.reference.is_some() {
+            if !text_like {
+                refuse(format!("`{}` is not a reference", scim.text), None);
+            }
+            let changed = affixed || line.values.is_some() || form.is_some();
+            if changed || line.default.is_some() {
+                let text = "a reference is an id, and nothing changes it".to_owned();
+                let help = "leave `values`, `prefix`, `suffix`, `swap`, `as` and `default` out";
+                refuse(text, Some(help));
+            }
+        }
         if line.swap.is_some() && (line.prefix.is_some() || !line.suffix.is_empty()) {
             refuse("`swap` excludes `prefix` and `suffix`".to_owned(), None);
         }

@@ -20,7 +20,10 @@ pub(super) fn leftover(source: &Source, line: &LineRule, what: &'static str, d: 
         ),
         (!line.prefer.is_empty() && line.values.is_none(), "prefer"),
         (line.values.is_some() && !plain, "values"),
-        (line.prefix.is_some() && !plain, "prefix"),
+        (
+            line.prefix.is_some() && !plain && own.from.is_none(),
+            "prefix",
+        ),
         (!line.suffix.is_empty() && !plain, "suffix"),
         (line.swap.is_some() && !plain, "swap"),
         (line.default.is_some() && !(plain || flag), "default"),

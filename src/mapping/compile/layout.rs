@@ -3,15 +3,15 @@
 
 use serde_json::Value;
 
-use super::{Line, error};
+use super::ldap::candidates;
+use super::{Line, Type, error};
 use crate::ldap::attribute;
 use crate::ldap::layout::{
     Attribute, By, Disable, Flavor, Home, Made, OnDelete, Piece, Reference, Secret, Syntax, Values,
 };
-use crate::ldap::made::{Candidates, NOT_IN_ACCOUNT_NAMES, OnCollision};
 use crate::mapping::kind::Delta;
 use crate::mapping::plan::{changes, creates};
-use crate::mapping::ruleset::{Form, LdapEntry, LineRule, TypeRule};
+use crate::mapping::ruleset::{Backend, Form, LdapEntry, LineRule, Ruleset, TypeRule};
 use crate::scim::patch::PatchOp;
 use crate::scim::schema::Kind as DataType;
 use crate::scim::{AttrName, ResourceType};
@@ -64,6 +64,28 @@ pub(super) fn home(
     })
 }
 
+/// Active Directory takes passwords over TLS only.
+pub(super) fn clear(rules: &Ruleset, types: &[Type], d: &mut Diagnostics) {
+    let Backend::Ldap(backend) = &rules.backend else {
+        return;
+    };
+    if backend.starttls || backend.urls.iter().all(|url| url.tls) {
+        return;
+    }
+    for ty in types {
+        let unicode = |line: &&Line| {
+            line.target
+                .as_ref()
+                .is_some_and(|p| p.name.is("unicodePwd"))
+        };
+        if let Some(line) = ty.lines.iter().find(unicode) {
+            let text = "`unicodePwd` is taken over TLS only".to_owned();
+            let help = "use `ldaps://` or `starttls: true`".to_owned();
+            d.push(error(&rules.source, line.span, text, Some(help)));
+        }
+    }
+}
+
 struct Context<'a> {
     source: &'a Source,
     rule: &'a TypeRule,
@@ -95,6 +117,7 @@ impl Context<'_> {
                     .as_ref()
                     .map(|(class, _)| class.clone()),
                 made: made(written),
+                guarded: line.kind.remembers(),
                 line: line.number,
             })
             .collect()
@@ -231,16 +254,7 @@ fn made(written: &LineRule) -> Option<Made> {
         });
     }
     if own.from.is_some() {
-        let account = target.is("sAMAccountName");
-        return Some(Made::Candidates(Candidates {
-            until: own.until.map(|(sign, _)| sign),
-            without: if account { NOT_IN_ACCOUNT_NAMES } else { "" },
-            max: own.max.map(|(max, _)| max),
-            on_collision: own
-                .on_collision
-                .as_ref()
-                .map_or(OnCollision::Refuse, |(what, _)| *what),
-        }));
+        return Some(Made::Candidates(candidates(written, target)));
     }
     own.random.map(|(length, _)| Made::Random(length))
 }
@@ -317,6 +331,7 @@ fn merge(known: &mut Attribute, other: Attribute) {
     }
     known.reference = known.reference.take().or(other.reference);
     known.secret = known.secret.or(other.secret);
+    known.guarded |= other.guarded;
     known.needs_class = known.needs_class.take().or(other.needs_class);
     known.made = known.made.take().or(other.made);
 }

@@ -31,6 +31,30 @@ pub(super) fn share(line: &LineRule) -> Share {
     }
 }
 
+/// The SCIM attribute of a line; that of an inverse reference is the ids in it.
+pub(super) fn scim(line: &LineRule) -> Option<Place> {
+    let mut place = line.scim.as_ref()?.place.clone();
+    if line.ldap.inverse.is_some() {
+        place.sub = Some(value_name());
+    }
+    Some(place)
+}
+
+/// The candidates of a value that is made `from` another.
+pub(super) fn candidates(line: &LineRule, target: &AttrName) -> Candidates {
+    let own = &line.ldap;
+    let account = target.is("sAMAccountName");
+    Candidates {
+        prefix: line.prefix.clone().unwrap_or_default(),
+        until: own.until.map(|(sign, _)| sign),
+        without: if account { NOT_IN_ACCOUNT_NAMES } else { "" },
+        max: own.max.map(|(max, _)| max),
+        on_collision: own
+            .on_collision
+            .map_or(OnCollision::Refuse, |(what, _)| what),
+    }
+}
+
 /// The target of a line; that of an inverse reference stands for what is in no entry.
 pub(super) fn target(line: &LineRule) -> Option<Place> {
     match (&line.target, &line.ldap.inverse, &line.scim) {
@@ -281,19 +305,7 @@ impl Builder<'_> {
                         d,
                     );
                 }
-                let account = target.place.name.is("sAMAccountName");
-                Some((
-                    from.place.clone(),
-                    Candidates {
-                        until: own.until.map(|(sign, _)| sign),
-                        without: if account { NOT_IN_ACCOUNT_NAMES } else { "" },
-                        max: own.max.map(|(max, _)| max),
-                        on_collision: own
-                            .on_collision
-                            .as_ref()
-                            .map_or(OnCollision::Refuse, |(what, _)| *what),
-                    },
-                ))
+                Some((from.place.clone(), candidates(line, &target.place.name)))
             }
         };
         let what = match (&own.allocate, &from) {

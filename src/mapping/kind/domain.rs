@@ -86,7 +86,13 @@ impl Kind for Domain {
         write: Write,
     ) -> Result<(), Fault> {
         let Some(value) = self.scim.peek(from) else {
-            if write == Write::Replace && self.clears {
+            let ours = self.domain.peek(out).is_some_and(|domain| {
+                let domain = domain.as_str().unwrap_or_default();
+                self.suffixes
+                    .iter()
+                    .any(|suffix| self.same(suffix, &domain))
+            });
+            if write == Write::Replace && self.clears && ours {
                 self.target.clear(out);
                 self.domain.clear(out);
             }
@@ -168,5 +174,10 @@ impl Kind for Domain {
 
     fn sort(&self) -> Option<AttrPath> {
         None
+    }
+
+    fn looks(&self) -> bool {
+        // A name of another domain is not ours to take away.
+        true
     }
 }

@@ -121,4 +121,9 @@ impl Kind for Marker {
     fn sort(&self) -> Option<AttrPath> {
         None
     }
+
+    fn looks(&self) -> bool {
+        // Another value than the marker stays.
+        true
+    }
 }

@@ -174,6 +174,10 @@ impl Kind for Moved {
         (self.target.element.is_none() && self.chain.ordered()).then(|| self.target.path())
     }
 
+    fn looks(&self) -> bool {
+        self.chain.hides()
+    }
+
     fn raw(&self) -> Option<Raw> {
         let plain =
             self.chain.is_empty() && self.target.element.is_none() && self.scim.element.is_none();

@@ -240,6 +240,11 @@ impl Kind for Values {
                 PatchOp::Add,
                 Some(Value::Array(self.put_all(&Value::Array(elements))?)),
             ),
+            // Told as what comes and goes: there may be more than one change can hold, and values
+            // that nobody sees stay.
+            Delta::Set(_, value) if self.side.objects && !self.put_all(&value)?.is_empty() => {
+                Err(Refusal::NeedsBefore)
+            }
             Delta::Set(_, value) => {
                 let plain = self.put_all(&value)?;
                 if plain.is_empty() {
@@ -264,6 +269,10 @@ impl Kind for Values {
 
     fn sort(&self) -> Option<AttrPath> {
         None
+    }
+
+    fn looks(&self) -> bool {
+        self.side.objects || self.chain.hides()
     }
 }
 

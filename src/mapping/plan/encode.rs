@@ -42,7 +42,7 @@ impl Plan {
         match &operation.verb {
             Verb::Replace(..) if !scope.is_whole() => need("put overlay"),
             Verb::Replace(..) if abilities.put && ty.overlay => need("put overlay"),
-            Verb::Replace(..) if !abilities.put && remembers(ty) => need("mapping with memory"),
+            Verb::Replace(..) if ty.looks => need("mapping with memory"),
             Verb::Patch(_, patch) => {
                 // What is wrong with it is said by `encode`.
                 let patch = narrowed(scope, patch);
@@ -93,7 +93,7 @@ impl Plan {
                         return Ok((Encoded::Unchanged(before.resource.clone()), view));
                     }
                     (true, None) => Verb::Read(id),
-                    (false, _) => patched(id, changes),
+                    (false, _) => patch_of(id, changes),
                 }
             }
             Verb::Replace(id, document) => {
@@ -233,7 +233,7 @@ impl Plan {
             // Without the present resource only what needs none can be done.
             return match translated.changes {
                 Some(changes) if abilities.patch && !changes.is_empty() => {
-                    Ok(Some(patched(id, changes)))
+                    Ok(Some(patch_of(id, changes)))
                 }
                 _ => Err(MappingError::Malformed(NOT_READ.to_owned())),
             };
@@ -249,15 +249,15 @@ impl Plan {
         // Somebody else wanted to see the present resource: what is sent is what always is.
         let plain = translated.changes.filter(|changes| !changes.is_empty());
         if let Some(changes) = plain.filter(|_| abilities.patch) {
-            return Ok(Some(patched(id, changes)));
+            return Ok(Some(patch_of(id, changes)));
         }
         if let Some(changes) = changes {
-            return Ok(Some(patched(id, changes)));
+            return Ok(Some(patch_of(id, changes)));
         }
         if abilities.patch
             && let Some(changes) = difference(ty, &before.resource, &out)
         {
-            return Ok(Some(patched(id, changes)));
+            return Ok(Some(patch_of(id, changes)));
         }
         Ok(Some(Verb::Replace(id, Document::Tree(out))))
     }
@@ -339,7 +339,7 @@ impl Plan {
 }
 
 /// Changes as the directory is told them.
-fn patched(id: ResourceId, changes: Vec<Change>) -> Verb {
+fn patch_of(id: ResourceId, changes: Vec<Change>) -> Verb {
     let create_missing = false;
     Verb::Patch(
         id,
@@ -400,12 +400,6 @@ fn same_resource(new: &Resource, old: &Resource) -> bool {
             !counted(key, value)
                 || find(old.as_map(), key).is_some_and(|other| value::same(other, value))
         })
-}
-
-/// Whether a line that a PUT writes must know what is there.
-fn remembers(ty: &Type) -> bool {
-    let mut lines = ty.lines.iter();
-    lines.any(|line| super::changes(line) && line.kind.remembers())
 }
 
 fn is_computed(name: &str) -> bool {

@@ -216,9 +216,9 @@ fn urls_that_could_be_misread_are_refused() {
 }
 
 #[test]
-fn directories_that_are_not_there_yet_and_clear_text_are_refused() {
+fn directories_that_cannot_be_reached_and_clear_text_are_refused() {
     for (backend, wanted) in [
-        ("{ldap: {urls: []}}", "LDAP directories are not supported"),
+        ("{ldap: {urls: []}}", "`urls` names no directory"),
         ("{scim: {url: \"http://d.internal\"}}", "in the clear"),
         (
             "{scim: {url: \"https://d\", bearer_file: a, basic: {user: b, password_file: c}}}",

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::{Next, Transform};
-use crate::mapping::kind::{Class, Fault, Pushed, Test, Untranslatable};
+use crate::mapping::kind::{Fault, Pushed, Test, Untranslatable};
 use crate::scim::filter::CompareOp;
 
 /// `swap: {"@corp.example.com": "@corp.local"}`; no ending of a side ends like another of it.
@@ -117,8 +117,8 @@ impl Transform for Swap {
         }
     }
 
-    fn class(&self) -> Class {
-        Class::Lossless
+    fn hides(&self) -> bool {
+        true
     }
 }
 

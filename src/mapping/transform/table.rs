@@ -131,6 +131,11 @@ impl Transform for Table {
         }
     }
 
+    fn hides(&self) -> bool {
+        // Any value that stands in no row, or in a row of several.
+        true
+    }
+
     fn ambiguous(&self, value: &Value) -> bool {
         let several = self.row(value).is_some_and(|row| row.targets.len() > 1);
         let open = matches!(&self.otherwise, Otherwise::Value(other) if self.is(other, value));

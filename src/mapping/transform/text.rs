@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::{Next, Transform};
+use crate::ldap::base64;
 use crate::mapping::kind::{Fault, Pushed, Test, Untranslatable};
 use crate::scim::filter::CompareOp;
 use crate::scim::json::Sort;
@@ -42,6 +43,9 @@ impl Transform for AsText {
                     Some(text) => Ok(text.into()),
                     None => Err(Fault("must be a whole number, in plain digits".to_owned())),
                 }
+            }
+            Value::String(text) if self.0 == Kind::Binary && base64::decode(text).is_none() => {
+                Err(Fault("must be base64 (RFC 4648), padded".to_owned()))
             }
             Value::Bool(_) | Value::Number(_) => Ok(Self::plain(&value)),
             Value::String(text) if text.is_empty() => Err(Fault("must not be empty".to_owned())),
@@ -82,7 +86,8 @@ impl Transform for AsText {
                 CompareOp::Eq | CompareOp::Ne | CompareOp::Lt | CompareOp::Le => Ok(Pushed::Never),
             };
         }
-        if !self.is_text() && matches!(op, CompareOp::Co | CompareOp::Sw | CompareOp::Ew)
+        if (!self.is_text() || self.0 == Kind::Binary)
+            && matches!(op, CompareOp::Co | CompareOp::Sw | CompareOp::Ew)
             || self.0 == Kind::Boolean && op != CompareOp::Eq
         {
             let text = format!(
@@ -102,7 +107,7 @@ impl Transform for AsText {
     }
 
     fn keeps(&self, sort: Sort) -> bool {
-        self.is_text() && sort == Sort::String
+        self.is_text() && self.0 != Kind::Binary && sort == Sort::String
     }
 
     fn void(&self, value: &Value) -> bool {
@@ -148,6 +153,8 @@ mod tests {
         assert!(AsText(Kind::Boolean).get(json!("yes")).is_err());
         assert!(AsText(Kind::Integer).get(json!("4x")).is_err());
         assert!(AsText(Kind::Integer).put(json!(1.5)).is_err());
+        assert!(AsText(Kind::Binary).put(json!("Zm9v")).is_ok());
+        assert!(AsText(Kind::Binary).put(json!("Zm9")).is_err());
         assert!(AsText(Kind::String).void(&json!("")));
     }
 

@@ -4,8 +4,10 @@ use serde_json::Value;
 
 use super::Answer;
 use crate::ldap::IdForm;
+use crate::ldap::layout::Flavor;
 use crate::mapping::kind::{Pushed, Test, Untranslatable};
 use crate::mapping::place::Place;
+use crate::mapping::ruleset::Entry;
 use crate::mapping::transform::Transform;
 use crate::mapping::transform::time::{Time, TimeForm};
 use crate::scim::AttrName;
@@ -28,11 +30,16 @@ pub(super) fn id(name: &AttrName, form: IdForm, op: CompareOp, value: &Value) ->
 }
 
 /// `meta.created op value`, of the attribute that has it.
-pub(super) fn stamp(name: &AttrName, test: Test<'_>) -> Answer {
+pub(super) fn stamp(entry: &Entry, part: &AttrName, test: Test<'_>) -> Answer {
+    let Some(name) = entry.stamp(part) else {
+        let text = "the directory keeps it in no attribute";
+        return Err(Untranslatable(text.to_owned()));
+    };
     let place = Place::of(name.clone());
+    let flavor = entry.ldap.as_ref().map(|own| own.flavor);
     let time = Time {
         form: TimeForm::Generalized,
-        fraction: false,
+        fraction: flavor == Some(Flavor::ActiveDirectory),
     };
     time.test(test, &|test| {
         Ok(Pushed::Ask(match test {
