@@ -8,6 +8,7 @@ use crate::place::{Kind, Place, on_every_server, soon};
 on_every_server! {
     a_password_over_tls_is_taken_and_the_server_known
     starttls_is_as_good
+    the_schema_is_understood
     a_wrong_password_is_told_from_a_server_that_is_away
     a_certificate_of_another_authority_is_refused
 }
@@ -56,6 +57,30 @@ async fn starttls_is_as_good(place: Place) {
     let root = postern::directory::ldap::Search::entry(place.base(), &["objectClass"]);
     let entry = pool.one(root, soon()).await.unwrap().unwrap();
     assert!(!entry.values("objectClass").is_empty());
+}
+
+async fn the_schema_is_understood(place: Place) {
+    let schema = place.pool().schema(soon()).await.unwrap();
+    assert_eq!(schema.skipped(), 0);
+    let member = schema.attribute("member").unwrap();
+    assert!(!member.single_value);
+    assert!(!schema.attribute("cn").unwrap().names.is_empty());
+    let class = match place.kind {
+        Kind::Slapd | Kind::Ds389 => "inetOrgPerson",
+        Kind::Samba => "user",
+    };
+    let required = schema.required(&[class]);
+    assert!(
+        required.contains("cn") || place.kind == Kind::Samba,
+        "{required:?}"
+    );
+    assert!(schema.allows(&[class], "mail") && !schema.allows(&[class], "member"));
+    if place.kind != Kind::Samba {
+        // Active Directory's does not tell how values compare.
+        let matching = member.equality.as_deref();
+        assert_eq!(matching, Some("distinguishedNameMatch"));
+        assert!(required.contains("sn"), "{required:?}");
+    }
 }
 
 async fn a_wrong_password_is_told_from_a_server_that_is_away(place: Place) {
