@@ -43,6 +43,7 @@ pub(super) struct Shared {
     born: Instant,
     /// When something was last read, in milliseconds since `born`.
     heard: AtomicU64,
+    messages: AtomicU64,
     in_flight: AtomicUsize,
     tally: Arc<Tally>,
 }
@@ -96,6 +97,7 @@ impl Connection {
             ended: OnceLock::new(),
             born: Instant::now(),
             heard: AtomicU64::new(0),
+            messages: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             tally: Arc::clone(tally),
         });
@@ -133,6 +135,12 @@ impl Connection {
     /// connection, and forgets it over the next.
     pub(super) fn lane(&self) -> &Arc<Semaphore> {
         &self.0.lane
+    }
+
+    /// How many messages have come over it.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.0.shared.messages.load(Relaxed)
     }
 
     /// For how long nothing has been heard on it.
@@ -299,6 +307,11 @@ impl Shared {
     pub(super) fn heard(&self) {
         let now = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.heard.store(now, Relaxed);
+    }
+
+    /// A message came.
+    pub(super) fn came(&self) {
+        self.messages.fetch_add(1, Relaxed);
     }
 
     /// It is over, and why; only the first reason counts.

@@ -22,8 +22,11 @@ pub struct Offers {
     pub post_read: bool,
     /// A write can be made to depend on what the entry is (RFC 4528).
     pub assertion: bool,
-    /// Adding what is there, or removing what is not, can be made no error.
+    /// Adding what is there can be made no error.
     pub permissive: bool,
+    /// Removing what is not there, too. (slapd forgives that only where the attribute has no value
+    /// at all.)
+    pub permissive_delete: bool,
     /// It sorts (RFC 2891).
     pub sort: bool,
     /// It has virtual list views.
@@ -88,6 +91,7 @@ impl Offers {
             assertion: controls(control::ASSERTION),
             // slapd knows it and does not list it.
             permissive: controls(control::PERMISSIVE) || product == Product::OpenLdap,
+            permissive_delete: controls(control::PERMISSIVE) && product != Product::OpenLdap,
             sort: controls(control::SORT),
             virtual_list: controls(control::VIRTUAL_LIST),
             password_modify: extensions(PASSWORD_MODIFY),

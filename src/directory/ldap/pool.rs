@@ -26,9 +26,11 @@ use super::config::{Bind, LdapConfig};
 use super::connection::{Answer, Connection};
 use super::control::{self, Control};
 use super::failure::{LdapError, Why};
+use super::filter::Filter;
 use super::offers::Offers;
 use super::request::{Request, Search, Write};
 use super::response::{Entry, LdapResult};
+use super::schema::Schema;
 use super::tally::Tally;
 use super::url::LdapUrl;
 use crate::ldap::dn::Dn;
@@ -219,6 +221,24 @@ impl Pool {
         deadline: Instant,
     ) -> Result<Option<Entry>, LdapError> {
         one_of(|search| self.search(search, &[], deadline), search).await
+    }
+
+    /// The schema of the server in use; an empty one where it names none.
+    ///
+    /// # Errors
+    /// As [`Self::one`].
+    pub async fn schema(self: &Arc<Self>, deadline: Instant) -> Result<Schema, LdapError> {
+        let pinned = self.pinned(deadline).await?;
+        let Some(subschema) = pinned.offers().subschema.clone() else {
+            return Ok(Schema::default());
+        };
+        // slapd gives it only to who asks for entries of this class.
+        let search = Search {
+            filter: Filter::equal("objectClass", "subschema"),
+            ..Schema::question(subschema)
+        };
+        let entry = pinned.one(search, deadline).await?;
+        Ok(entry.as_ref().map(Schema::of).unwrap_or_default())
     }
 
     /// Changes something, once. Any result code is an outcome.

@@ -267,6 +267,7 @@ impl Wire {
             }
             let frame = self.input.split_to(length).freeze();
             let (id, tag) = response::head(&frame).map_err(broken)?;
+            self.shared.came();
             if id == 0 {
                 notice(&frame)?;
                 continue;

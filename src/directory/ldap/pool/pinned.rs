@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::super::connection::Connection;
 use super::super::control::Control;
 use super::super::failure::LdapError;
 use super::super::offers::Offers;
@@ -30,6 +31,12 @@ impl Pinned {
     #[must_use]
     pub fn offers(&self) -> &Arc<Offers> {
         &self.link.offers
+    }
+
+    /// The connection.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.link.connection
     }
 
     /// As [`Pool::search`].
