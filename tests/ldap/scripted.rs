@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use bytes::{Bytes, BytesMut};
 use postern::directory::ldap::LdapConfig;
-use postern::directory::ldap::ber::{self, ENUMERATED, INTEGER, OCTETS, Reader, SEQUENCE, Writer};
+use postern::ldap::ber::{self, ENUMERATED, INTEGER, OCTETS, Reader, SEQUENCE, Writer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -26,7 +26,6 @@ use super::config::{Bind, LdapConfig};
 use super::connection::{Answer, Connection};
 use super::control::{self, Control};
 use super::failure::{LdapError, Why};
-use super::filter::Filter;
 use super::offers::Offers;
 use super::request::{Request, Search, Write};
 use super::response::{Entry, LdapResult};
@@ -34,6 +33,7 @@ use super::schema::Schema;
 use super::tally::Tally;
 use super::url::LdapUrl;
 use crate::ldap::dn::Dn;
+use crate::ldap::filter::Filter;
 use links::Links;
 use server::Server;
 

@@ -8,9 +8,9 @@ mod parse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::dn::Dn;
 use super::request::Search;
 use super::response::Entry;
+use crate::ldap::dn::Dn;
 
 /// The schema of a server.
 #[derive(Debug, Clone, Default)]
@@ -118,7 +118,7 @@ impl Schema {
     /// An attribute, by name or number, with or without options; with what it inherits.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<AttributeType> {
-        let mut kind = AttributeType::clone(self.type_of(super::attribute::base(name))?);
+        let mut kind = AttributeType::clone(self.type_of(crate::ldap::attribute::base(name))?);
         let mut above = kind.sup.clone();
         for _ in 0..DEEPEST {
             let Some(sup) = above.as_deref().and_then(|name| self.type_of(name)) else {
@@ -157,7 +157,7 @@ impl Schema {
     /// Whether entries of all these classes may have the attribute.
     #[must_use]
     pub fn allows(&self, classes: &[&str], attribute: &str) -> bool {
-        let wanted = self.usual(super::attribute::base(attribute));
+        let wanted = self.usual(crate::ldap::attribute::base(attribute));
         let classes = self.with_superclasses(classes);
         let operational = self.type_of(&wanted).is_some_and(|kind| kind.operational);
         operational

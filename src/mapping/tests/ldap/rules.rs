@@ -83,7 +83,7 @@ fn a_driver_is_told_all_that_it_must_know() {
     assert!(
         move_to
             .as_ref()
-            .is_some_and(|to| to.is(&dn("ou=leavers,dc=corp,dc=example,dc=com")))
+            .is_some_and(|to| to.is_same(&dn("ou=leavers,dc=corp,dc=example,dc=com")))
     );
     assert!(
         home.revive
@@ -99,7 +99,7 @@ fn a_driver_is_told_all_that_it_must_know() {
     assert!(
         container
             .for_value(Some("Lab"))
-            .is(&dn("ou=lab,ou=people,dc=example,dc=com"))
+            .is_same(&dn("ou=lab,ou=people,dc=example,dc=com"))
     );
     let number = home.attribute("uidNumber").unwrap();
     assert!(
