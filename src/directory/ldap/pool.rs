@@ -292,6 +292,9 @@ impl Pool {
                 self.prove(&link, deadline).await;
             }
             let outcome = link.connection.call(request, controls, deadline).await;
+            if let Err(error) = &outcome {
+                self.lost(link.server, error);
+            }
             let again = match &outcome {
                 Ok(answer) if answer.result.code == Code::REFERRAL => self.has_another(link.server),
                 Ok(_) => false,
@@ -318,6 +321,14 @@ impl Pool {
         };
         if answered.await.is_err() {
             link.connection.close("it has been silent for long");
+        }
+    }
+
+    /// Where a connection was lost, the others to that server are not trusted unheard: a read that
+    /// is asked again must not meet one dead connection after the other.
+    fn lost(&self, server: usize, error: &LdapError) {
+        if let Some(links) = self.links(server).filter(|_| error.is_lost()) {
+            links.lose();
         }
     }
 

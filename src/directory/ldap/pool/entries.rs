@@ -24,6 +24,8 @@ pub struct Entries {
     page: Option<u32>,
     pinned: bool,
     link: Option<(Link, Option<OwnedSemaphorePermit>)>,
+    /// The server that was asked last.
+    server: Option<usize>,
     rows: Option<Rows>,
     cookie: Bytes,
     begun: bool,
@@ -52,6 +54,7 @@ impl Entries {
             page: (!few && page > 0).then_some(page),
             pinned: link.is_some(),
             link: link.map(|link| (link, None)),
+            server: None,
             rows: None,
             cookie: Bytes::new(),
             begun: false,
@@ -77,6 +80,9 @@ impl Entries {
                 Ok(None) => {}
                 Err(error) => {
                     (self.rows, self.link) = (None, None);
+                    if let Some(server) = self.server {
+                        self.pool.lost(server, &error);
+                    }
                     let again = error.is_lost()
                         && self.handed_on == 0
                         && !self.pinned
@@ -150,6 +156,7 @@ impl Entries {
             }
             None => (self.pool.link(deadline).await?, None),
         };
+        self.server = Some(link.server);
         let mut controls = self.controls.clone();
         if let Some(page) = self.page.filter(|_| link.offers.paged) {
             controls.push(Control::paged(page, &self.cookie));

@@ -247,7 +247,7 @@ impl Pool {
         });
     }
 
-    fn links(&self, index: usize) -> Option<&Links> {
+    pub(super) fn links(&self, index: usize) -> Option<&Links> {
         let of_worker = self.links.get(Shard::current().index())?;
         let make = || self.servers.iter().map(|_| Links::default()).collect();
         of_worker.get_or_init(make).get(index)
