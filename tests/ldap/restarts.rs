@@ -95,6 +95,11 @@ async fn no_read_fails_and_no_write_is_done_twice_while_slapd_is_killed() {
     while let Some(reader) = readers.join_next().await {
         reader.unwrap();
     }
+    let mut all = Vec::new();
+    while let Some(writes) = writers.join_next().await {
+        all.push(writes.unwrap());
+    }
+    // Only now nothing is under way.
     let entry = pool.one(Search::entry(dn, &["description"]), soon()).await;
     let entry = entry.unwrap().unwrap();
     let there: HashSet<String> = entry
@@ -103,8 +108,7 @@ async fn no_read_fails_and_no_write_is_done_twice_while_slapd_is_killed() {
         .map(|value| String::from_utf8(value.to_vec()).unwrap())
         .collect();
     let (mut known, mut unknown) = (0, 0);
-    while let Some(writes) = writers.join_next().await {
-        let writes = writes.unwrap();
+    for writes in &all {
         for value in &writes.acknowledged {
             assert!(there.contains(value), "{value} was acknowledged");
         }

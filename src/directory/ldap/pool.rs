@@ -304,10 +304,18 @@ impl Pool {
                 break outcome;
             }
             retries -= 1;
-            self.tally.retried();
+            self.again(retries).await;
         };
         self.note(outcome.as_ref().map(|_| ()));
         outcome
+    }
+
+    /// Before something is asked again: a short while, so that what a server said before it died is
+    /// not taken for a sign of life.
+    async fn again(&self, left: u32) {
+        self.tally.retried();
+        let pause = FIRST_PAUSE * 4_u32.pow(RETRIES.saturating_sub(left + 1));
+        tokio::time::sleep(pause.mul_f32(0.5 + supply::jitter())).await;
     }
 
     /// A connection on which nothing was heard for long may be gone without our knowing: better to
@@ -417,6 +425,8 @@ fn outcome(answer: Answer) -> Result<WriteOutcome, LdapError> {
 
 /// How often a read is asked again.
 const RETRIES: u32 = 2;
+/// The pause before a read is asked a second time; before the third it is four times as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// An exchange that went well so long ago answers for a check.
 const JUST_NOW: Duration = Duration::from_secs(5);
 /// A connection on which nothing was heard for so long proves itself before a write.

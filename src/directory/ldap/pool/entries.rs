@@ -94,7 +94,7 @@ impl Entries {
                         return Err(error);
                     }
                     self.retries -= 1;
-                    self.pool.tally.retried();
+                    self.pool.again(self.retries).await;
                     self.begun = false;
                     self.cookie = Bytes::new();
                 }

@@ -255,7 +255,7 @@ impl Pool {
 }
 
 /// From 0 to 1, different for each caller: hash keys are the randomness that `std` has.
-fn jitter() -> f32 {
+pub(super) fn jitter() -> f32 {
     use std::hash::{BuildHasher as _, Hasher as _};
     let bits = std::hash::RandomState::new().build_hasher().finish();
     f32::from(u16::try_from(bits & 0xffff).unwrap_or_default()) / f32::from(u16::MAX)
