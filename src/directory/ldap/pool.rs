@@ -405,6 +405,17 @@ async fn one_of(
         search.size_limit = 1;
     }
     let mut entries = ask(search);
+    loop {
+        let found = first_and_only(&mut entries).await;
+        match found {
+            // Lost between the entry and the word that there is no other.
+            Err(error) if error.is_lost() && entries.starts_again().await => {}
+            found => return found,
+        }
+    }
+}
+
+async fn first_and_only(entries: &mut Entries) -> Result<Option<Entry>, LdapError> {
     let first = entries.next().await?;
     match entries.next().await {
         Ok(None) => Ok(first),

@@ -83,24 +83,30 @@ impl Entries {
                     if let Some(server) = self.server {
                         self.pool.lost(server, &error);
                     }
-                    let again = error.is_lost()
-                        && self.handed_on == 0
-                        && !self.pinned
-                        && self.retries > 0
-                        && Instant::now() < self.deadline;
-                    if !again {
+                    let again = error.is_lost() && self.handed_on == 0;
+                    if !again || !self.starts_again().await {
                         self.over = true;
                         self.pool.note(Err(&error));
                         return Err(error);
                     }
-                    self.retries -= 1;
-                    self.pool.again(self.retries).await;
-                    self.begun = false;
-                    self.cookie = Bytes::new();
                 }
             }
         }
         Ok(None)
+    }
+
+    /// Asks everything again, where that is still allowed: for who has made no use yet of what was
+    /// handed on.
+    pub(super) async fn starts_again(&mut self) -> bool {
+        if self.pinned || self.retries == 0 || Instant::now() >= self.deadline {
+            return false;
+        }
+        self.retries -= 1;
+        self.pool.again(self.retries).await;
+        (self.rows, self.link) = (None, None);
+        (self.begun, self.over, self.handed_on) = (false, false, 0);
+        self.cookie = Bytes::new();
+        true
     }
 
     /// How many references to other servers came; they are not followed.
