@@ -205,7 +205,7 @@ fn caller() -> Caller {
         "roles: {{all: {{allow: [{{resources: [User], verbs: [create, read]}}]}}}}\n\
          accounts: [{{name: bench, roles: [all], tenants: [bench], tokens: [{{id: k1, sha256: \"{hash}\", expires: 2999-01-01}}]}}]\n"
     );
-    let access = access::load(&source("access.yaml", &text)).unwrap();
+    let access = access::load(&source("access.yaml", &text), &access::Files::default()).unwrap();
     let mut headers = HeaderMap::new();
     let bearer = format!("Bearer {}", secret.expose());
     headers.insert("authorization", HeaderValue::from_str(&bearer).unwrap());
@@ -284,6 +284,7 @@ const FULL: Abilities = Abilities {
     filter: true,
     sort: true,
     page: true,
+    put: true,
 };
 
 /// Enough that one of them is undisturbed.

@@ -17,7 +17,7 @@ use self::splice::SpliceError;
 use super::CliError;
 use crate::auth::token::{self, KeyId, Random, TokenHash};
 use crate::auth::{Authenticator, Key, KeyState, Secret, access, instant};
-use crate::config::read::read;
+use crate::config;
 use crate::net::secret;
 use crate::yaml::{Diagnostics, Source, TOKEN_PREFIX};
 
@@ -255,9 +255,7 @@ fn revoke(options: &Revoke, console: &mut Console<'_>) -> Result<(), CliError> {
 /// Reads the access file; the commands refuse to work on a broken one.
 fn open(path: &Path, console: &Console<'_>) -> Result<(Source, Authenticator), CliError> {
     let render = |found: Diagnostics| CliError::usage(found.render(console.colour));
-    let source = read(path, "name the access file with `--access`").map_err(render)?;
-    let access = access::load(&source).map_err(render)?;
-    Ok((source, access))
+    config::access::open(path, "name the access file with `--access`").map_err(render)
 }
 
 fn key_id(
@@ -330,7 +328,9 @@ fn save(path: &Path, source: &Source, text: &str) -> Result<(), CliError> {
 
 /// A new text must be an access file as well.
 fn checked(source: &Source, text: &str) -> Result<(), CliError> {
-    match access::load(&Source::new(source.name.clone(), text)) {
+    let path = Path::new(&*source.name);
+    let new = Source::new(source.name.clone(), text);
+    match access::load(&new, &config::access::files_of(path, &new)) {
         Ok(_) => Ok(()),
         Err(_) => Err(CliError::failed(format!(
             "{} was not changed: the result would not be a valid access file",

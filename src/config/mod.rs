@@ -1,8 +1,8 @@
 //! From files to a running snapshot.
 
+pub mod access;
 mod apart;
 mod certificate;
-mod control;
 mod digest;
 pub mod file;
 mod find;

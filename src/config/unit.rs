@@ -93,6 +93,14 @@ impl<T> Unit<T> {
         });
     }
 
+    /// What serves was made again with other files of other folders.
+    pub(super) fn renew(&mut self, now: SystemTime, change: impl FnOnce(&mut T)) {
+        if let Some(good) = &mut self.good {
+            change(&mut good.value);
+            good.loaded = now;
+        }
+    }
+
     /// The files are as what serves.
     pub(super) fn heal(&mut self) {
         if !self.errors.is_empty() {

@@ -1,5 +1,6 @@
 //! A tenant's mapping, compiled: operations in, operations out; replies in, replies out.
 
+mod conditions;
 mod decode;
 mod document;
 mod effect;
@@ -8,14 +9,16 @@ mod explain;
 mod filter;
 mod patch;
 mod projection;
+mod put;
 mod scoped;
 mod stream;
 
 use std::sync::Arc;
 
+pub use conditions::Present;
 pub use effect::Effect;
 
-use crate::auth::{Permitted, Scope};
+use crate::auth::{Permitted, Scope, Sight};
 use crate::scim::operation::{Abilities, Projection};
 use crate::scim::schema::TypeSchema;
 use crate::scim::{
@@ -87,6 +90,8 @@ pub struct View {
     pub resource: ResourceType,
     /// What the caller may see.
     pub scope: Scope,
+    /// Where that differs from resource to resource: what tells it.
+    pub sight: Option<Sight>,
     /// What was asked for, in the client's words.
     pub projection: Projection,
     /// The 1-based index that a query asked for.
@@ -194,6 +199,12 @@ impl Plan {
     /// trip.
     #[must_use]
     pub fn need(&self, permitted: &Permitted, abilities: Abilities) -> Option<Need> {
+        if permitted.is_open() {
+            return Some(Need {
+                projection: Projection::All,
+                why: "condition of a role",
+            });
+        }
         self.need_of(permitted.operation(), permitted.scope(), abilities)
     }
 
@@ -209,8 +220,13 @@ impl Plan {
         before: Option<&Before>,
         witness: &mut impl Witness,
     ) -> Result<(Encoded, View), MappingError> {
+        if permitted.is_open() {
+            let text = "the conditions of the account's roles were not looked at";
+            return Err(MappingError::Malformed(text.to_owned()));
+        }
+        let sight = permitted.sight();
         let (operation, scope) = permitted.into_parts();
-        self.encode_operation(operation, &scope, abilities, before, witness)
+        self.encode_operation(operation, (&scope, sight), abilities, before, witness)
     }
 
     /// Brings an answer into the client's words. Every location in it is made from the Tenant

@@ -5,6 +5,7 @@ mod documents;
 mod filters;
 mod laws;
 mod patches;
+mod roles;
 mod rules;
 mod scopes;
 mod spelling;

@@ -217,6 +217,8 @@ pub struct Abilities {
     pub sort: bool,
     /// It honours `startIndex` and `count`.
     pub page: bool,
+    /// It takes PUT. One that does not is told what a PUT changes, as a PATCH.
+    pub put: bool,
 }
 
 impl Abilities {
@@ -227,6 +229,7 @@ impl Abilities {
         filter: true,
         sort: false,
         page: true,
+        put: true,
     };
 }
 

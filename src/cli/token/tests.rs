@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue};
 use super::*;
 use crate::auth::token::tests::counting;
 use crate::auth::{AuthError, Presented, Rejection};
+use crate::config::read::read;
 
 /// A folder of its own for a test, gone with it.
 pub(super) struct Folder(PathBuf);
@@ -116,7 +117,7 @@ fn secret(said: &Said) -> String {
 }
 
 fn ask(path: &Path, token: &str) -> Result<String, AuthError> {
-    let access = access::load(&read(path, "").unwrap()).unwrap();
+    let access = access::load(&read(path, "").unwrap(), &access::Files::default()).unwrap();
     let mut headers = HeaderMap::new();
     let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
     headers.insert(AUTHORIZATION, value);
@@ -334,7 +335,7 @@ fn operators_have_tokens_too() {
         Err(AuthError::Rejected(Rejection::Unknown)),
         "it is nothing at the door of accounts"
     );
-    let access = access::load(&read(&path, "").unwrap()).unwrap();
+    let access = access::load(&read(&path, "").unwrap(), &access::Files::default()).unwrap();
     let id = token::key_id(&token).unwrap();
     assert_eq!(&*access.operator_of(id).unwrap().name, "on-call");
 

@@ -57,6 +57,7 @@ impl Supports {
             filter: self.filter.unwrap_or(least.filter),
             sort: self.sort.unwrap_or(least.sort),
             page: self.page.unwrap_or(least.page),
+            put: least.put,
         }
     }
 }

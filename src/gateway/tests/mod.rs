@@ -263,7 +263,11 @@ impl World {
             TokenHash::of(&secret("k1")),
             TokenHash::of(&secret("k2")),
         );
-        let auth = access::load(&Source::new("access.yaml", access.as_str())).unwrap();
+        let auth = access::load(
+            &Source::new("access.yaml", access.as_str()),
+            &access::Files::default(),
+        )
+        .unwrap();
         let snapshot = Snapshot::new("rev".into(), auth, tenants.map(Arc::new).into());
         let state = Arc::new(State::new(limits, Arc::clone(&metrics)));
         let log = AccessLog::off(metrics);

@@ -322,3 +322,33 @@ fn under_pass_a_change_of_what_the_directory_means_in_part_looks_first() {
                 "value": [{"kind": "nick", "text": "n"}, {"kind": "y"}]}])
     );
 }
+
+#[test]
+fn a_put_is_told_as_changes_where_the_directory_takes_no_documents() {
+    let plan = legacy();
+    let put = |document: Value, before: Option<Value>| {
+        let document = crate::scim::operation::Document::Tree(resource(document));
+        let verb = Verb::Replace("7".parse().unwrap(), document);
+        sent(encode(&plan, operation(verb), CHANGES, before).unwrap().0)
+    };
+    let document = json!({"userName": "b", "name": {"familyName": "K", "givenName": "B"},
+        "title": "x", "active": true, "password": "Secret-1"});
+    let told = put(document, None);
+    let of = |path: &str| {
+        let mut told = told.as_array().unwrap().iter();
+        told.find(|change| change["path"] == path).cloned()
+    };
+    let replace = |path: &str, value: &str| json!({"op": "replace", "path": path, "value": value});
+    assert_eq!(of("login"), Some(replace("login", "b")));
+    // A join needs nobody to look first: all its parts are there.
+    assert_eq!(of("full_name"), Some(replace("full_name", "B K")));
+    // What the document does not say is cleared, but for what nobody could have seen.
+    assert_eq!(of("mail"), Some(json!({"op": "remove", "path": "mail"})));
+    let silent = put(json!({"userName": "b", "name": {"familyName": "K"}}), None);
+    assert!(!silent.to_string().contains("secret") && !silent.to_string().contains("pass"));
+    // Where the present resource is known, only what differs is told.
+    let same = json!({"userName": "b", "name": {"familyName": "J", "givenName": "B"},
+        "active": true, "emails": [{"type": "work", "value": "new"}]});
+    let told = put(same, Some(record()));
+    assert_eq!(told[0]["path"], "mail", "{told}");
+}

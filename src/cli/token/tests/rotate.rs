@@ -134,7 +134,7 @@ fn operators_rotate_too_and_so_does_who_has_none() {
         first.err.contains("Key `o1` ends at 2026-11-22T00:00:00Z"),
         "{first:?}"
     );
-    let access = access::load(&read(&path, "").unwrap()).unwrap();
+    let access = access::load(&read(&path, "").unwrap(), &access::Files::default()).unwrap();
     assert_eq!(&*access.operator_of("k9").unwrap().name, "on-call");
 
     let (_folder, path) = example("rotate-none");

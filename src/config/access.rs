@@ -1,0 +1,354 @@
+//! `access.yaml` with the files that it names. Those beside it are taken with it or not at all;
+//! those of another folder are a source of their own, so that one that is broken there holds up no
+//! revocation here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::digest::{Digest, Digesting};
+use super::folder::{Look, State, parent, steadily};
+use super::named::Files;
+use super::read::{read, read_bytes, text};
+use super::report::Kind;
+use super::unit::Unit;
+use crate::auth::{Authenticator, access};
+use crate::yaml::{Diagnostics, MAX_FILE, Source};
+
+/// Reads an access file and all that it names, once, as a command does.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn open(path: &Path, missing: &str) -> Result<(Source, Authenticator), Diagnostics> {
+    let source = read(path, missing)?;
+    let access = access::load(&source, &files_of(path, &source))?;
+    Ok((source, access))
+}
+
+/// Reads all that an access file names.
+#[must_use]
+pub fn files_of(path: &Path, source: &Source) -> access::Files {
+    let mut files = access::Files::default();
+    for name in access::named(source) {
+        let read = read_bytes(&parent(path).join(&name));
+        let read = read.map(Arc::new).map_err(|error| error.to_string().into());
+        files.insert(name, read);
+    }
+    files
+}
+
+/// The last good state of it all.
+pub(super) struct Access {
+    path: PathBuf,
+    folder: PathBuf,
+    pub(super) unit: Unit<Served>,
+    /// The folders of the files that are not beside it.
+    pub(super) elsewhere: BTreeMap<PathBuf, Unit<Files>>,
+    /// What the text that was seen last names: the same text is not read twice for that.
+    known: Option<(Digest, Names)>,
+}
+
+/// What serves.
+pub(super) struct Served {
+    pub(super) auth: Arc<Authenticator>,
+    /// Of the access file alone. (A hash that secrets go into must not be shown.)
+    pub(super) text: Digest,
+    /// All the files that it was made with.
+    pub(super) files: access::Files,
+    source: Source,
+    names: Names,
+    beside: Files,
+}
+
+/// The names of files, as the text gives them.
+type Names = Arc<BTreeSet<String>>;
+
+/// One look at the folder.
+struct Seen {
+    digest: Digest,
+    text: Digest,
+    source: Result<Source, Diagnostics>,
+    names: Names,
+    beside: Files,
+}
+
+/// What some text and files come to.
+struct Made {
+    auth: Arc<Authenticator>,
+    files: access::Files,
+    /// What is wrong with the folders whose last good files were taken.
+    fallen: BTreeMap<PathBuf, Diagnostics>,
+}
+
+/// What is newest of each folder that could be read.
+type Fresh = BTreeMap<PathBuf, Files>;
+
+impl Access {
+    pub(super) fn new(path: &Path) -> Self {
+        let folder = parent(path).to_owned();
+        Self {
+            path: path.to_owned(),
+            unit: Unit::new(Kind::Access, folder.clone()),
+            folder,
+            elsewhere: BTreeMap::new(),
+            known: None,
+        }
+    }
+
+    /// Looks at everything.
+    pub(super) fn look(&mut self, clock: Option<fn() -> SystemTime>, now: SystemTime) -> State {
+        let (path, folder, known) = (&self.path, &self.folder, &mut self.known);
+        let (seen, mut state) = steadily(clock, |look| see(path, folder, known, look));
+        let seen = (state == State::Whole || clock.is_none()).then_some(seen);
+        let good = self.unit.value().map(|served| Arc::clone(&served.names));
+        let both = seen.iter().map(|seen| &seen.names).chain(&good);
+        let wanted = self.abroad(both.flat_map(|names| names.iter()));
+        let mut fresh = Fresh::new();
+        for (folder, paths) in wanted {
+            let (files, its) = steadily(clock, |look| {
+                let mut files = Files::default();
+                for path in &paths {
+                    files.read(path.clone(), look);
+                }
+                files
+            });
+            if its == State::Whole || clock.is_none() {
+                fresh.insert(folder, files);
+            } else if self.good(&folder).is_none() {
+                return State::Restless;
+            }
+            if its == State::Restless {
+                state = its;
+            }
+        }
+        let seen = seen.map(|seen| (self.unit.is_new(seen.digest), seen));
+        let mut new = BTreeSet::new();
+        for (folder, files) in &fresh {
+            let unit = self.elsewhere.entry(folder.clone());
+            let unit = unit.or_insert_with(|| Unit::new(Kind::Secrets, folder.clone()));
+            if unit.is_new(files.digest()) {
+                new.insert(folder.clone());
+            }
+        }
+        if seen.as_ref().is_some_and(|(is_new, _)| *is_new) || !new.is_empty() {
+            self.combine(seen, &fresh, &new, now);
+        }
+        state
+    }
+
+    /// The newest of everything that fits together: the new text with the new files, with the last
+    /// good files of folders that are broken, else the last good text with the new files.
+    fn combine(
+        &mut self,
+        seen: Option<(bool, Seen)>,
+        fresh: &Fresh,
+        new: &BTreeSet<PathBuf>,
+        now: SystemTime,
+    ) {
+        let mut asked = BTreeMap::new();
+        let mut fallen = None;
+        if let Some((is_new, seen)) = seen {
+            asked = self.abroad(seen.names.iter());
+            fallen = self.renew(seen, is_new, fresh, now);
+        } else {
+            // A text that waits for just these files is to be tried with them.
+            self.unit.forget();
+        }
+        if fallen.is_none() {
+            fallen = self.again(fresh, now);
+        }
+        let (Some(fallen), Some(served)) = (fallen, self.unit.value()) else {
+            return;
+        };
+        let wanted = self.abroad(served.names.iter());
+        self.elsewhere
+            .retain(|folder, _| asked.contains_key(folder) || wanted.contains_key(folder));
+        for (folder, paths) in &wanted {
+            let (Some(files), Some(unit)) = (fresh.get(folder), self.elsewhere.get_mut(folder))
+            else {
+                continue;
+            };
+            match fallen.get(folder) {
+                Some(found) => unit.refuse(found.clone(), new.contains(folder)),
+                None => {
+                    let files = files.only(paths);
+                    unit.take(files.digest(), files, now);
+                }
+            }
+        }
+    }
+
+    /// Takes the text that was seen, or says why not.
+    fn renew(
+        &mut self,
+        seen: Seen,
+        is_new: bool,
+        fresh: &Fresh,
+        now: SystemTime,
+    ) -> Option<BTreeMap<PathBuf, Diagnostics>> {
+        let source = match seen.source {
+            Ok(source) => source,
+            Err(found) => {
+                self.unit.refuse(found, is_new);
+                return None;
+            }
+        };
+        match self.make(&source, seen.text, &seen.names, &seen.beside, fresh) {
+            Ok(made) => {
+                let served = Served {
+                    auth: made.auth,
+                    text: seen.text,
+                    files: made.files,
+                    source,
+                    names: seen.names,
+                    beside: seen.beside,
+                };
+                self.unit.take(seen.digest, served, now);
+                Some(made.fallen)
+            }
+            Err(found) => {
+                self.unit.refuse(found, is_new);
+                None
+            }
+        }
+    }
+
+    /// The last good text with the newest files: what is wrong with the text stays said.
+    fn again(&mut self, fresh: &Fresh, now: SystemTime) -> Option<BTreeMap<PathBuf, Diagnostics>> {
+        let good = self.unit.value()?;
+        let made = self.make(&good.source, good.text, &good.names, &good.beside, fresh);
+        let Made {
+            auth,
+            files,
+            fallen,
+        } = made.ok()?;
+        self.unit.renew(now, |served| {
+            served.auth = auth;
+            served.files = files;
+        });
+        Some(fallen)
+    }
+
+    /// Makes what can be made. Where the new files of a folder are at fault, those are taken that
+    /// served until now.
+    fn make(
+        &self,
+        source: &Source,
+        text: Digest,
+        names: &BTreeSet<String>,
+        beside: &Files,
+        fresh: &Fresh,
+    ) -> Result<Made, Diagnostics> {
+        let with = |newest: &dyn Fn(&Path) -> bool| {
+            let mut files = access::Files::default();
+            for name in names {
+                let path = self.folder.join(name);
+                let folder = parent(&path);
+                let its = if folder == self.folder {
+                    Some(beside)
+                } else {
+                    let fresh = fresh.get(folder).filter(|_| newest(folder));
+                    fresh.or_else(|| self.good(folder))
+                };
+                let read = its.and_then(|files| files.get(&path)).cloned();
+                files.insert(
+                    name,
+                    read.unwrap_or_else(|| Err("its folder has not been read".into())),
+                );
+            }
+            files
+        };
+        let try_with = |newest: &dyn Fn(&Path) -> bool| {
+            let files = with(newest);
+            let same = |served: &&Served| served.text == text && served.files == files;
+            let auth = match self.unit.value().filter(same) {
+                Some(served) => Arc::clone(&served.auth),
+                None => Arc::new(access::load(source, &files)?),
+            };
+            Ok::<_, Diagnostics>((auth, files))
+        };
+        let mut fallen = BTreeMap::new();
+        let found = match try_with(&|_| true) {
+            Ok((auth, files)) => {
+                return Ok(Made {
+                    auth,
+                    files,
+                    fallen,
+                });
+            }
+            Err(found) => found,
+        };
+        let changed: BTreeSet<&Path> = fresh
+            .iter()
+            .filter(|(folder, fresh)| self.good(folder).is_some_and(|it| !it.is_part_of(fresh)))
+            .map(|(folder, _)| &**folder)
+            .collect();
+        for folder in &changed {
+            let alone = |other: &Path| other == *folder || !changed.contains(other);
+            if let Err(found) = try_with(&alone) {
+                fallen.insert(folder.to_path_buf(), found);
+            }
+        }
+        match try_with(&|folder| !fallen.contains_key(folder)) {
+            Ok((auth, files)) if !fallen.is_empty() => Ok(Made {
+                auth,
+                files,
+                fallen,
+            }),
+            _ => Err(found),
+        }
+    }
+
+    /// The files that are not beside the access file, by folder.
+    fn abroad<'a>(
+        &self,
+        names: impl Iterator<Item = &'a String>,
+    ) -> BTreeMap<PathBuf, BTreeSet<PathBuf>> {
+        let mut found: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
+        for path in names.map(|name| self.folder.join(name)) {
+            let its = parent(&path);
+            if its != self.folder {
+                found.entry(its.to_owned()).or_default().insert(path);
+            }
+        }
+        found
+    }
+
+    fn good(&self, folder: &Path) -> Option<&Files> {
+        self.elsewhere.get(folder).and_then(Unit::value)
+    }
+}
+
+fn see(path: &Path, folder: &Path, known: &mut Option<(Digest, Names)>, look: &mut Look) -> Seen {
+    let help = "make one with a role and an account, then run `postern token new`";
+    let read = look.file(path, MAX_FILE);
+    let mut alone = Digesting::default();
+    alone.read("", &read);
+    let digest = alone.finish();
+    let read = read.map(|mut bytes| std::mem::take(&mut *bytes));
+    let source = text(path, help, read);
+    let names = match (&*known, &source) {
+        (Some((of, names)), _) if *of == digest => Arc::clone(names),
+        (_, Ok(source)) => Arc::new(access::named(source)),
+        (_, Err(_)) => Arc::default(),
+    };
+    *known = Some((digest, Arc::clone(&names)));
+    let mut beside = Files::default();
+    for name in names.iter() {
+        let file = folder.join(name);
+        if parent(&file) == folder {
+            beside.read(file, look);
+        }
+    }
+    let mut all = Digesting::default();
+    all.part("text", digest);
+    all.part("beside", beside.digest());
+    Seen {
+        digest: all.finish(),
+        text: digest,
+        source,
+        names,
+        beside,
+    }
+}
