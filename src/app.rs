@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
-use arc_swap::ArcSwap;
 use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
@@ -21,6 +20,7 @@ use crate::config::load::{Loader, Pass};
 use crate::config::reload::{After, Reloader};
 use crate::config::{Live, Reloading, Report};
 use crate::gateway::{self, Gateway, State, Tap};
+use crate::net::tls::Switch;
 use crate::server::{self, plain};
 use crate::telemetry::traces::{Exporter, Settings};
 use crate::telemetry::{AccessLog, Metrics, Tracer, lines, logging};
@@ -134,9 +134,9 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     let revision = Arc::clone(&loader.loaded().snapshot.revision);
     let live = Arc::new(Live::new(Arc::clone(&loader.loaded().snapshot)));
     let certificate = Arc::clone(&loader.loaded().certificate);
-    let certificate = Arc::new(ArcSwap::from(certificate));
+    let certificate = Arc::new(Switch::new(certificate));
     let operators = loader.loaded().control.clone();
-    let operators = operators.map(|tls| Arc::new(ArcSwap::from(tls)));
+    let operators = operators.map(|tls| Arc::new(Switch::new(tls)));
 
     let state = Arc::new(State::new(limits(&config), Arc::clone(&metrics)));
     let access = if extras.quiet {

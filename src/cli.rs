@@ -3,6 +3,7 @@
 mod check;
 mod ctl;
 mod demo;
+mod may;
 mod notify;
 mod serve;
 pub mod token;
@@ -40,6 +41,8 @@ enum Command {
     Check(check::Arguments),
     /// Make, list and revoke secret tokens in access.yaml
     Token(token::Arguments),
+    /// Show whether an account may do something, and the line of a role that says so
+    May(may::Arguments),
     /// Ask a postern that runs for its status, and give it orders
     Ctl(ctl::Arguments),
     /// Show the main job on loopback: certificate, small legacy directory, tenant and token included
@@ -110,6 +113,7 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
+        Command::May(arguments) => may::run(&arguments),
         Command::Ctl(arguments) => ctl::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
     };

@@ -51,7 +51,7 @@ impl Control {
         now: SystemTime,
     ) -> Response<Body> {
         let (method, path) = (request.method().clone(), known(request.uri().path()));
-        let (who, response) = match self.0.enter(&request, peer, now) {
+        let (who, response) = match self.0.enter(&request, &peer, now) {
             Ok(who) => {
                 let response = self.0.route(request, &who, now).await;
                 (who.to_string(), response)

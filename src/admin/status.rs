@@ -107,6 +107,11 @@ fn of_account(account: &Account, auth: &Authenticator, now: SystemTime) -> Value
             "burst": rate.burst(),
         })),
         "keys": of_keys(&account.keys, auth, now),
+        "requires": account.requires.as_str(),
+        "certificates": account.certificates.iter().map(|name| json!({
+            name.kind(): name.to_string(),
+            "last_use": auth.certificate_last_use(name).map(instant::format),
+        })).collect::<Value>(),
     })
 }
 

@@ -13,26 +13,41 @@
 //!     rate: {requests: 50/s, burst: 100}
 //!     tokens:
 //!       - {id: k1, sha256: "…", not_before: 2026-11-01, expires: 2027-02-01}
+//!   - name: okta
+//!     roles: [provisioner]
+//!     tenants: [corp]
+//!     certificates: [{subject: "CN=okta,O=Example"}, {san: "dns:okta.example.com"}]
+//!     requires: certificate    # or token, or both
 //! operators:                   # who may use the control listener, where it asks for a token
 //!   - name: on-call
 //!     tokens:
 //!       - {id: o1, sha256: "…", expires: 2027-02-01}
 //! ```
 //!
+//! A line of `allow` may have `when` (a SCIM filter that the present resource must satisfy) and
+//! `values` (what attributes may become) as well.
+//!
 //! `read` covers queries (`read: by-id` does not), `update` covers PUT and PATCH. A date is its first moment in UTC, so a
 //! key with `expires: 2027-02-01` works until the end of January; a time is RFC 3339.
 
 mod accounts;
+mod certificates;
 mod files;
 mod grant;
+mod mention;
 mod roles;
 mod tokens;
+mod values;
+mod when;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::authenticator::{Account, Authenticator, Operator};
+use super::certificates::CertificateName;
+use super::grant::Grant;
 use super::mentions::Mentions;
-use super::permit::Grant;
+use super::rights::Rights;
 use super::token::TokenHash;
 use crate::yaml::{self, Diagnostic, Diagnostics, Node, Source, Span, Table, Value};
 
@@ -49,10 +64,12 @@ pub fn load(source: &Source, files: &Files) -> Result<Authenticator, Diagnostics
         files,
         found: Diagnostics::default(),
         roles: HashMap::new(),
+        rights: HashMap::new(),
         names: HashMap::new(),
         operators: HashMap::new(),
         keys: HashMap::new(),
         hashes: HashMap::new(),
+        certificates: HashMap::new(),
         mentions: Mentions {
             source: Some(source.clone()),
             ..Mentions::default()
@@ -73,11 +90,14 @@ struct Reader<'a> {
     source: &'a Source,
     files: &'a Files,
     found: Diagnostics,
-    roles: HashMap<&'a str, Vec<Grant>>,
+    roles: HashMap<&'a str, Vec<Arc<Grant>>>,
+    /// What accounts of the same roles may do.
+    rights: HashMap<Vec<Arc<str>>, Arc<Rights>>,
     names: HashMap<&'a str, Span>,
     operators: HashMap<&'a str, Span>,
     keys: HashMap<String, Span>,
     hashes: HashMap<[u8; 32], Span>,
+    certificates: HashMap<CertificateName, Span>,
     mentions: Mentions,
 }
 

@@ -11,13 +11,15 @@ use http::HeaderMap;
 use ipnet::IpNet;
 use subtle::ConstantTimeEq;
 
+use super::certificates::{CertificateName, Certificates, Requires};
 use super::last_use::LastUse;
 use super::lives::{Lives, TokenCounts};
 use super::mentions::Mentions;
 use super::network;
-use super::permit::{Caller, Rights};
+use super::permit::Caller;
 use super::presented::{Presented, Proven};
 use super::rate::Rate;
+use super::rights::Rights;
 use super::token::{TokenHash, bearer, key_id};
 use super::{AuthError, Rejection, TenantName};
 use crate::scim::schema::TypeSchema;
@@ -30,6 +32,7 @@ pub struct Authenticator {
     accounts: Vec<Arc<Account>>,
     operator_keys: HashMap<Arc<str>, Entry<Operator>>,
     operators: Vec<Arc<Operator>>,
+    certificates: Arc<Certificates>,
     lives: Lives,
     mentions: Mentions,
 }
@@ -49,7 +52,11 @@ pub struct Account {
     pub rate: Option<Rate>,
     /// Its keys, without their hashes.
     pub keys: Vec<Key>,
-    pub(super) rights: Rights,
+    /// Its client certificates.
+    pub certificates: Vec<CertificateName>,
+    /// What proves that it calls.
+    pub requires: Requires,
+    pub(super) rights: Arc<Rights>,
 }
 
 /// Who may use the control door: an entry of `operators` in `access.yaml`.
@@ -127,6 +134,7 @@ impl Authenticator {
             enter(&mut found.keys, &account, &account.keys, hashes);
             found.accounts.push(account);
         }
+        found.certificates = Arc::new(Certificates::of(&found.accounts));
         for (operator, hashes) in operators {
             let operator = Arc::new(operator);
             enter(&mut found.operator_keys, &operator, &operator.keys, hashes);
@@ -142,13 +150,17 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`AuthError::Missing`], [`AuthError::Malformed`], [`AuthError::Rejected`],
-    /// [`AuthError::Elsewhere`].
+    /// [`AuthError::Elsewhere`], [`AuthError::Certificate`].
     pub fn authenticate(
         &self,
         presented: &Presented<'_>,
         now: SystemTime,
     ) -> Result<Proven, AuthError> {
-        self.secret(presented, now).map(Proven::Caller)
+        if let Some(caller) = self.certificates.alone(presented, now)? {
+            return Ok(Proven::Caller(caller));
+        }
+        let proven = self.secret(presented, now).map(Proven::Caller)?;
+        self.certificates.confirm(proven, presented, now)
     }
 
     /// Whose secret token it is.
@@ -191,6 +203,13 @@ impl Authenticator {
     pub fn adopt(&self, previous: &Self) {
         adopt(&self.keys, &previous.keys);
         adopt(&self.operator_keys, &previous.operator_keys);
+        self.certificates.adopt(&previous.certificates);
+    }
+
+    /// When a certificate of this name was last accepted, as [`Self::last_use`].
+    #[must_use]
+    pub fn certificate_last_use(&self, name: &CertificateName) -> Option<SystemTime> {
+        self.certificates.last_use(name)
     }
 
     /// When a key was last accepted, by the second; `None` where it was not since we started.
@@ -269,14 +288,20 @@ impl Authenticator {
         self.mentions.check_attributes(schemas)
     }
 
-    /// A caller of an account, without a token, for tests.
+    /// A caller as if the account had proven itself, for dry runs: no request gets one this way.
+    #[must_use]
+    pub fn suppose(&self, account: &str) -> Option<Caller> {
+        let found = self.accounts.iter().find(|a| &*a.name == account)?;
+        Some(Caller {
+            account: Arc::clone(found),
+            key: "none".into(),
+        })
+    }
+
+    /// The same of an account that is there.
     #[cfg(test)]
     pub(crate) fn caller_for_test(&self, account: &str) -> Caller {
-        let found = self.accounts.iter().find(|a| &*a.name == account);
-        Caller {
-            account: Arc::clone(found.unwrap()),
-            key: "test".into(),
-        }
+        self.suppose(account).unwrap()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::TenantName;
 use super::attributes::Pattern;
-use super::permit::Resources;
+use super::grant::Resources;
 use crate::scim::ResourceType;
 use crate::scim::schema::TypeSchema;
 use crate::yaml::{Diagnostic, Diagnostics, Source, Span, suggest};
@@ -48,7 +48,7 @@ impl Mentions {
 }
 
 /// Everything that a role can name of a type.
-fn names(schema: &TypeSchema) -> Vec<String> {
+pub(super) fn names(schema: &TypeSchema) -> Vec<String> {
     let mut names = vec!["externalId".to_owned()];
     let base = (String::new(), &schema.base);
     let extensions = schema.extensions.iter();

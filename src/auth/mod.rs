@@ -10,21 +10,32 @@ pub mod token;
 
 mod attributes;
 mod authenticator;
+mod certificates;
+mod condition;
+mod grant;
 mod last_use;
 mod lives;
 mod mentions;
 mod permit;
 mod presented;
+mod rights;
 mod scope;
+mod sight;
+mod values;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use authenticator::{Account, Authenticator, Key, KeyState, Operator, OperatorCaller, Tenants};
+pub use certificates::{CertificateFault, CertificateName, Requires};
+pub use condition::{Condition, asked};
+pub use grant::RoleLine;
 pub use lives::TokenCounts;
 pub use permit::{Caller, Permitted};
 pub use presented::{Presented, Proven};
 pub use scope::{Scope, Set, Share};
+pub use sight::{Sight, Visible};
+pub use values::Bound;
 
 pub use crate::net::Secret;
 
@@ -55,6 +66,10 @@ pub enum AuthError {
         /// Its key id.
         key: Arc<str>,
     },
+    /// The certificate of the connection is not what proves it: whose it is, or whose it should
+    /// be, the client is not told.
+    #[error("the request does not prove who sends it")]
+    Certificate(CertificateFault),
     /// The account has nothing to do with this tenant.
     #[error("account `{account}` may not use tenant `{tenant}`")]
     Tenant {
@@ -70,6 +85,29 @@ pub enum AuthError {
         account: Arc<str>,
         /// What it wanted.
         verb: VerbKind,
+        /// On which type.
+        resource: ResourceType,
+    },
+    /// The account sees the resource, and the condition of no line that allows it holds.
+    #[error(
+        "account `{account}` may not {verb} this {resource}: it does not meet the condition of \
+         its role",
+        verb = verb.as_str()
+    )]
+    Unmet {
+        /// The account.
+        account: Arc<str>,
+        /// What it wanted.
+        verb: VerbKind,
+        /// On which type.
+        resource: ResourceType,
+    },
+    /// The condition of no line holds by which the account would see the resource: for this account
+    /// it is not there.
+    #[error("account `{account}` does not see this {resource}: it meets no condition of its role")]
+    Hidden {
+        /// The account.
+        account: Arc<str>,
         /// On which type.
         resource: ResourceType,
     },

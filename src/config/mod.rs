@@ -3,7 +3,6 @@
 pub mod access;
 mod apart;
 mod certificate;
-mod control;
 mod digest;
 pub mod file;
 mod find;

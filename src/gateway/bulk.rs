@@ -8,6 +8,7 @@ use std::time::Instant;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
+use crate::config::Tenant;
 use crate::scim::accent::Accents;
 use crate::scim::message::{self, BULK_RESPONSE, BulkOperation, BulkRequest};
 use crate::scim::operation::{Answer, Document, Precondition, Projection, Verb};
@@ -88,7 +89,7 @@ async fn one(
     } else {
         Accents::refused()
     };
-    let parsed = parse(&context, operation, made, &mut accents);
+    let parsed = parse(&context.tenant, operation, made, &mut accents);
     super::count(context.metrics(), &accents);
     let parsed = parsed?;
     let id = parsed.verb.id().cloned();
@@ -101,15 +102,25 @@ async fn one(
     Ok(Done::of(reply, id, &collection))
 }
 
+/// Ids for what a series would make, as if it were made: each is its `bulkId`.
+pub(super) fn supposed(operations: &[BulkOperation]) -> Made {
+    let names = operations
+        .iter()
+        .filter_map(|operation| operation.bulk_id.clone());
+    names
+        .map(|name| (name.clone(), name.parse().ok()))
+        .collect()
+}
+
 /// One operation, as if it had come by itself.
-fn parse(
-    context: &Context,
+pub(super) fn parse(
+    tenant: &Tenant,
     operation: BulkOperation,
     made: &Made,
     accents: &mut Accents,
 ) -> Result<Operation<Client>, GatewayError> {
-    let path = path(&context.tenant.url, &operation.path, made)?;
-    let endpoint = Endpoint::find(&context.tenant.plan, &path)?;
+    let path = path(&tenant.url, &operation.path, made)?;
+    let endpoint = Endpoint::find(&tenant.plan, &path)?;
     endpoint.takes(&operation.method)?;
     let if_match = match &operation.version {
         Some(version) => Some(head::version(version).ok_or(GatewayError::Header("version"))?),

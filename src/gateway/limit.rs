@@ -30,8 +30,12 @@ pub(super) fn throttled(error: GatewayError, seen: &mut Seen, state: &State) -> 
             AuthError::Missing
             | AuthError::Malformed
             | AuthError::Rejected(_)
+            | AuthError::Certificate(_)
             | AuthError::Elsewhere { .. } => true,
-            AuthError::Tenant { .. } | AuthError::Forbidden { .. } => false,
+            AuthError::Tenant { .. }
+            | AuthError::Forbidden { .. }
+            | AuthError::Unmet { .. }
+            | AuthError::Hidden { .. } => false,
         },
         _ => false,
     };

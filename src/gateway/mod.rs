@@ -9,6 +9,8 @@ mod arrival;
 mod bulk;
 mod call;
 pub mod clients;
+pub mod decide;
+mod discarded;
 mod discovery;
 mod door;
 mod endpoint;
@@ -82,7 +84,7 @@ pub trait Tap: Send + Sync + 'static {
 }
 
 /// A request that was refused before it came this far.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Refused<'a> {
     /// The method, as far as it could be read.
     pub method: &'a http::Method,
@@ -173,7 +175,14 @@ impl Gateway {
         let arrival = Arrival::of(&nothing, refused.version, &Tracer::off(), now());
         let (metrics, method) = (self.state.metrics(), refused.method.clone());
         let id_of = Arc::clone(&id);
-        let mut seen = Seen::begin(id_of, refused.peer, method, arrival, metrics, &self.log);
+        let mut seen = Seen::begin(
+            id_of,
+            refused.peer.clone(),
+            method,
+            arrival,
+            metrics,
+            &self.log,
+        );
         seen.refused_head(refused.reason);
         respond::mark(&mut answer, &id);
         seen.answered(answer)
@@ -223,7 +232,8 @@ impl Gateway {
 
         // Who asks comes before everything that the answer could tell a stranger.
         head::one_authorization(&head.headers)?;
-        let presented = Presented::new(&head.headers, seen.peer.address.ip());
+        let certificate = seen.peer.certificate.as_ref();
+        let presented = Presented::new(&head.headers, seen.peer.address.ip()).over(certificate);
         let caller = match snapshot.auth.authenticate(&presented, now())? {
             Proven::Caller(caller) => caller,
             Proven::Later(caller) => caller.await?,
@@ -286,6 +296,7 @@ impl Gateway {
             },
             state: Arc::clone(&self.state),
             timing: Arc::clone(&seen.timing),
+            discarded: Arc::clone(&seen.discarded),
             admission,
         };
         // By far the largest part of the future, and all that comes before it is over: boxed here

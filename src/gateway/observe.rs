@@ -23,6 +23,7 @@ use crate::telemetry::{
 
 use super::arrival::Arrival;
 use super::clients::Visit;
+use super::discarded::Discarded;
 use super::error::GatewayError;
 use super::refusal::Refusal;
 use super::timing::Timing;
@@ -44,6 +45,7 @@ pub(super) struct Seen {
     pub(super) peer: Peer,
     method: Method,
     pub(super) timing: Arc<Timing>,
+    pub(super) discarded: Arc<Discarded>,
     status: Option<u16>,
     failure: Option<Failure>,
     /// It is one of so many that it gets no access line.
@@ -78,6 +80,7 @@ impl Seen {
             method,
             timing: Timing::begin(arrival.started, arrival.tracing.clone()),
             arrival,
+            discarded: Arc::default(),
             status: None,
             failure: None,
             quiet: false,
@@ -184,6 +187,7 @@ impl Drop for Seen {
             self.count(Outcome::Gone);
         }
         self.counted.sent(self.bytes);
+        self.tell_discarded();
         self.leave();
         self.write_line();
         self.end_span();
@@ -191,6 +195,18 @@ impl Drop for Seen {
 }
 
 impl Seen {
+    fn tell_discarded(&self) {
+        if let Some(attributes) = self.discarded.names() {
+            tracing::warn!(
+                request_id = &*self.request_id,
+                tenant = self.tenant.as_ref().map(TenantName::as_str),
+                account = self.account.as_ref().map(|(account, _)| &**account),
+                attributes,
+                "left out what the account may not write"
+            );
+        }
+    }
+
     fn write_line(&self) {
         if self.quiet || !self.log.is_on() {
             return;
@@ -202,6 +218,7 @@ impl Seen {
         let trace_id = arrival.trace_id();
         let digest = shown.and_then(|shown| shown.id.as_deref());
         let digest = digest.map(|id| self.log.digest(id));
+        let discarded = self.discarded.names();
         let line = Line {
             request_id: &self.request_id,
             trace_id: trace_id.as_deref(),
@@ -211,6 +228,7 @@ impl Seen {
             tenant: self.tenant.as_ref().map(TenantName::as_str),
             account: self.account.as_ref().map(|(account, _)| &**account),
             key: self.account.as_ref().map(|(_, key)| &**key),
+            certificate: self.peer.certificate.as_ref().map(|shown| &**shown.word()),
             user_agent: arrival.user_agent.as_deref(),
             method: self.method.as_str(),
             path: shown.map(|shown| shown.path.as_str()),
@@ -221,6 +239,7 @@ impl Seen {
             fault: failure.map(|failure| failure.fault.as_str()),
             reason: failure.map(|failure| &*failure.reason),
             scim_type: failure.and_then(|failure| failure.scim_type.map(ScimType::as_str)),
+            discarded: discarded.as_deref(),
             took: self.timing.started().elapsed(),
             directory: self.timing.directory(),
             mapping: self.timing.mapping(),
@@ -313,8 +332,11 @@ pub(super) fn count_refused(metrics: &Metrics, tenant: &TenantMetrics, error: &G
             AuthError::Malformed => metrics.auth_failed(AuthFailure::Malformed),
             AuthError::Rejected(why) => metrics.auth_failed(AuthFailure::from(*why)),
             AuthError::Elsewhere { .. } => metrics.auth_failed(AuthFailure::Network),
+            AuthError::Certificate(fault) => metrics.auth_failed(AuthFailure::from(fault)),
             AuthError::Tenant { .. } => tenant.denied(Denial::Tenant),
-            AuthError::Forbidden { .. } => tenant.denied(Denial::Role),
+            AuthError::Forbidden { .. } | AuthError::Unmet { .. } => tenant.denied(Denial::Role),
+            // To the client there is no such resource.
+            AuthError::Hidden { .. } => {}
         },
         GatewayError::Mapping(MappingError::Forbidden(_)) => tenant.denied(Denial::Attribute),
         GatewayError::OverRate(_) => tenant.rate_limited(),

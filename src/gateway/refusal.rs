@@ -226,9 +226,27 @@ fn auth(error: &AuthError) -> Refusal {
             reason: format!("token `{key}` of account `{account}` from another network"),
             ..refusal(INVALID_TOKEN, "the token is not valid")
         },
-        AuthError::Tenant { .. } | AuthError::Forbidden { .. } => {
+        AuthError::Certificate(fault) => Refusal {
+            reason: fault.to_string(),
+            ..refusal(
+                CHALLENGE,
+                "send the secret token as a bearer token, with the client certificate if the \
+                 account has one",
+            )
+        },
+        AuthError::Tenant { .. } | AuthError::Forbidden { .. } | AuthError::Unmet { .. } => {
             Refusal::client(403, error.to_string())
         }
+        // The same answer as to an id that nobody has.
+        AuthError::Hidden { resource, .. } => Refusal {
+            reason: error.to_string(),
+            ..directory(
+                &DirectoryError::NotFound,
+                VerbKind::Read,
+                resource.as_str(),
+                None,
+            )
+        },
     }
 }
 

@@ -44,6 +44,8 @@ pub(super) struct Type {
     pub(super) put_order: Vec<usize>,
     /// What becomes of the rest.
     pub(super) unmapped: Unmapped,
+    /// Whether what an account may not write is left out, instead of refused.
+    pub(super) discards: bool,
     /// What the lines account for on the client's side.
     pub(super) mapped: Covers,
     /// The same, and what clients may send though it is never taken: read-only attributes.
@@ -201,6 +203,7 @@ fn compile_type(source: &Source, rule: &TypeRule, types: &[TypeRule], d: &mut Di
         entry: rule.entry.clone(),
         put_order,
         unmapped: rule.unmapped,
+        discards: rule.discards,
         mapped,
         scim,
         target,

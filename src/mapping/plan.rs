@@ -1,5 +1,6 @@
 //! A tenant's mapping, compiled: operations in, operations out; replies in, replies out.
 
+mod conditions;
 mod decode;
 mod delta;
 mod document;
@@ -15,9 +16,10 @@ mod stream;
 
 use std::sync::Arc;
 
+pub use conditions::Present;
 pub use effect::Effect;
 
-use crate::auth::{Permitted, Scope};
+use crate::auth::{Permitted, Scope, Sight};
 use crate::ldap::Layout;
 use crate::ldap::layout::Flavor;
 use crate::scim::operation::{Abilities, Projection};
@@ -92,6 +94,8 @@ pub struct View {
     pub resource: ResourceType,
     /// What the caller may see.
     pub scope: Scope,
+    /// Where that differs from resource to resource: what tells it.
+    pub sight: Option<Sight>,
     /// What was asked for, in the client's words.
     pub projection: Projection,
     /// The 1-based index that a query asked for.
@@ -208,6 +212,12 @@ impl Plan {
     /// trip.
     #[must_use]
     pub fn need(&self, permitted: &Permitted, abilities: Abilities) -> Option<Need> {
+        if permitted.is_open() {
+            return Some(Need {
+                projection: Projection::All,
+                why: "condition of a role",
+            });
+        }
         self.need_of(permitted.operation(), permitted.scope(), abilities)
     }
 
@@ -223,8 +233,13 @@ impl Plan {
         before: Option<&Before>,
         witness: &mut impl Witness,
     ) -> Result<(Encoded, View), MappingError> {
+        if permitted.is_open() {
+            let text = "the conditions of the account's roles were not looked at";
+            return Err(MappingError::Malformed(text.to_owned()));
+        }
+        let sight = permitted.sight();
         let (operation, scope) = permitted.into_parts();
-        self.encode_operation(operation, &scope, abilities, before, witness)
+        self.encode_operation(operation, (&scope, sight), abilities, before, witness)
     }
 
     /// Brings an answer into the client's words. Every location in it is made from the Tenant

@@ -172,6 +172,8 @@ pub struct TypeRule {
     pub lines: Vec<LineRule>,
     /// What becomes of attributes without a line.
     pub unmapped: Unmapped,
+    /// Whether what an account may not write is left out of its requests (`forbidden: discard`).
+    pub discards: bool,
 }
 
 /// What becomes of attributes without a line.

@@ -6,6 +6,7 @@ mod filters;
 mod laws;
 mod ldap;
 mod patches;
+mod roles;
 mod rules;
 mod scopes;
 mod spelling;

@@ -33,6 +33,8 @@ pub struct Line<'a> {
     pub account: Option<&'a str>,
     /// The key that proved it.
     pub key: Option<&'a str>,
+    /// Whose client certificate the connection has, as `CN=okta`.
+    pub certificate: Option<&'a str>,
     /// What the client calls itself.
     pub user_agent: Option<&'a str>,
     /// The method.
@@ -54,6 +56,8 @@ pub struct Line<'a> {
     pub reason: Option<&'a str>,
     /// The keyword of the SCIM error, where there is one.
     pub scim_type: Option<&'a str>,
+    /// The attributes that were left out because the account may not write them, by name.
+    pub discarded: Option<&'a str>,
     /// How long it took, the body of the answer included.
     pub took: Duration,
     /// How much of that the directory took.
@@ -152,6 +156,7 @@ impl Line<'_> {
         out.maybe("tenant", self.tenant, SHORT);
         out.maybe("account", self.account, SHORT);
         out.maybe("key", self.key, SHORT);
+        out.maybe("certificate", self.certificate, SHORT);
         out.maybe("user_agent", self.user_agent, SHORT);
         out.text("method", self.method, 32);
         out.maybe("path", self.path, LONG);
@@ -161,6 +166,7 @@ impl Line<'_> {
         out.number("status", u64::from(self.status));
         out.maybe("fault", self.fault, SHORT);
         out.maybe("reason", self.reason, LONG);
+        out.maybe("discarded", self.discarded, LONG);
         out.maybe("scim_type", self.scim_type, SHORT);
         out.time("duration_us", self.took);
         out.time("directory_us", self.directory);

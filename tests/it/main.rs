@@ -11,6 +11,7 @@
     reason = "a test may fail in any way it likes"
 )]
 
+mod authentication;
 mod bad_input;
 mod commands;
 mod control;
@@ -18,6 +19,7 @@ mod directory_faults;
 mod limits;
 mod logs;
 mod metrics;
+mod mtls;
 mod proxy_protocol;
 mod readiness;
 mod reload;

@@ -1,10 +1,10 @@
 //! What a write makes of the present resource, for whoever decides whether it may: conditions of
 //! roles, protected resources, the guard, the audit trail. Computed by what encodes the write.
 
-use super::scoped::narrowed;
 use super::{Before, MappingError, Plan};
 use crate::auth::Permitted;
 use crate::mapping::compile::Type;
+use crate::mapping::witness::Witness;
 use crate::scim::Resource;
 use crate::scim::json::Checked;
 use crate::scim::operation::Verb;
@@ -33,7 +33,7 @@ impl Plan {
             Verb::Create(_) | Verb::Read(_) | Verb::List(_) => Some(present.clone()),
             Verb::Delete(_) => None,
             Verb::Replace(id, document) => {
-                let document = document.clone();
+                let document = self.left(ty, scope, document.clone(), true, &mut Vec::new())?;
                 let new = self.replace(ty, scope, id, document, Some(before), &mut ())?;
                 match new {
                     None => Some(present.clone()),
@@ -41,7 +41,7 @@ impl Plan {
                 }
             }
             Verb::Patch(_, patch) => {
-                let patch = narrowed(scope, patch);
+                let patch = self.left_of(ty, scope, patch, &mut Vec::new());
                 let left = self.patch(ty, &patch)?.left;
                 let new = self.applied(ty, scope, &left, before, &mut ())?;
                 Some(self.seen(ty, &new)?)
@@ -52,8 +52,18 @@ impl Plan {
 
     /// A resource of the directory in the client's words, whole.
     pub(super) fn seen(&self, ty: &Type, resource: &Resource) -> Result<Resource, MappingError> {
+        self.seen_by(ty, resource, &mut ())
+    }
+
+    /// The same, with what is to be reported of it.
+    pub(super) fn seen_by(
+        &self,
+        ty: &Type,
+        resource: &Resource,
+        witness: &mut impl Witness,
+    ) -> Result<Resource, MappingError> {
         let text = Checked::of(resource);
-        let members = self.to_client(ty, text.members(), None, &mut ())?;
+        let members = self.to_client(ty, text.members(), None, witness)?;
         Ok(members.to_resource())
     }
 }

@@ -76,6 +76,10 @@ fn one(
         .optional("unmapped")
         .and_then(|node| scalar::word(source, node, &policies, d))
         .unwrap_or_default();
+    let discards = table
+        .optional("forbidden")
+        .and_then(|node| scalar::word(source, node, &[("refuse", false), ("discard", true)], d))
+        .unwrap_or_default();
     table.finish(d);
     let (name, mut schema) = (name?, schema?);
     schema.name = name.clone();
@@ -120,6 +124,7 @@ fn one(
         entry,
         lines,
         unmapped,
+        discards,
     })
 }
 

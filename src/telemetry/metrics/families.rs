@@ -168,6 +168,8 @@ families! {
         "Things that clients said differently from RFC 7644 and that were understood.";
     DROPPED: Counter "postern_attributes_dropped_total" ["tenant", "direction"]
         "Attributes left out because no line of the rule maps them; `postern check` lists what the rule maps.";
+    DISCARDED: Counter "postern_attributes_discarded_total" ["tenant"]
+        "Attributes left out of requests because the account may not write them, and the rule says `forbidden: discard`.";
     UNDECODABLE: Counter "postern_values_undecodable_total" ["tenant", "line"]
         "Values of the directory left out of answers because this line of the rule file could not read them.";
     MAPPING_ERRORS: Counter "postern_mapping_errors_total" ["tenant", "direction"]
@@ -192,6 +194,8 @@ families! {
         "Connections that stand on the public listener.";
     HANDSHAKES: Counter "postern_tls_handshake_failures_total" []
         "Connections of the public listener that ended before TLS stood.";
+    CLIENT_CERTIFICATES: Counter "postern_client_certificates_refused_total" ["reason"]
+        "Those of them that were refused for the client's certificate: missing, unknown_ca, expired, not_yet, revoked, unlisted (no revocation list of its CA), usage (it is not for clients), other.";
     PROXY_HEADERS: Counter "postern_proxy_header_failures_total" []
         "Connections refused for their PROXY protocol header: missing or broken from a trusted proxy, or sent by someone else.";
     RELOADS: Counter "postern_config_reloads_total" ["source", "result"]
@@ -203,7 +207,9 @@ families! {
     CONFIG_INFO: Gauge "postern_config_info" ["revision"]
         "Always 1; the revision that serves. Replicas that differ for long do not see the same files.";
     CERTIFICATES: Gauge "postern_certificate_expiry_timestamp_seconds" ["use", "tenant"]
-        "When the certificate ends, of its chain the first: of the public or control listener, or of the client certificate that a tenant's directory wants.";
+        "When the certificate ends, of its chain the first: of the public or control listener, of the CAs of SCIM clients (client_ca) or operators (operator_ca), or of the client certificate that a tenant's directory wants.";
+    LISTS: Gauge "postern_revocation_list_due_timestamp_seconds" ["use"]
+        "When the first of the revocation lists should have been replaced: of SCIM clients (client_crl) or operators (operator_crl). It counts after that, too; who was revoked since is let in.";
     TOKEN_EXPIRY: Gauge "postern_token_nearest_expiry_timestamp_seconds" []
         "When the next of the live tokens ends; no series where none does.";
     TOKENS: Gauge "postern_tokens" ["state"]

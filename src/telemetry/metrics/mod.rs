@@ -28,10 +28,12 @@ use std::time::SystemTime;
 
 use prometheus::{IntCounter, IntGauge};
 
+use crate::net::tls::Refused;
+
 use families::{
-    ACCESS_DROPPED, AUTH_FAILURES, AUTH_THROTTLED, BUILD_INFO, HANDSHAKES, IN_FLIGHT, PANICS,
-    PROXY_HEADERS, PUBLIC_CONNECTIONS, SHED, TRACES_DROPPED, TRACES_EXPORTED, TRUNCATED,
-    WRITES_IN_FLIGHT,
+    ACCESS_DROPPED, AUTH_FAILURES, AUTH_THROTTLED, BUILD_INFO, CLIENT_CERTIFICATES, HANDSHAKES,
+    IN_FLIGHT, PANICS, PROXY_HEADERS, PUBLIC_CONNECTIONS, SHED, TRACES_DROPPED, TRACES_EXPORTED,
+    TRUNCATED, WRITES_IN_FLIGHT,
 };
 use page::Page;
 use reloads::Reloads;
@@ -53,6 +55,7 @@ pub struct Metrics {
     truncated: IntCounter,
     panics: IntCounter,
     handshakes: IntCounter,
+    client_certificates: [IntCounter; Refused::ALL.len()],
     proxy_headers: IntCounter,
     access_dropped: IntCounter,
     traces_exported: IntCounter,
@@ -92,6 +95,8 @@ impl Metrics {
             truncated: TRUNCATED.counter(&[]),
             panics: PANICS.counter(&[]),
             handshakes: HANDSHAKES.counter(&[]),
+            client_certificates: Refused::ALL
+                .map(|why| CLIENT_CERTIFICATES.counter(&[why.as_str()])),
             proxy_headers: PROXY_HEADERS.counter(&[]),
             access_dropped: ACCESS_DROPPED.counter(&[]),
             traces_exported: TRACES_EXPORTED.counter(&[]),
@@ -149,6 +154,9 @@ impl Metrics {
         page.kept(&TRUNCATED, &self.truncated);
         page.kept(&PANICS, &self.panics);
         page.kept(&HANDSHAKES, &self.handshakes);
+        for refused in &self.client_certificates {
+            page.kept(&CLIENT_CERTIFICATES, refused);
+        }
         page.kept(&PROXY_HEADERS, &self.proxy_headers);
         page.kept(&ACCESS_DROPPED, &self.access_dropped);
         page.kept(&TRACES_EXPORTED, &self.traces_exported);
@@ -223,6 +231,14 @@ impl Metrics {
     /// A connection ended before TLS stood.
     pub fn handshake_failed(&self) {
         self.handshakes.inc();
+    }
+
+    /// A connection was refused for its client's certificate.
+    pub fn client_certificate_refused(&self, why: Refused) {
+        let all = Refused::ALL.iter().zip(&self.client_certificates);
+        if let Some((_, count)) = all.into_iter().find(|(known, _)| **known == why) {
+            count.inc();
+        }
     }
 
     /// A connection was refused for its PROXY protocol header.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::families::{
-    CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family, RETRIES, TENANTS,
-    TOKEN_EXPIRY, TOKENS, UP, WAITING,
+    CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family, LISTS, RETRIES,
+    TENANTS, TOKEN_EXPIRY, TOKENS, UP, WAITING,
 };
 use super::page::Page;
 use super::words::{CertificateUse, NONE};
@@ -85,9 +85,14 @@ impl Scene {
             put(&RETRIES, &[name], float(vitals.retries));
         }
         for certificate in &self.certificates {
+            let (usage, ends) = (certificate.usage.as_str(), seconds(certificate.ends));
             let tenant = certificate.tenant.as_deref().unwrap_or(NONE);
-            let labels = [certificate.usage.as_str(), tenant];
-            put(&CERTIFICATES, &labels, seconds(certificate.ends));
+            match certificate.usage {
+                CertificateUse::ClientCrl | CertificateUse::OperatorCrl => {
+                    put(&LISTS, &[usage], ends);
+                }
+                _ => put(&CERTIFICATES, &[usage, tenant], ends),
+            }
         }
         put(&TOKENS, &["live"], count(self.tokens.live));
         put(&TOKENS, &["expired"], count(self.tokens.expired));

@@ -10,7 +10,7 @@ use prometheus::core::Metric;
 use prometheus::{Histogram, IntCounter};
 
 use super::families::{
-    ACCENTS, CONFLICTS, CREDENTIALS, DENIALS, DIRECTORY_DURATION, DROPPED, Family,
+    ACCENTS, CONFLICTS, CREDENTIALS, DENIALS, DIRECTORY_DURATION, DISCARDED, DROPPED, Family,
     MAPPING_DURATION, MAPPING_ERRORS, RATE_LIMITED, REQUEST_BYTES, REQUEST_DURATION, REQUESTS,
     RESPONSE_BYTES, UNDECODABLE, UNGUARDED,
 };
@@ -35,6 +35,7 @@ pub struct TenantMetrics {
     rate_limited: Slot<IntCounter>,
     accents: [Slot<IntCounter>; Accent::ALL.len()],
     dropped: [Slot<IntCounter>; 2],
+    discarded: Slot<IntCounter>,
     undecodable: Lines,
     mapping_errors: [Slot<IntCounter>; 2],
     unguarded: Slot<IntCounter>,
@@ -71,6 +72,7 @@ impl TenantMetrics {
             rate_limited: Slot::new(),
             accents: [const { Slot::new() }; Accent::ALL.len()],
             dropped: [const { Slot::new() }; 2],
+            discarded: Slot::new(),
             undecodable: Lines::new(),
             mapping_errors: [const { Slot::new() }; 2],
             unguarded: Slot::new(),
@@ -220,6 +222,7 @@ impl TenantMetrics {
         page.slots(&RATE_LIMITED, [&self.rate_limited]);
         page.slots(&ACCENTS, &self.accents);
         page.slots(&DROPPED, &self.dropped);
+        page.slots(&DISCARDED, [&self.discarded]);
         page.slots(&MAPPING_ERRORS, &self.mapping_errors);
         page.slots(&UNGUARDED, [&self.unguarded]);
         page.slots(&CONFLICTS, [&self.conflicts]);
@@ -247,6 +250,7 @@ impl Witness for Counters {
             Event::Accent(accent) => self.0.accent(accent),
             Event::Dropped { inbound: true, .. } => self.0.dropped(Direction::Request),
             Event::Dropped { inbound: false, .. } => self.0.dropped(Direction::Answer),
+            Event::Discarded { .. } => self.0.one(&self.0.discarded, &DISCARDED).inc(),
             Event::Undecodable { line } => self.0.undecodable(line),
         }
     }

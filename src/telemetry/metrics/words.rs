@@ -1,6 +1,6 @@
 //! The words that become labels: small closed sets, so that no label can grow.
 
-use crate::auth::Rejection;
+use crate::auth::{CertificateFault, Rejection};
 
 /// Who has to act when something fails. It chooses the class of the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,6 +86,10 @@ pub enum AuthFailure {
     NotYet,
     /// A valid key, from a network that its account does not call from.
     Network,
+    /// A certificate of nobody, none where one is wanted, or nothing else where more is.
+    Certificate,
+    /// A certificate of two accounts.
+    Ambiguous,
 }
 
 /// Which certificate.
@@ -97,6 +101,14 @@ pub enum CertificateUse {
     Control,
     /// The client certificate towards a directory.
     Directory,
+    /// The CAs of SCIM clients.
+    ClientCa,
+    /// What these CAs have revoked.
+    ClientCrl,
+    /// The CAs of operators.
+    OperatorCa,
+    /// What these CAs have revoked.
+    OperatorCrl,
 }
 
 impl Fault {
@@ -184,7 +196,7 @@ impl Denial {
 
 impl AuthFailure {
     /// All of them.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Several,
         Self::Missing,
         Self::Malformed,
@@ -192,6 +204,8 @@ impl AuthFailure {
         Self::Expired,
         Self::NotYet,
         Self::Network,
+        Self::Certificate,
+        Self::Ambiguous,
     ];
 
     /// The word for labels.
@@ -205,6 +219,8 @@ impl AuthFailure {
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
             Self::Network => "network",
+            Self::Certificate => "certificate",
+            Self::Ambiguous => "ambiguous",
         }
     }
 }
@@ -219,6 +235,17 @@ impl From<Rejection> for AuthFailure {
     }
 }
 
+impl From<&CertificateFault> for AuthFailure {
+    fn from(fault: &CertificateFault) -> Self {
+        match fault {
+            CertificateFault::Ambiguous => Self::Ambiguous,
+            CertificateFault::Unknown
+            | CertificateFault::Wanted(_)
+            | CertificateFault::Alone(_) => Self::Certificate,
+        }
+    }
+}
+
 impl CertificateUse {
     /// The word for labels.
     #[must_use]
@@ -227,6 +254,10 @@ impl CertificateUse {
             Self::Public => "public",
             Self::Control => "control",
             Self::Directory => "directory",
+            Self::ClientCa => "client_ca",
+            Self::ClientCrl => "client_crl",
+            Self::OperatorCa => "operator_ca",
+            Self::OperatorCrl => "operator_crl",
         }
     }
 }

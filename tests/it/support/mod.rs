@@ -6,6 +6,7 @@ pub(crate) mod kubelet;
 pub(crate) mod load;
 pub(crate) mod marked;
 pub(crate) mod mix;
+pub(crate) mod pki;
 pub(crate) mod pod;
 pub(crate) mod program;
 pub(crate) mod scripted;
