@@ -142,7 +142,9 @@ fn reason(error: &AuthError) -> AuthFailure {
         AuthError::Missing => AuthFailure::Missing,
         AuthError::Rejected(rejection) => AuthFailure::from(*rejection),
         AuthError::Elsewhere { .. } => AuthFailure::Network,
+        AuthError::Unavailable { .. } => AuthFailure::Unavailable,
         AuthError::Malformed
+        | AuthError::Narrow { .. }
         | AuthError::Tenant { .. }
         | AuthError::Forbidden { .. }
         | AuthError::Unmet { .. }

@@ -119,6 +119,7 @@ impl Certificates {
         Ok(Some(Caller {
             account: Arc::clone(account),
             key: Arc::clone(certificate.key()),
+            narrowed: None,
         }))
     }
 

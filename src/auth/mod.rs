@@ -3,16 +3,19 @@
 
 pub mod access;
 pub mod instant;
+pub mod issue;
 pub mod network;
 pub mod rate;
 pub mod throttle;
 pub mod token;
+pub mod trust;
 
 mod attributes;
 mod authenticator;
 mod certificates;
 mod condition;
 mod grant;
+mod jwt;
 mod last_use;
 mod lives;
 mod mentions;
@@ -70,6 +73,12 @@ pub enum AuthError {
     /// be, the client is not told.
     #[error("the request does not prove who sends it")]
     Certificate(CertificateFault),
+    /// Whoever could say whether it is valid cannot be asked now.
+    #[error("whether the token is valid cannot be found out now")]
+    Unavailable {
+        /// Whose tokens they are: a name of `trust`.
+        trust: Arc<str>,
+    },
     /// The account has nothing to do with this tenant.
     #[error("account `{account}` may not use tenant `{tenant}`")]
     Tenant {
@@ -77,6 +86,12 @@ pub enum AuthError {
         account: Arc<str>,
         /// The tenant.
         tenant: TenantName,
+    },
+    /// The account may, but the token was made for less.
+    #[error("the token of account `{account}` was not made for this: ask for a wider `scope`")]
+    Narrow {
+        /// The account.
+        account: Arc<str>,
     },
     /// No role of the account allows it.
     #[error("account `{account}` may not {verb} {resource}", verb = verb.as_str())]
@@ -122,6 +137,22 @@ pub enum Rejection {
     Expired,
     /// Before its time.
     NotYet,
+    /// Not signed, not by whom it says, or not as it must be.
+    Forged,
+    /// Signed by a key that its issuer does not have.
+    Key,
+    /// Of an issuer that is not trusted.
+    Issuer,
+    /// Meant for somebody else.
+    Audience,
+    /// Without a claim that it must have, or with one that it must not.
+    Claims,
+    /// Not good, by the word of whoever issued it.
+    Inactive,
+    /// Good, and that of no account.
+    NoAccount,
+    /// Good, and that of more than one account.
+    Ambiguous,
 }
 
 impl Rejection {
@@ -132,6 +163,14 @@ impl Rejection {
             Self::Unknown => "unknown",
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
+            Self::Forged => "forged",
+            Self::Key => "key",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Claims => "claims",
+            Self::Inactive => "inactive",
+            Self::NoAccount => "account",
+            Self::Ambiguous => "ambiguous",
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::authenticator::{Account, Tenants};
 use super::condition::Condition;
 use super::grant::{Grant, RoleLine};
+use super::issue::Narrowed;
 use super::rights::Verdict;
 use super::scope::Scope;
 use super::sight::Sight;
@@ -17,8 +18,10 @@ use crate::scim::{Client, Operation};
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub(super) account: Arc<Account>,
-    /// The key that proved it.
+    /// The key that proved it: of an access token, the client.
     pub key: Arc<str>,
+    /// Where its token was made for less than the account may.
+    pub(super) narrowed: Option<Arc<Narrowed>>,
 }
 
 /// An operation that the caller may do, with what of it they may see and change.
@@ -61,6 +64,10 @@ impl Caller {
             Tenants::All => true,
             Tenants::Only(names) => names.contains(tenant),
         };
+        let of_token = self.narrowed.as_ref().and_then(|it| it.tenants.as_ref());
+        if welcome && of_token.is_some_and(|names| !names.contains(tenant)) {
+            return Err(self.narrow());
+        }
         if welcome {
             return Ok(());
         }
@@ -96,7 +103,15 @@ impl Caller {
     ) -> Result<Permitted, AuthError> {
         self.enter(tenant)?;
         let verb = operation.verb.kind();
-        if let Some(verdict) = self.account.rights.verdict(&operation.resource, verb) {
+        let of_account = self.account.rights.verdict(&operation.resource, verb);
+        let verdict = match &self.narrowed {
+            Some(narrowed) => narrowed.rights.verdict(&operation.resource, verb),
+            None => of_account,
+        };
+        if let (None, Some(_)) = (verdict, of_account) {
+            return Err(self.narrow());
+        }
+        if let Some(verdict) = verdict {
             // A reading finds its lines when the answer is there: see `Permitted::sight`. A new
             // resource has no present state, so its lines have no conditions.
             let exists = matches!(verb, VerbKind::Replace | VerbKind::Patch | VerbKind::Delete);
@@ -114,6 +129,13 @@ impl Caller {
             verb,
             resource: operation.resource,
         })
+    }
+}
+
+impl Caller {
+    fn narrow(&self) -> AuthError {
+        let account = Arc::clone(&self.account.name);
+        AuthError::Narrow { account }
     }
 }
 

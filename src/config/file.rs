@@ -26,6 +26,7 @@
 //!       client_certificates: optional}
 //! control: {certificate: ctl.crt, key: ctl.key, client_ca: operators.crt, operator_token: true}
 //! traces: {endpoint: "http://127.0.0.1:4318/v1/traces", ratio: 0.1, headers_file: otlp-headers}
+//! audit: {file: audit/audit.ndjson, key_file: audit.key}   # all of it: file/reader/audit.rs
 //! ```
 //!
 //! Paths are relative to the folder of the file itself.
@@ -40,6 +41,7 @@ use ipnet::IpNet;
 
 use self::reader::Reader;
 use super::read::read;
+use crate::audit::Settings;
 use crate::telemetry::logging::Form;
 use crate::yaml::{self, Diagnostics, Source};
 
@@ -82,6 +84,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// The operational log.
     pub log: Log,
+    /// The audit trail. Default none.
+    pub audit: Option<Settings>,
 }
 
 /// The listeners.

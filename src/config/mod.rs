@@ -20,6 +20,7 @@ mod restart;
 mod rules;
 pub mod snapshot;
 mod tenants;
+pub mod trail;
 mod unit;
 mod watch;
 

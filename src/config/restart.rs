@@ -6,6 +6,7 @@ use super::digest::{Digest, Digesting};
 use super::file::{Clients, Config, Limits, Listen, Log, Operators, Timeouts, Traces};
 use super::folder::{State, parent, steadily};
 use super::read::text;
+use crate::audit::Settings;
 use crate::yaml::{Diagnostic, MAX_FILE};
 
 /// How the file stands to what runs.
@@ -90,6 +91,7 @@ fn differences(old: &Config, new: &Config) -> Vec<String> {
         limits,
         timeouts,
         log,
+        audit,
     } = old;
     let mut found = Differences::default();
     let Listen {
@@ -116,6 +118,7 @@ fn differences(old: &Config, new: &Config) -> Vec<String> {
     let Log { level, format } = log;
     found.note("log.level", *level != new.log.level);
     found.note("log.format", *format != new.log.format);
+    found.audit(audit.as_ref(), new.audit.as_ref());
     found.0
 }
 
@@ -174,6 +177,26 @@ impl Differences {
         self.note("traces.endpoint", *endpoint != new.endpoint);
         self.note("traces.ratio", ratio.to_bits() != new.ratio.to_bits());
         self.note("traces.headers_file", *headers_file != new.headers_file);
+    }
+
+    fn audit(&mut self, old: Option<&Settings>, new: Option<&Settings>) {
+        let (Some(old), Some(new)) = (old, new) else {
+            return self.note("audit", old != new);
+        };
+        let Settings {
+            place,
+            rotate,
+            when_full,
+            wait,
+            sync,
+            key_file,
+        } = old;
+        self.note("audit.file", *place != new.place);
+        self.note("audit.rotate", *rotate != new.rotate);
+        self.note("audit.when_full", *when_full != new.when_full);
+        self.note("audit.wait", *wait != new.wait);
+        self.note("audit.sync", *sync != new.sync);
+        self.note("audit.key_file", *key_file != new.key_file);
     }
 
     fn limits(&mut self, old: &Limits, new: &Limits) {

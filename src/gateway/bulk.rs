@@ -38,9 +38,20 @@ pub(super) async fn run(context: &Context, request: BulkRequest) -> Value {
             continue;
         };
         let told = Told::of(&operation);
-        let outcome = match reference {
-            Ok(()) => one(context, operation, &order.made).await,
+        let own = Context {
+            ledger: context.ledger.at(index),
+            ..context.clone()
+        };
+        let parsed = match reference {
+            Ok(()) => begin(own, operation, &order.made),
             Err(reference) => Err(GatewayError::BulkReference(reference)),
+        };
+        let outcome = match parsed {
+            Ok((own, parsed)) => one(&own, parsed).await,
+            Err(error) => {
+                context.ledger.at(index).refused(&told.method, &error);
+                Err(error)
+            }
         };
         let made = outcome.as_ref().ok().and_then(|done| done.id.clone());
         order.done(index, made);
@@ -72,13 +83,13 @@ struct Told {
     path: Option<String>,
 }
 
-async fn one(
-    context: &Context,
+/// One operation as a value, with what accompanies it.
+fn begin(
+    mut context: Context,
     operation: BulkOperation,
     made: &Made,
-) -> Result<Done, GatewayError> {
+) -> Result<(Context, Operation<Client>), GatewayError> {
     let limits = context.state.limits();
-    let mut context = context.clone();
     let time = Instant::now() + limits.request_time;
     if context.ask.deadline <= Instant::now() {
         return Err(GatewayError::NotBegun);
@@ -91,10 +102,13 @@ async fn one(
     };
     let parsed = parse(&context.tenant, operation, made, &mut accents);
     super::count(context.metrics(), &accents);
-    let parsed = parsed?;
-    let id = parsed.verb.id().cloned();
-    let collection = collection(&context.tenant, &parsed);
-    let performed = caught(write::perform(&context, parsed)).await;
+    Ok((context, parsed?))
+}
+
+async fn one(context: &Context, operation: Operation<Client>) -> Result<Done, GatewayError> {
+    let id = operation.verb.id().cloned();
+    let collection = collection(&context.tenant, &operation);
+    let performed = caught(write::perform(context, operation)).await;
     if performed.is_none() {
         context.state.metrics().panicked();
     }

@@ -5,7 +5,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::directory::DirectoryError;
 use crate::mapping::{Before, Effect, Encoded, Guard, Need};
-use crate::scim::operation::{Answer, Verb, VerbKind};
+use crate::scim::operation::{Answer, Projection, Verb, VerbKind};
 use crate::scim::{Operation, Resource, ResourceId, Upstream, resource};
 
 use super::error::GatewayError;
@@ -89,11 +89,18 @@ impl Guarded<'_> {
 
     /// What the write makes of the resource, where somebody wants to know.
     fn effect(&self, narrowed: &Prepared, before: &Before) -> Result<Option<Effect>, GatewayError> {
-        if !narrowed.watched {
-            return Ok(None);
+        let of = || {
+            let permitted = narrowed.permitted();
+            self.context.tenant.plan.effect(permitted, before)
+        };
+        if narrowed.watched {
+            return Ok(Some(of()?));
         }
-        let permitted = narrowed.permitted();
-        Ok(Some(self.context.tenant.plan.effect(permitted, before)?))
+        // The trail says what was before where that was read whole for another reason.
+        let whole = self.need.projection == Projection::All;
+        Ok((whole && self.wanted.entry.is_kept())
+            .then(of)
+            .and_then(Result::ok))
     }
 
     async fn read(&self) -> Result<Before, GatewayError> {

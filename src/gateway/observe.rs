@@ -32,7 +32,7 @@ use super::timing::Timing;
 pub(super) struct Seen {
     pub(super) request_id: Arc<str>,
     pub(super) arrival: Arrival,
-    tenant: Option<TenantName>,
+    pub(super) tenant: Option<TenantName>,
     /// The type's name and what is asked for: from fixed sets, as they become labels.
     pub(super) resource: Option<String>,
     pub(super) operation: Option<OperationKind>,
@@ -41,15 +41,17 @@ pub(super) struct Seen {
     pub(super) body_ended: bool,
     /// For the inventory of clients, once it is known who calls.
     pub(super) visit: Option<Visit>,
-    account: Option<(Arc<str>, Arc<str>)>,
+    pub(super) account: Option<(Arc<str>, Arc<str>)>,
     pub(super) peer: Peer,
-    method: Method,
+    pub(super) method: Method,
     pub(super) timing: Arc<Timing>,
     pub(super) discarded: Arc<Discarded>,
     status: Option<u16>,
     failure: Option<Failure>,
     /// It is one of so many that it gets no access line.
     pub(super) quiet: bool,
+    /// The audit trail hears of its end from whoever carries it out.
+    pub(super) told: bool,
     bytes: u64,
     metrics: Arc<Metrics>,
     counted: Arc<TenantMetrics>,
@@ -84,6 +86,7 @@ impl Seen {
             status: None,
             failure: None,
             quiet: false,
+            told: false,
             bytes: 0,
             metrics: Arc::clone(metrics),
             counted: Arc::clone(metrics.nobody()),
@@ -327,19 +330,17 @@ impl Stream for Watched {
 pub(super) fn count_refused(metrics: &Metrics, tenant: &TenantMetrics, error: &GatewayError) {
     match error {
         GatewayError::SeveralAuthorizations => metrics.auth_failed(AuthFailure::Several),
-        GatewayError::Auth(error) => match error {
-            AuthError::Missing => metrics.auth_failed(AuthFailure::Missing),
-            AuthError::Malformed => metrics.auth_failed(AuthFailure::Malformed),
-            AuthError::Rejected(why) => metrics.auth_failed(AuthFailure::from(*why)),
-            AuthError::Elsewhere { .. } => metrics.auth_failed(AuthFailure::Network),
-            AuthError::Certificate(fault) => metrics.auth_failed(AuthFailure::from(fault)),
-            AuthError::Tenant { .. } => tenant.denied(Denial::Tenant),
-            AuthError::Forbidden { .. } | AuthError::Unmet { .. } => tenant.denied(Denial::Role),
-            // To the client there is no such resource.
-            AuthError::Hidden { .. } => {}
-        },
+        GatewayError::Auth(error) => count_unknown(metrics, tenant, error),
+        GatewayError::OAuth(error) => {
+            metrics.token_issued(error.code.issuing());
+            if let Some(why) = &error.why {
+                count_unknown(metrics, tenant, why);
+            }
+        }
         GatewayError::Mapping(MappingError::Forbidden(_)) => tenant.denied(Denial::Attribute),
         GatewayError::OverRate(_) => tenant.rate_limited(),
+        GatewayError::OverGuard { harm, .. } => tenant.guard_refused(*harm),
+        GatewayError::Protected(_) => tenant.protected_refused(),
         GatewayError::Throttled(_) => metrics.auth_throttled(),
         GatewayError::Mapping(MappingError::Refused(..)) => {
             tenant.mapping_failed(Direction::Request);
@@ -348,6 +349,23 @@ pub(super) fn count_refused(metrics: &Metrics, tenant: &TenantMetrics, error: &G
             tenant.mapping_failed(Direction::Answer);
         }
         _ => {}
+    }
+}
+
+fn count_unknown(metrics: &Metrics, tenant: &TenantMetrics, error: &AuthError) {
+    match error {
+        AuthError::Missing => metrics.auth_failed(AuthFailure::Missing),
+        AuthError::Malformed => metrics.auth_failed(AuthFailure::Malformed),
+        AuthError::Rejected(why) => metrics.auth_failed(AuthFailure::from(*why)),
+        AuthError::Elsewhere { .. } => metrics.auth_failed(AuthFailure::Network),
+        AuthError::Unavailable { .. } => metrics.auth_failed(AuthFailure::Unavailable),
+        AuthError::Certificate(fault) => metrics.auth_failed(AuthFailure::from(fault)),
+        AuthError::Tenant { .. } => tenant.denied(Denial::Tenant),
+        AuthError::Narrow { .. } | AuthError::Forbidden { .. } | AuthError::Unmet { .. } => {
+            tenant.denied(Denial::Role);
+        }
+        // To the client there is no such resource.
+        AuthError::Hidden { .. } => {}
     }
 }
 

@@ -15,6 +15,7 @@ use crate::scim::{Client, Operation, Reply, Resource, ResourceType, Upstream};
 use crate::telemetry::traces::Called;
 use crate::telemetry::{Counters, TenantMetrics};
 
+use super::audit::Ledger;
 use super::discarded::{Discarded, Noting};
 use super::error::GatewayError;
 use super::state::{Admission, State};
@@ -31,6 +32,7 @@ pub(super) struct Context {
     pub(super) timing: Arc<Timing>,
     pub(super) discarded: Arc<Discarded>,
     pub(super) admission: Admission,
+    pub(super) ledger: Ledger,
 }
 
 /// An operation that may be done, with what must be known before it can be sent. Everything up to

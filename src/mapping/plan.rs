@@ -3,13 +3,16 @@
 mod conditions;
 mod decode;
 mod delta;
+mod discreet;
 mod document;
 mod effect;
 mod encode;
 mod explain;
 mod filter;
+mod harm;
 mod patch;
 mod projection;
+mod protect;
 mod put;
 mod scoped;
 mod stream;
@@ -17,7 +20,10 @@ mod stream;
 use std::sync::Arc;
 
 pub use conditions::Present;
+pub use discreet::Discretion;
 pub use effect::Effect;
+pub use harm::members;
+pub use protect::{Question, Search, Touched};
 
 use crate::auth::{Permitted, Scope, Sight};
 use crate::ldap::Layout;
@@ -31,7 +37,7 @@ use crate::yaml::Diagnostics;
 
 use super::compile::{self, Line, Type};
 use super::kind::Class;
-use super::ruleset::Ruleset;
+use super::ruleset::{GuardRule, Ruleset};
 use super::witness::Witness;
 
 /// Everything that one tenant's rule says about attributes. It knows the Tenant URL: every
@@ -41,6 +47,7 @@ pub struct Plan {
     pub(super) base: Arc<str>,
     pub(super) accents: bool,
     pub(super) flavor: Option<Flavor>,
+    pub(super) guard: Option<GuardRule>,
     pub(super) types: Vec<Type>,
 }
 

@@ -3,6 +3,7 @@
 mod answers;
 mod documents;
 mod filters;
+mod guarded;
 mod laws;
 mod ldap;
 mod patches;

@@ -1,6 +1,7 @@
 //! Bytes on the wire: bodies, deadlines, TLS material, the client towards directories, and the
 //! guarded stream under every connection that is accepted.
 
+pub mod base64;
 pub mod body;
 pub mod certificate;
 pub mod client;

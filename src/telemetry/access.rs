@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
+use super::json::Json;
 use super::lines::Lines;
 use super::metrics::Metrics;
 use crate::auth::instant;
@@ -146,7 +147,7 @@ impl AccessLog {
 
 impl Line<'_> {
     fn to_json(&self, at: SystemTime) -> Vec<u8> {
-        let mut out = Json(Vec::with_capacity(768));
+        let mut out = Json::with_capacity(768);
         out.text("time", &rfc3339(at), SHORT);
         out.text("request_id", self.request_id, SHORT);
         out.maybe("trace_id", self.trace_id, SHORT);
@@ -174,63 +175,7 @@ impl Line<'_> {
         out.number("bytes_in", self.bytes_in);
         out.number("bytes_out", self.bytes_out);
         out.text("revision", self.revision, SHORT);
-        out.finish()
-    }
-}
-
-/// Appends members to one object.
-struct Json(Vec<u8>);
-
-impl Json {
-    fn name(&mut self, name: &'static str) {
-        let lead: &[u8] = if self.0.is_empty() { b"{\"" } else { b",\"" };
-        self.0.extend_from_slice(lead);
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b"\":");
-    }
-
-    /// At most the first `most` bytes of the text; everything but printable ASCII is escaped, as
-    /// terminals and other readers take some of it for orders.
-    fn text(&mut self, name: &'static str, text: &str, most: usize) {
-        self.name(name);
-        self.0.push(b'"');
-        for (at, c) in text.char_indices() {
-            if at + c.len_utf8() > most {
-                self.0.extend_from_slice("\\u2026".as_bytes());
-                break;
-            }
-            match c {
-                '"' | '\\' => self.0.extend([b'\\', c as u8]),
-                ' '..='~' => self.0.push(c as u8),
-                _ => {
-                    for unit in c.encode_utf16(&mut [0; 2]) {
-                        // Writing into memory does not fail.
-                        let _ = write!(self.0, "\\u{unit:04x}");
-                    }
-                }
-            }
-        }
-        self.0.push(b'"');
-    }
-
-    fn maybe(&mut self, name: &'static str, text: Option<&str>, most: usize) {
-        if let Some(text) = text {
-            self.text(name, text, most);
-        }
-    }
-
-    fn number(&mut self, name: &'static str, number: u64) {
-        self.name(name);
-        let _ = write!(self.0, "{number}");
-    }
-
-    fn time(&mut self, name: &'static str, time: Duration) {
-        self.number(name, u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        self.0.extend_from_slice(b"}\n");
-        self.0
+        out.line()
     }
 }
 

@@ -23,6 +23,8 @@ impl<'a> Reader<'a> {
         let rate = account.optional("rate");
         let certificates = account.optional("certificates");
         let requires = account.optional("requires");
+        let clients = account.optional("clients");
+        let claims = account.optional("claims");
         account.finish(&mut self.found);
         let name = name.and_then(|name| self.name(name, "an account"));
         if let Some((name, span)) = name
@@ -36,11 +38,16 @@ impl<'a> Reader<'a> {
         let networks = networks.map(|node| self.networks(node));
         let rate = rate.and_then(|node| Rate::read(node, self.source, &mut self.found));
         let certificates = self.certificates(certificates);
-        let requires = self.requires(requires, &certificates, tokens.is_some());
+        let other = tokens.is_some() || clients.is_some() || claims.is_some();
+        let requires = self.requires(requires, &certificates, other);
         let (keys, hashes) = self.tokens(tokens);
+        let clients = self.clients(clients, name.map(|(name, _)| name));
+        let claims = self.claims(claims);
         let (roles, rights) = roles?;
+        let name: Arc<str> = name?.0.into();
+        self.claimed.push((Arc::clone(&name), claims));
         let account = Account {
-            name: name?.0.into(),
+            name,
             roles,
             tenants: tenants?,
             networks,
@@ -48,6 +55,7 @@ impl<'a> Reader<'a> {
             keys,
             certificates,
             requires,
+            clients,
             rights,
         };
         Some((account, hashes))

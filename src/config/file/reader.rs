@@ -1,5 +1,7 @@
 //! From the tree of `postern.yaml` to the configuration that is meant.
 
+mod audit;
+
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -60,6 +62,7 @@ impl<'a> Reader<'a> {
         let limits = file.optional("limits");
         let timeouts = file.optional("timeouts");
         let log = file.optional("log");
+        let audit = file.optional("audit");
         file.finish(&mut self.found);
 
         let secured = operators.is_some();
@@ -86,6 +89,7 @@ impl<'a> Reader<'a> {
             self.reload(node, &mut poll);
         }
         let traces = traces.map(|node| self.traces(node));
+        let audit = audit.map(|node| self.audit(node));
         let (certificate, key, clients) = tls?;
         Some(Config {
             file: PathBuf::from(&*self.source.name),
@@ -104,6 +108,7 @@ impl<'a> Reader<'a> {
             limits: limits?,
             timeouts: timeouts?,
             log: log?,
+            audit: audit.flatten(),
         })
     }
 

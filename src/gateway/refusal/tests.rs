@@ -75,6 +75,7 @@ fn every_error() -> Vec<GatewayError> {
         GatewayError::Mapping(MappingError::NoVersions),
         GatewayError::Mapping(MappingError::Changed),
         GatewayError::Nameless(user.clone()),
+        GatewayError::Unrecorded,
         GatewayError::Contended,
         GatewayError::Unguarded,
         GatewayError::Shed,

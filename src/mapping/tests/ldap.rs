@@ -63,7 +63,13 @@ pub(super) fn run(
         resource: resource(value),
         guard: Guard::Version("\"7\"".to_owned()),
     });
-    let encoded = plan.encode_operation(operation, (&scope(), None), CHANGES, before.as_ref(), &mut ());
+    let encoded = plan.encode_operation(
+        operation,
+        (&scope(), None),
+        CHANGES,
+        before.as_ref(),
+        &mut (),
+    );
     match encoded.unwrap().0 {
         Encoded::Unchanged(_) => (need, None, Precondition::default()),
         Encoded::Ask(operation) => {

@@ -3,7 +3,7 @@
 //! With lists, each certificate on the way from the client to a CA must be covered by a list of
 //! whoever made it: a CA whose list is missing lets nobody in (the file check warns of it), rather
 //! than everybody. A list past its time goes on to count: what it revokes stays revoked, and a
-//! metric and a warning tell that it is old. `docs/adr/0014-client-certificates.md` says why.
+//! metric and a warning tell that it is old. `docs/adr/0011-client-certificates.md` says why.
 
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -157,13 +157,21 @@ families! {
     PANICS: Counter "postern_panics_total" []
         "Defects of postern that a request ran into (it got a 500): please report them.";
     AUTH_FAILURES: Counter "postern_authentication_failures_total" ["reason"]
-        "Requests answered 401 (400 for several; 429 from an address that failed too often), by the true reason, which the client is not told.";
+        "Requests answered 401 (400 for several; 503 for unavailable; 429 from an address that failed too often), by the true reason, which the client is not told.";
     AUTH_THROTTLED: Counter "postern_authentication_throttled_total" []
         "Those of them answered 429, because their address had failed too often; they have no access line.";
+    TOKENS_ISSUED: Counter "postern_oauth_tokens_issued_total" ["result"]
+        "Requests for an access token at /oauth2/token, by what came of them: issued, invalid_client (not known who asked), invalid_scope, invalid_request, unavailable.";
     RATE_LIMITED: Counter "postern_rate_limited_total" ["tenant"]
         "Requests answered 429 because the account's own rate in the access file was used up, in this replica.";
     DENIALS: Counter "postern_authorization_denials_total" ["tenant", "reason"]
         "Requests answered 403: the account may not use the tenant (tenant), no role of it allows the operation (role), or an attribute that the request names (attribute).";
+    GUARD_REFUSED: Counter "postern_guard_refused_total" ["tenant", "effect"]
+        "Writes answered 429 because as many resources were deleted (delete), disabled (disable) or emptied (empty) as the rule's `guard` lets through in its window, in this replica.";
+    GUARD_RELEASED: Gauge "postern_guard_released" ["tenant"]
+        "1 while an operator lets the tenant do more than its `guard` allows (`postern ctl guard release`).";
+    PROTECTED_REFUSED: Counter "postern_protected_refused_total" ["tenant"]
+        "Writes answered 403 because they would harm what the rule's `protect` names, or because that could not be found out.";
     ACCENTS: Counter "postern_accents_total" ["tenant", "kind"]
         "Things that clients said differently from RFC 7644 and that were understood.";
     DROPPED: Counter "postern_attributes_dropped_total" ["tenant", "direction"]
@@ -214,6 +222,10 @@ families! {
         "When the next of the live tokens ends; no series where none does.";
     TOKENS: Gauge "postern_tokens" ["state"]
         "Tokens of the access file, by where they are in their life.";
+    KEY_FETCHES: Counter "postern_oauth_keys_fetches_total" ["issuer", "result"]
+        "Fetches of the keys of an entry of `trust`: ok, unchanged (by the issuer's own word), failed; what was fetched before serves on for a day.";
+    INTROSPECTIONS: Counter "postern_oauth_introspections_total" ["issuer", "result"]
+        "Questions about tokens that an entry of `trust` was asked: active, inactive, failed; while they fail, such tokens are answered 503.";
     TENANTS: Gauge "postern_tenants" []
         "Tenants that are served.";
     CLIENTS: Gauge "postern_clients" []
@@ -226,6 +238,10 @@ families! {
         "Traces that the collector took.";
     TRACES_DROPPED: Counter "postern_traces_dropped_total" []
         "Traces lost: the collector was away, too slow, or refused them.";
+    AUDIT_RECORDS: Counter "postern_audit_records_total" ["result"]
+        "Records of the audit trail: written, dropped (it happened all the same), refused (a write that was not sent for it).";
+    AUDIT_UP: Gauge "postern_audit_up" []
+        "Whether the audit trail can be written: 1 or 0; not there where none is kept.";
     BUILD_INFO: Gauge "postern_build_info" ["version"]
         "Always 1; the version that runs.";
     CPU: Counter "process_cpu_seconds_total" []

@@ -47,6 +47,23 @@ pub enum OperationKind {
     Me,
     /// What the tenant can do.
     Discovery,
+    /// An access token of our own.
+    Token,
+}
+
+/// What came of asking for an access token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Issuing {
+    /// It was made.
+    Issued,
+    /// It is not known who asked.
+    InvalidClient,
+    /// For more than the account may.
+    InvalidScope,
+    /// The request is not understood.
+    InvalidRequest,
+    /// Not now.
+    Unavailable,
 }
 
 /// Which way something goes.
@@ -88,8 +105,24 @@ pub enum AuthFailure {
     Network,
     /// A certificate of nobody, none where one is wanted, or nothing else where more is.
     Certificate,
-    /// A certificate of two accounts.
+    /// A token that is not signed by whom it says, or not as it must be.
+    Forged,
+    /// A token signed by a key that its issuer does not have.
+    Key,
+    /// A token of an issuer that is not trusted.
+    Issuer,
+    /// A token meant for somebody else.
+    Audience,
+    /// A token without a claim that it must have, or with one that it must not.
+    Claims,
+    /// A token that is not good by the word of whoever issued it.
+    Inactive,
+    /// A good token that is that of no account.
+    NoAccount,
+    /// A good token that is that of more than one account.
     Ambiguous,
+    /// Whoever could say whether the token is good cannot be asked: 503.
+    Unavailable,
 }
 
 /// Which certificate.
@@ -151,7 +184,7 @@ impl Outcome {
 
 impl OperationKind {
     /// How many there are.
-    pub(super) const COUNT: usize = Self::Discovery as usize + 1;
+    pub(super) const COUNT: usize = Self::Token as usize + 1;
 
     /// The word for labels and logs.
     #[must_use]
@@ -167,6 +200,30 @@ impl OperationKind {
             Self::Bulk => "bulk",
             Self::Me => "me",
             Self::Discovery => "discovery",
+            Self::Token => "token",
+        }
+    }
+}
+
+impl Issuing {
+    /// All of them.
+    pub(super) const ALL: [Self; 5] = [
+        Self::Issued,
+        Self::InvalidClient,
+        Self::InvalidScope,
+        Self::InvalidRequest,
+        Self::Unavailable,
+    ];
+
+    /// The word for labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidRequest => "invalid_request",
+            Self::Unavailable => "unavailable",
         }
     }
 }
@@ -196,7 +253,7 @@ impl Denial {
 
 impl AuthFailure {
     /// All of them.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::Several,
         Self::Missing,
         Self::Malformed,
@@ -205,7 +262,15 @@ impl AuthFailure {
         Self::NotYet,
         Self::Network,
         Self::Certificate,
+        Self::Forged,
+        Self::Key,
+        Self::Issuer,
+        Self::Audience,
+        Self::Claims,
+        Self::Inactive,
+        Self::NoAccount,
         Self::Ambiguous,
+        Self::Unavailable,
     ];
 
     /// The word for labels.
@@ -220,7 +285,15 @@ impl AuthFailure {
             Self::NotYet => "not_yet",
             Self::Network => "network",
             Self::Certificate => "certificate",
+            Self::Forged => "forged",
+            Self::Key => "key",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Claims => "claims",
+            Self::Inactive => "inactive",
+            Self::NoAccount => "account",
             Self::Ambiguous => "ambiguous",
+            Self::Unavailable => "unavailable",
         }
     }
 }
@@ -231,6 +304,14 @@ impl From<Rejection> for AuthFailure {
             Rejection::Unknown => Self::Unknown,
             Rejection::Expired => Self::Expired,
             Rejection::NotYet => Self::NotYet,
+            Rejection::Forged => Self::Forged,
+            Rejection::Key => Self::Key,
+            Rejection::Issuer => Self::Issuer,
+            Rejection::Audience => Self::Audience,
+            Rejection::Claims => Self::Claims,
+            Rejection::Inactive => Self::Inactive,
+            Rejection::NoAccount => Self::NoAccount,
+            Rejection::Ambiguous => Self::Ambiguous,
         }
     }
 }
