@@ -13,6 +13,8 @@
 
 #[path = "ldap/faults.rs"]
 mod faults;
+#[path = "ldap/lists.rs"]
+mod lists;
 #[path = "ldap/names.rs"]
 mod names;
 #[path = "ldap/own.rs"]
