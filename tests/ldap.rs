@@ -11,6 +11,10 @@
     reason = "a test may fail in any way it likes"
 )]
 
+#[path = "ldap/app.rs"]
+mod app;
+#[path = "ldap/app_members.rs"]
+mod app_members;
 #[path = "ldap/faults.rs"]
 mod faults;
 #[path = "ldap/names.rs"]

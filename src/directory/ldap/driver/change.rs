@@ -10,6 +10,8 @@ use super::Ldap;
 use super::find::name_of;
 use super::home::Home;
 use super::make::{passwords, read_again, texts};
+use super::members::Wants;
+use super::references::Missing;
 use super::refusal;
 use super::values;
 use crate::directory::ldap::request::Request;
@@ -48,7 +50,7 @@ impl Ldap {
         let wanted = home.wanted(&home.told(projection));
         let entry = self.find(home, id, home.decisive(&patch), ask).await?;
         let dn = name_of(&entry)?;
-        let work = self.work(home, &entry, &dn, &patch, ask).await?;
+        let mut work = self.work(home, &entry, &dn, &patch, ask).await?;
         let pinned = self.pool.pinned(ask.deadline).await;
         let pinned = pinned.map_err(refusal::of_write)?;
         if let Some(password) = &work.password {
@@ -63,23 +65,19 @@ impl Ldap {
         let mut told = None;
         let renamed = work.renamed(&dn);
         if !work.modifications.is_empty() {
-            let write = Write::Modify {
-                dn: dn.clone(),
-                changes: work.modifications.clone(),
+            let told_too = pinned.offers().post_read && renamed.is_none();
+            let wants = Wants {
+                held: home.held_to(precondition),
+                told: told_too.then(|| Control::post_read(&wanted)),
             };
-            let mut controls: Vec<Control> = home.held_to(precondition).into_iter().collect();
-            if pinned.offers().permissive {
-                controls.push(Control::permissive());
+            let changes = std::mem::take(&mut work.modifications);
+            let outcome = self.modify(home, &pinned, &dn, changes, wants, ask).await?;
+            if let Some(outcome) = outcome {
+                if outcome.result.code != Code::SUCCESS {
+                    return Err(refusal::of(&outcome.result));
+                }
+                told = outcome.post_read;
             }
-            if pinned.offers().post_read && renamed.is_none() {
-                controls.push(Control::post_read(&wanted));
-            }
-            let outcome = pinned.write(write, &controls, ask.deadline).await;
-            let outcome = outcome.map_err(refusal::of_write)?;
-            if outcome.result.code != Code::SUCCESS {
-                return Err(refusal::of(&outcome.result));
-            }
-            told = outcome.post_read;
         }
         let mut place = dn.clone();
         if let Some((next, write)) = renamed {
@@ -131,7 +129,23 @@ impl Ldap {
                 (Some(reference), _) if matches!(reference.by, By::Inverse(_)) => continue,
                 (Some(reference), _) => {
                     let ids = texts(value);
-                    self.pointers(name, reference, &ids, ask).await?
+                    let missing = match change.op {
+                        PatchOp::Remove => Missing::LeftOut,
+                        PatchOp::Add | PatchOp::Replace => Missing::AsTheRuleSays,
+                    };
+                    let values = self.pointers(name, reference, &ids, missing, ask).await?;
+                    let whole = change.op == PatchOp::Replace || change.value.is_none();
+                    if let Some(attribute) = attribute.filter(|a| a.values == Values::Many) {
+                        if whole {
+                            let changes = self.exactly(attribute, reference, &dn, values, ask);
+                            work.modifications.extend(changes.await?);
+                            continue;
+                        }
+                        if values.is_empty() {
+                            continue;
+                        }
+                    }
+                    values
                 }
                 (None, Some(Secret::Extended)) if self.offers().password_modify => {
                     if let Some(password) = value.as_str() {
@@ -150,7 +164,6 @@ impl Ldap {
             let present = entry.values(name);
             work.modify(change.op, name, values, present, many);
         }
-        home.keep_placeholders(entry, &mut work.modifications);
         Ok(work)
     }
 }
@@ -258,35 +271,6 @@ impl Home {
         });
         let parts = versions.map(|text| Filter::equal(version, text.to_owned()));
         Some(Control::assertion(&Filter::Or(parts.collect())))
-    }
-
-    /// An attribute that must have a value never loses its last: the placeholder stands in.
-    fn keep_placeholders(&self, _entry: &Entry, modifications: &mut Vec<Modification>) {
-        let mut more = Vec::new();
-        for modification in modifications.iter_mut() {
-            let attribute = self.place.attribute(&modification.attribute.name);
-            let reference = attribute.and_then(|a| a.reference.as_ref());
-            let Some(dn) = reference.and_then(|r| r.placeholder.as_ref()) else {
-                continue;
-            };
-            let placeholder = Bytes::from(dn.to_string());
-            match modification.kind {
-                ChangeKind::Replace if modification.attribute.values.is_empty() => {
-                    modification.attribute.values.push(placeholder);
-                }
-                // Removing the last value would fail: the placeholder comes first.
-                ChangeKind::Delete => {
-                    let attribute = Attribute {
-                        name: Arc::clone(&modification.attribute.name),
-                        values: vec![placeholder],
-                    };
-                    more.push(Modification::new(ChangeKind::Add, attribute));
-                }
-                ChangeKind::Add | ChangeKind::Replace | ChangeKind::Increment => {}
-            }
-        }
-        more.append(modifications);
-        *modifications = more;
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Ldap;
 use super::home::Home;
+use super::references::Missing;
 use super::refusal;
 use super::values;
 use crate::directory::ldap::{Attribute, Code, Control, Dn, Search, Write};
@@ -89,7 +90,8 @@ impl Ldap {
                 Some(reference) if matches!(reference.by, By::Inverse(_)) => continue,
                 Some(reference) => {
                     let ids = texts(value);
-                    self.pointers(name, reference, &ids, ask).await?
+                    self.pointers(name, reference, &ids, Missing::AsTheRuleSays, ask)
+                        .await?
                 }
                 None => match known.and_then(|attribute| attribute.secret) {
                     Some(Secret::Unicode) => passwords(value),

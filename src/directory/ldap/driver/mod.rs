@@ -5,11 +5,13 @@
 //! two operations: the entry is found, and changed with the answer in the same breath (RFC 4527),
 //! or read again on the same connection where the server has no such control.
 
+mod certain;
 mod change;
 mod find;
 mod home;
 mod listing;
 mod make;
+mod members;
 mod question;
 mod references;
 mod refusal;
@@ -33,6 +35,7 @@ use home::Homes;
 pub(super) struct Ldap {
     pool: Arc<Pool>,
     homes: Arc<Homes>,
+    member_of: Arc<references::MemberOf>,
 }
 
 /// A rule's view of a directory.
@@ -41,6 +44,7 @@ pub fn driver(pool: Arc<Pool>, layout: Layout) -> Arc<dyn Directory> {
     Arc::new(Ldap {
         pool,
         homes: Arc::new(Homes::of(layout)),
+        member_of: Arc::new(references::MemberOf::new()),
     })
 }
 
