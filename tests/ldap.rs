@@ -15,8 +15,12 @@
 mod app;
 #[path = "ldap/app_members.rs"]
 mod app_members;
+#[path = "ldap/app_writes.rs"]
+mod app_writes;
 #[path = "ldap/faults.rs"]
 mod faults;
+#[path = "ldap/front.rs"]
+mod front;
 #[path = "ldap/names.rs"]
 mod names;
 #[path = "ldap/own.rs"]
@@ -29,6 +33,13 @@ mod restarts;
 mod scripted;
 #[path = "ldap/searches.rs"]
 mod searches;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the tests of the whole program use all of it"
+)]
+#[path = "it/support/mod.rs"]
+mod support;
 #[path = "ldap/trust.rs"]
 mod trust;
 #[path = "ldap/writes.rs"]

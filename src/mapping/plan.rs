@@ -39,6 +39,8 @@ pub struct Plan {
     pub(super) base: Arc<str>,
     pub(super) accents: bool,
     pub(super) flavor: Option<Flavor>,
+    /// Whether the directory itself keeps references right, and unique values unique.
+    pub(super) keeps: (bool, bool),
     pub(super) types: Vec<Type>,
 }
 
@@ -176,6 +178,8 @@ impl Plan {
     pub fn layout(&self) -> Option<Layout> {
         Some(Layout {
             flavor: self.flavor?,
+            keeps_references: self.keeps.0,
+            keeps_unique: self.keeps.1,
             types: self.types.iter().filter_map(|ty| ty.home.clone()).collect(),
         })
     }

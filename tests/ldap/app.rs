@@ -1,264 +1,230 @@
-//! The whole program with a directory of a test's own behind it.
-
-// What the other whole-app tests use of it is not all used here.
-#![allow(dead_code, unused_imports)]
-
-#[path = "../it/support/client.rs"]
-pub(crate) mod client;
-#[path = "../it/support/program.rs"]
-pub(crate) mod program;
-#[path = "../it/support/world.rs"]
-pub(crate) mod world;
+//! The whole program in front of a real server, with a rule as it is shipped: only where things are
+//! is another, a unit of the test's own.
 
 use std::sync::Arc;
 
-use postern::directory::ldap::{Attribute, Dn, Pool, Search, Write};
+use postern::directory::ldap::{Attribute, Control, Dn, Entry, Filter, Pool, Search, Write};
 use serde_json::{Value, json};
 
-pub(crate) use client::{Answer, Client};
-pub(crate) use program::Program;
-use world::World;
-
 use crate::place::{Kind, Place, done, soon};
+use crate::support::program::Serving;
+use crate::support::{Answer, Client, Program};
 
-/// The size of a test: the first in `scripts/test --long`, else the second.
-pub(crate) fn long(full: usize, small: usize) -> usize {
-    match std::env::var_os("POSTERN_TEST_LONG") {
-        Some(_) => full,
-        None => small,
-    }
-}
-
-/// postern in front of a part of a server.
+/// A started program, and its place in a directory.
 pub(crate) struct App {
-    pub world: World,
+    pub kind: Kind,
     pub client: Client,
-    /// Straight to the server.
     pub pool: Arc<Pool>,
-    pub people: Dn,
-    pub groups: Dn,
-}
-
-/// How a rule reaches a server.
-pub(crate) struct Way<'a> {
-    /// In the words of a rule.
-    pub flavor: &'a str,
-    pub url: &'a str,
-    pub bind_dn: &'a str,
-    pub password_file: &'a str,
-    /// More lines of the `ldap` block.
-    pub more: &'a str,
+    /// Everything is below it.
+    pub unit: Dn,
+    serving: Serving,
+    program: Program,
 }
 
 impl App {
-    /// A unit of the name with people and groups in it, and postern before it. `members` is the
-    /// line of a group's members, and `classes` what a group is.
-    pub(crate) async fn new(place: &Place, name: &str, group: &Group<'_>) -> Self {
+    pub(crate) async fn start(place: &Place, name: &str) -> Self {
+        Self::with(place, name, |rule| rule).await
+    }
+
+    /// With changes to the rule.
+    pub(crate) async fn with(
+        place: &Place,
+        name: &str,
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
         let pool = place.pool();
         let unit = place.unit(&pool, name).await;
-        let (people, groups) = units(&pool, &unit).await;
-        let flavor = match place.kind {
-            Kind::Slapd => "openldap",
-            Kind::Ds389 => "389ds",
-            Kind::Samba => "active-directory",
+        let (path, rule, containers): (_, _, &[&str]) = match place.kind {
+            Kind::Slapd => ("openldap", OPENLDAP, &["people", "groups"]),
+            Kind::Ds389 => (
+                "389ds",
+                DS389,
+                &["people", "groups", "services", "sales,people", "lab,people"],
+            ),
+            Kind::Samba => ("ad", ACTIVE_DIRECTORY, &["Staff", "Groups", "Leavers"]),
         };
-        let way = Way {
-            flavor,
-            url: place.text("ldaps"),
-            bind_dn: place.text("bind_dn"),
-            password_file: place.text("password_file"),
-            more: &format!("    ca_file: {}\n", place.text("ca")),
-        };
-        let world = World::start(&[("t", &rule(&way, &people, &groups, group))]);
+        for container in containers {
+            let names = container.split(',').rev();
+            let dn = names.fold(unit.clone(), |dn, ou| {
+                dn.child("ou", ou.to_owned()).unwrap()
+            });
+            let ou = container.split(',').next().unwrap().to_owned();
+            let attributes = vec![
+                Attribute::one("objectClass", "organizationalUnit"),
+                Attribute::one("ou", ou),
+            ];
+            add(&pool, dn, attributes).await;
+        }
+        if place.kind == Kind::Ds389 {
+            let counter = unit.child("ou", "services").unwrap();
+            let counter = counter.child("cn", "next-uid").unwrap();
+            let attributes = vec![
+                Attribute::many("objectClass", ["device", "extensibleObject"]),
+                Attribute::one("cn", "next-uid"),
+                Attribute::one("uidNumber", "10000"),
+            ];
+            add(&pool, counter, attributes).await;
+        }
+        let rule = change(at_home(rule, place, &unit));
+        let program = Program::new(&[("ldap.yaml", &rule)]);
+        let serving = program.serve(&format!("/{path}/scim/v2"));
         Self {
-            client: world.client("/t"),
-            world,
+            kind: place.kind,
+            client: serving.client.clone(),
             pool,
-            people,
-            groups,
+            unit,
+            serving,
+            program,
         }
     }
 
-    /// A user of the name; its id.
-    pub(crate) async fn user(&self, name: &str) -> String {
-        made(self.client.post("/Users", &user(name)).await)
+    /// What the program has logged.
+    pub(crate) fn log(&self) -> String {
+        let lines = self.serving.access();
+        let lines: String = lines.iter().map(Value::to_string).collect();
+        self.program.log() + &lines
     }
 
-    /// A group with these members; its id.
+    /// Where people are.
+    pub(crate) fn people(&self) -> Dn {
+        let name = match self.kind {
+            Kind::Samba => "Staff",
+            Kind::Slapd | Kind::Ds389 => "people",
+        };
+        self.unit.child("ou", name).unwrap()
+    }
+
+    pub(crate) fn groups(&self) -> Dn {
+        self.unit.child("ou", "groups").unwrap()
+    }
+
+    /// A userName as the rule takes it.
+    pub(crate) fn user_name(&self, name: &str) -> String {
+        match self.kind {
+            Kind::Samba => format!("{name}@example.com"),
+            Kind::Slapd | Kind::Ds389 => name.to_owned(),
+        }
+    }
+
+    pub(crate) fn user(&self, name: &str) -> Value {
+        json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+            "userName": self.user_name(name),
+            "name": {"givenName": "Barbara", "familyName": name},
+            "active": true,
+        })
+    }
+
+    pub(crate) async fn make(&self, user: &Value) -> Answer {
+        self.client.post("/Users", user).await
+    }
+
+    pub(crate) async fn made(&self, name: &str) -> String {
+        self.make(&self.user(name)).await.expect(201).id()
+    }
+
     pub(crate) async fn group(&self, name: &str, members: &[&str]) -> String {
-        made(self.client.post("/Groups", &group(name, members)).await)
+        let members: Vec<Value> = members.iter().map(|id| json!({"value": id})).collect();
+        let group = json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
+            "displayName": name,
+            "members": members,
+        });
+        self.client.post("/Groups", &group).await.expect(201).id()
     }
 
-    pub(crate) async fn read(&self, path: &str) -> Value {
-        let answer = self.client.get(path).await;
-        assert_eq!(answer.status, 200, "{path}: {}", told(&answer));
-        answer.json()
-    }
-
-    /// The ids of a group's members, in order.
     pub(crate) async fn members(&self, id: &str) -> Vec<String> {
-        values(&self.read(&format!("/Groups/{id}")).await["members"])
-    }
-
-    /// The ids that a filter finds, in order.
-    pub(crate) async fn found(&self, kind: &str, filter: &str) -> Vec<String> {
-        let filter: String = filter
-            .bytes()
-            .map(|byte| match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' => char::from(byte).into(),
-                other => format!("%{other:02X}"),
-            })
-            .collect();
-        let list = self.read(&format!("/{kind}?filter={filter}")).await;
-        let resources = list["Resources"].as_array().cloned().unwrap_or_default();
-        assert_eq!(list["totalResults"], json!(resources.len()), "{list}");
-        let mut ids: Vec<String> = resources
+        let group = self.client.get(&format!("/Groups/{id}")).await.expect(200);
+        let group = group.json();
+        let members = group["members"].as_array().cloned().unwrap_or_default();
+        let mut ids: Vec<String> = members
             .iter()
-            .map(|resource| resource["id"].as_str().unwrap().to_owned())
+            .map(|member| member["value"].as_str().unwrap().to_owned())
             .collect();
         ids.sort();
         ids
     }
 
-    /// The values of an attribute, as the server has them.
-    pub(crate) async fn stored(&self, dn: Dn, attribute: &str) -> Vec<String> {
-        let entry = self.pool.one(Search::entry(dn, &[attribute]), soon()).await;
-        let entry = entry.unwrap().unwrap();
-        let values = entry.values(attribute).iter();
-        let mut texts: Vec<String> = values
-            .map(|value| String::from_utf8(value.to_vec()).unwrap())
-            .collect();
-        texts.sort();
-        texts
+    pub(crate) async fn patch_user(&self, id: &str, operations: Value) -> Answer {
+        self.client
+            .patch(&format!("/Users/{id}"), &operations)
+            .await
+    }
+
+    /// The entry of this name, with everything.
+    pub(crate) async fn entry(&self, dn: &Dn) -> Option<Entry> {
+        let search = Search::entry(dn.clone(), &["*", "+"]);
+        self.pool.one(search, soon()).await.ok().flatten()
+    }
+
+    /// The names of the entries below the unit with this value.
+
+    pub(crate) async fn found(&self, attribute: &str, value: &str) -> Vec<String> {
+        let filter = Filter::equal(attribute, value.to_owned());
+        let search = Search::below(self.unit.clone(), filter, &[]);
+        let mut entries = self.pool.search(search, &[], soon());
+        let mut names = Vec::new();
+        while let Some(entry) = entries.next().await.unwrap() {
+            names.push(entry.dn);
+        }
+        names
+    }
+
+    /// Everything below the unit, as it is: what an attack must leave as it was. Without what
+    /// counts the servers' own steps.
+    pub(crate) async fn everything(&self) -> Vec<(String, Vec<(String, Vec<Vec<u8>>)>)> {
+        let search = Search::below(self.unit.clone(), Filter::everything(), &["*"]);
+        let mut entries = self.pool.search(search, &[], soon());
+        let mut all = Vec::new();
+        while let Some(entry) = entries.next().await.unwrap() {
+            let attributes = entry.attributes.iter();
+            let mut attributes: Vec<_> = attributes
+                .map(|a| {
+                    (
+                        a.name.to_string(),
+                        a.values.iter().map(|v| v.to_vec()).collect(),
+                    )
+                })
+                .collect();
+            attributes.sort();
+            all.push((entry.dn, attributes));
+        }
+        all.sort();
+        all
     }
 }
 
-/// What a group is in a directory.
-pub(crate) struct Group<'a> {
-    pub class: &'a str,
-    /// The line of its members.
-    pub members: &'a str,
-    /// More lines.
-    pub more: &'a str,
-    /// How a user's groups are told.
-    pub groups: &'a str,
+pub(crate) async fn add(pool: &Arc<Pool>, dn: Dn, attributes: Vec<Attribute>) {
+    let write = Write::Add { dn, attributes };
+    let none: &[Control] = &[];
+    done(pool.write(write, none, soon()).await.map(|o| o.result));
 }
 
-impl Group<'_> {
-    pub(crate) const fn of_names() -> Self {
-        Group {
-            class: "groupOfNames",
-            members: "{scim: members.value, target: member, reference: {to: [User, Group], by: dn, placeholder: \"cn=nobody,dc=example,dc=com\"}}",
-            more: "",
-            groups: "{scim: groups, inverse: Group.members}",
+/// A shipped rule where the test's server and unit are.
+fn at_home(rule: &str, place: &Place, unit: &Dn) -> String {
+    let rule = rule
+        .replace("https://scim.example.com", "https://localhost")
+        .replace("    starttls: true\n", "");
+    let mut lines: Vec<String> = Vec::new();
+    for line in rule.lines() {
+        let own = line.trim_start();
+        if own.starts_with("urls:") {
+            lines.push(format!("    urls: [{}]", place.text("ldaps")));
+            lines.push(format!("    ca_file: {}", place.text("ca")));
+        } else if own.starts_with("bind:") {
+            let (dn, file) = (place.text("bind_dn"), place.text("password_file"));
+            lines.push(format!("    bind: {{dn: \"{dn}\", password_file: {file}}}"));
+        } else {
+            let unit = unit.to_string();
+            lines.push(
+                line.replace("DC=corp,DC=example,DC=com", &unit)
+                    .replace("dc=example,dc=com", &unit),
+            );
         }
     }
+    lines.join("\n")
 }
 
-/// The rule of a tenant at `/t`.
-pub(crate) fn rule(way: &Way<'_>, people: &Dn, groups: &Dn, group: &Group<'_>) -> String {
-    let Way {
-        flavor,
-        url,
-        bind_dn,
-        password_file,
-        more,
-    } = way;
-    let Group {
-        class,
-        members,
-        more: lines,
-        groups: shown,
-    } = group;
-    format!(
-        "tenant_url: https://localhost/t
-backend:
-  ldap:
-    urls: [\"{url}\"]
-    bind: {{dn: \"{bind_dn}\", password_file: {password_file}}}
-    flavor: {flavor}
-{more}
-resources:
-  User:
-    entry: {{base: \"{people}\", filter: \"(objectClass=inetOrgPerson)\", create: {{rdn: uid, object_classes: [inetOrgPerson]}}}}
-    attributes:
-      - {{scim: userName, target: uid, required: true, unique: true}}
-      - {{scim: name.familyName, target: sn, required: true}}
-      - {{scim: displayName, target: cn, required: true}}
-      - {{scim: title, target: title}}
-      - {{scim: 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value', target: manager, reference: {{to: [User], by: dn}}}}
-      - {shown}
-    unmapped: drop
-  Group:
-    entry: {{base: \"{groups}\", filter: \"(objectClass={class})\", create: {{rdn: cn, object_classes: [{class}]}}}}
-    attributes:
-      - {{scim: displayName, target: cn, required: true, unique: true}}
-      - {members}
-{lines}
-    unmapped: drop
-"
-    )
-}
-
-pub(crate) fn user(name: &str) -> Value {
-    json!({
-        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
-        "userName": name,
-        "name": {"familyName": "Test"},
-        "displayName": format!("The {name}"),
-    })
-}
-
-pub(crate) fn group(name: &str, members: &[&str]) -> Value {
-    let members: Vec<Value> = members.iter().map(|id| json!({"value": id})).collect();
-    json!({
-        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
-        "displayName": name,
-        "members": members,
-    })
-}
-
-/// The ids in a list of references, in order.
-pub(crate) fn values(list: &Value) -> Vec<String> {
-    let items = list.as_array().cloned().unwrap_or_default();
-    let ids = items.iter().map(|item| item["value"].as_str());
-    let mut ids: Vec<String> = ids.map(|id| id.unwrap().to_owned()).collect();
-    ids.sort();
-    ids
-}
-
-pub(crate) fn sorted(ids: &[&str]) -> Vec<String> {
-    let mut ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-    ids.sort();
-    ids
-}
-
-/// What an answer says, for who wonders.
-pub(crate) fn told(answer: &Answer) -> String {
-    String::from_utf8_lossy(&answer.body).into_owned()
-}
-
-#[track_caller]
-fn made(answer: Answer) -> String {
-    assert_eq!(answer.status, 201, "{}", told(&answer));
-    answer.json()["id"].as_str().unwrap().to_owned()
-}
-
-/// The units of people and of groups below another.
-pub(crate) async fn units(pool: &Arc<Pool>, unit: &Dn) -> (Dn, Dn) {
-    let mut both = Vec::new();
-    for name in ["people", "groups"] {
-        let dn = unit.child("ou", name).unwrap();
-        let write = Write::Add {
-            dn: dn.clone(),
-            attributes: vec![
-                Attribute::one("objectClass", "organizationalUnit"),
-                Attribute::one("ou", name),
-            ],
-        };
-        done(pool.write(write, &[], soon()).await.map(|o| o.result));
-        both.push(dn);
-    }
-    let groups = both.pop().unwrap();
-    (both.pop().unwrap(), groups)
-}
+const OPENLDAP: &str = include_str!("../../rules/openldap.yaml");
+const DS389: &str = include_str!("../../rules/389ds.yaml");
+const ACTIVE_DIRECTORY: &str = include_str!("../../rules/active-directory.yaml");

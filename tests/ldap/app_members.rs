@@ -4,7 +4,7 @@
 use postern::directory::ldap::{Attribute, Change, ChangeKind, Write};
 use serde_json::json;
 
-use crate::app::{App, Group, sorted, told, values};
+use crate::front::{Front, Group, sorted, told, values};
 use crate::place::{Kind, Place, done, soon};
 
 const MANAGER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
@@ -24,7 +24,7 @@ async fn references_go_both_ways_on_389ds() {
 }
 
 async fn references_go_both_ways(place: Place) {
-    let app = App::new(&place, "both ways", &Group::of_names()).await;
+    let app = Front::new(&place, "both ways", &Group::of_names()).await;
     let (ann, bob) = (app.user("ann, \"+ x").await, app.user("bob").await);
     let inner = app.group("inner", &[&ann]).await;
     let outer = app.group("outer", &[&inner, &bob, &bob]).await;
@@ -171,7 +171,7 @@ async fn members_come_and_go_by_their_values_on_389ds() {
 }
 
 async fn members_come_and_go(place: Place) {
-    let app = App::new(&place, "come and go", &Group::of_names()).await;
+    let app = Front::new(&place, "come and go", &Group::of_names()).await;
     let mut ids = Vec::new();
     for name in ["ann", "bob", "cay"] {
         ids.push(app.user(name).await);
@@ -228,7 +228,7 @@ async fn members_come_and_go(place: Place) {
     assert!(stands_in().await);
     change("add", &[ann]).await;
     // By PUT, with nobody.
-    let mut whole = crate::app::group("g", &[]);
+    let mut whole = crate::front::group("g", &[]);
     whole["id"] = json!(id);
     let answer = app.client.put(&path, &whole).await;
     assert_eq!(answer.status, 200, "{}", told(&answer));
