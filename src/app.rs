@@ -1,6 +1,7 @@
 //! The only place that knows everyone: load, build, start, wait, drain.
 
 mod descriptors;
+mod inspection;
 mod vigil;
 
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use crate::server::{self, plain};
 use crate::telemetry::traces::{Exporter, Settings};
 use crate::telemetry::{AccessLog, Metrics, Tracer, lines, logging};
 use crate::yaml::Diagnostics;
+use inspection::Inspection;
 use vigil::Vigil;
 
 /// What a caller within the process adds to the files.
@@ -58,7 +60,7 @@ pub struct Running {
     config: Config,
     state: Arc<State>,
     server: server::Running,
-    vigil: Option<Vigil>,
+    vigil: Option<(Vigil, Inspection)>,
     small_doors: Vec<plain::Running>,
     reloading: Reloading,
     access: AccessLog,
@@ -209,7 +211,7 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         _ => plain::start(&control_address(&config), door, small_limits()),
     }
     .context("the control listener does not open")?;
-    let vigil = Vigil::begin(live);
+    let vigil = (Vigil::begin(Arc::clone(&live)), Inspection::begin(live));
     signs.listening();
     let (probe_at, control_at) = (name(probe.at()), name(control.at()));
     info!(public = %server.address(), probe = probe_at, control = control_at, revision = &*revision, "serving");

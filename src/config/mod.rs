@@ -7,6 +7,7 @@ mod control;
 mod digest;
 pub mod file;
 mod find;
+mod findings;
 mod folder;
 pub mod headers;
 pub mod load;

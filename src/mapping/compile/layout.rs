@@ -61,6 +61,7 @@ pub(super) fn home(
         on_delete: on_delete(source, rule, own, lines, d),
         revive: own.revive,
         display: display(lines),
+        line: own.line,
     })
 }
 
@@ -118,6 +119,8 @@ impl Context<'_> {
                     .map(|(class, _)| class.clone()),
                 made: made(written),
                 guarded: line.kind.remembers(),
+                created: creates(line),
+                unique: written.unique,
                 line: line.number,
             })
             .collect()
@@ -332,6 +335,8 @@ fn merge(known: &mut Attribute, other: Attribute) {
     known.reference = known.reference.take().or(other.reference);
     known.secret = known.secret.or(other.secret);
     known.guarded |= other.guarded;
+    known.created |= other.created;
+    known.unique |= other.unique;
     known.needs_class = known.needs_class.take().or(other.needs_class);
     known.made = known.made.take().or(other.made);
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::families::{
-    CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family, RETRIES, TENANTS,
-    TOKEN_EXPIRY, TOKENS, UP, WAITING,
+    CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, FINDINGS, Family, RETRIES,
+    TENANTS, TOKEN_EXPIRY, TOKENS, UP, WAITING,
 };
 use super::page::Page;
 use super::words::{CertificateUse, NONE};
@@ -42,6 +42,8 @@ pub struct DirectoryScene {
     pub health: Health,
     /// How its connections are.
     pub vitals: Vitals,
+    /// How often the rule does not fit it, where that has been looked at.
+    pub findings: Option<usize>,
 }
 
 /// When a certificate ends.
@@ -73,6 +75,9 @@ impl Scene {
             };
             if let Some(up) = up {
                 put(&UP, &[&scene.tenant, name], up);
+            }
+            if let Some(findings) = scene.findings {
+                put(&FINDINGS, &[&scene.tenant], count(findings));
             }
             if !seen.insert(name) {
                 continue;

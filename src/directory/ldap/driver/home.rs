@@ -50,6 +50,16 @@ impl Homes {
             .find(|home| home.place.resource == *resource)
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> &[Home] {
+        &self.homes
+    }
+
+    /// What kind of server the rule is written for.
+    pub(super) fn flavor(&self) -> Flavor {
+        self.flavor
+    }
+
     /// Whether entries have versions that a write can be held to.
     pub(super) fn has_versions(&self) -> bool {
         Stamps::of(self.flavor).version.is_some()

@@ -6,6 +6,7 @@
 //! or read again on the same connection where the server has no such control.
 
 mod change;
+mod examine;
 mod find;
 mod home;
 mod listing;
@@ -17,11 +18,13 @@ mod remove;
 mod shape;
 mod values;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::offers::Offers;
 use super::pool::Pool;
-use crate::directory::{Answering, Ask, Directory, DirectoryError, Health, Preparing, Vitals};
+use crate::directory::{
+    Answering, Ask, Directory, DirectoryError, Examining, Finding, Health, Preparing, Vitals,
+};
 use crate::ldap::Layout;
 use crate::scim::operation::{Abilities, Verb};
 use crate::scim::{Operation, Reply, Upstream};
@@ -33,6 +36,8 @@ use home::Homes;
 pub(super) struct Ldap {
     pool: Arc<Pool>,
     homes: Arc<Homes>,
+    /// What the last look at the directory's own schema found.
+    findings: Mutex<Option<Arc<[Finding]>>>,
 }
 
 /// A rule's view of a directory.
@@ -41,6 +46,7 @@ pub fn driver(pool: Arc<Pool>, layout: Layout) -> Arc<dyn Directory> {
     Arc::new(Ldap {
         pool,
         homes: Arc::new(Homes::of(layout)),
+        findings: Mutex::default(),
     })
 }
 
@@ -48,6 +54,10 @@ impl Ldap {
     /// What the server offers, as far as is known.
     fn offers(&self) -> Arc<Offers> {
         self.pool.offers().unwrap_or_default()
+    }
+
+    fn lock_findings(&self) -> MutexGuard<'_, Option<Arc<[Finding]>>> {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn done(
@@ -115,6 +125,19 @@ impl Directory for Ldap {
 
     fn check<'a>(&'a self, ask: &'a Ask) -> Preparing<'a> {
         Box::pin(self.pool.check(ask.deadline))
+    }
+
+    fn examine<'a>(&'a self, ask: &'a Ask) -> Examining<'a> {
+        Box::pin(async {
+            let found = self.look(ask).await?;
+            let mut known = self.lock_findings();
+            *known = Some(found.into());
+            Ok(())
+        })
+    }
+
+    fn findings(&self) -> Option<Arc<[Finding]>> {
+        self.lock_findings().clone()
     }
 
     fn execute<'a>(&'a self, operation: Operation<Upstream>, ask: &'a Ask) -> Answering<'a> {
