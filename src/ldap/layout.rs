@@ -133,6 +133,8 @@ pub struct Attribute {
     pub guarded: bool,
     /// Whether a new entry can get it.
     pub created: bool,
+    /// Whether clients may ask for resources by it.
+    pub filtered: bool,
     /// Whether the rule says that no two resources have the same.
     pub unique: bool,
     /// The line of the rule file, for findings about the directory's schema.

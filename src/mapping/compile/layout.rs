@@ -10,7 +10,7 @@ use crate::ldap::layout::{
     Attribute, By, Disable, Flavor, Home, Made, OnDelete, Piece, Reference, Secret, Syntax, Values,
 };
 use crate::mapping::kind::Delta;
-use crate::mapping::plan::{changes, creates};
+use crate::mapping::plan::{changes, creates, reads};
 use crate::mapping::ruleset::{Backend, Form, LdapEntry, LineRule, Ruleset, TypeRule};
 use crate::scim::patch::PatchOp;
 use crate::scim::schema::Kind as DataType;
@@ -120,6 +120,7 @@ impl Context<'_> {
                 made: made(written),
                 guarded: line.kind.remembers(),
                 created: creates(line),
+                filtered: line.scim.is_some() && reads(line),
                 unique: written.unique,
                 line: line.number,
             })
@@ -336,6 +337,7 @@ fn merge(known: &mut Attribute, other: Attribute) {
     known.secret = known.secret.or(other.secret);
     known.guarded |= other.guarded;
     known.created |= other.created;
+    known.filtered |= other.filtered;
     known.unique |= other.unique;
     known.needs_class = known.needs_class.take().or(other.needs_class);
     known.made = known.made.take().or(other.made);

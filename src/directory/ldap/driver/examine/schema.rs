@@ -63,8 +63,9 @@ fn of_attribute(
         let text = format!("only the directory itself sets `{name}`");
         warn(text, "`direction: read`");
     }
-    // Active Directory does not tell how it compares; secrets are not asked about.
-    if home.flavor == Flavor::ActiveDirectory || one.secret.is_some() {
+    // 389 DS compares by the syntax where no rule is said, and Active Directory does not tell how it
+    // compares. What no client names or may name is not asked about.
+    if home.flavor != Flavor::OpenLdap || one.secret.is_some() || !one.filtered {
         return;
     }
     let Some(equality) = kind.equality.as_deref() else {
