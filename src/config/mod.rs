@@ -3,7 +3,6 @@
 pub mod access;
 mod apart;
 mod certificate;
-mod control;
 mod digest;
 pub mod file;
 mod find;
@@ -22,6 +21,7 @@ mod restart;
 mod rules;
 pub mod snapshot;
 mod tenants;
+pub mod trail;
 mod unit;
 mod watch;
 
