@@ -53,6 +53,9 @@ fn of_tenant(tenant: &Tenant) -> Value {
     };
     let abilities = directory.abilities();
     let vitals = directory.vitals();
+    let server = directory.server().map(
+        |server| json!({"in_use": &*server.name, "vendor": server.vendor, "offers": server.offers}),
+    );
     let types: Vec<_> = tenant
         .plan
         .types()
@@ -67,6 +70,7 @@ fn of_tenant(tenant: &Tenant) -> Value {
             "name": &*directory.name(),
             "health": health,
             "reason": reason,
+            "server": server,
             "patch": abilities.patch,
             "etag": abilities.etag,
             "filter": abilities.filter,

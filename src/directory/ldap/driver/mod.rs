@@ -21,7 +21,9 @@ use std::sync::Arc;
 
 use super::offers::Offers;
 use super::pool::Pool;
-use crate::directory::{Answering, Ask, Directory, DirectoryError, Health, Preparing, Vitals};
+use crate::directory::{
+    Answering, Ask, Directory, DirectoryError, Health, Preparing, Server, Vitals,
+};
 use crate::ldap::Layout;
 use crate::scim::operation::{Abilities, Verb};
 use crate::scim::{Operation, Reply, Upstream};
@@ -103,6 +105,15 @@ impl Directory for Ldap {
 
     fn name(&self) -> Arc<str> {
         self.pool.name()
+    }
+
+    fn server(&self) -> Option<Server> {
+        let offers = self.pool.offers();
+        Some(Server {
+            name: self.pool.in_use(),
+            vendor: offers.as_ref().and_then(|offers| offers.vendor.clone()),
+            offers: offers.map(|offers| offers.names()),
+        })
     }
 
     fn pool(&self) -> usize {
