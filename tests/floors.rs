@@ -34,6 +34,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "telemetry",
         &["scim", "net", "auth", "directory", "mapping"],
     ),
+    ("audit", &["net", "auth", "telemetry"]),
     (
         "config",
         &[
@@ -45,6 +46,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "directory",
             "mapping",
             "telemetry",
+            "audit",
         ],
     ),
     (
@@ -56,6 +58,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "directory",
             "mapping",
             "telemetry",
+            "audit",
             "config",
         ],
     ),
@@ -69,6 +72,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "directory",
             "mapping",
             "telemetry",
+            "audit",
             "config",
             "gateway",
             "server",
@@ -128,6 +132,7 @@ const SPAWNERS: &[&str] = &[
     "net/",
     "directory/",
     "telemetry",
+    "audit/", // the thread that writes the trail
     "gateway/write.rs",
     "server/",
     "admin",

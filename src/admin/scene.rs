@@ -29,13 +29,22 @@ pub(super) fn of(live: &Live, state: &State, now: SystemTime) -> Scene {
             ends: tenant.certificate_ends?,
         })
     });
+    let age = state.age();
+    let released = snapshot.tenants().filter_map(|tenant| {
+        let name = tenant.name.as_str();
+        let open = !state.guards().of(name).releases(age).is_empty();
+        open.then(|| name.into())
+    });
     Scene {
+        released: released.collect(),
         tenants: snapshot.tenants().count(),
         clients: state.clients().count(),
         draining: state.is_draining(),
         directories: directories.collect(),
         certificates: listeners.chain(clients).collect(),
         tokens: snapshot.auth.tokens(now),
+        trusts: snapshot.auth.trusts().states().collect(),
+        audit_up: state.trail().state().map(|trail| trail.down.is_none()),
     }
 }
 

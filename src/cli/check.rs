@@ -6,9 +6,10 @@ use super::{CliError, ConfigFile};
 use crate::config::file::Config;
 use crate::config::headers;
 use crate::config::load::{load, mistakes};
-use crate::config::{Snapshot, Tenant};
+use crate::config::{Snapshot, Tenant, measure, trail};
+use crate::mapping::Harm;
 use crate::mapping::kind::Class;
-use crate::yaml::Severity;
+use crate::yaml::{Diagnostics, Severity};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 no errors, 1 errors were found, 64 wrong usage.")]
@@ -23,7 +24,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
     let path = &arguments.file.config;
     let config = Config::load(path).map_err(|found| mistakes(path, found));
-    let loaded = config.and_then(|config| match (headers::check(&config), load(&config)) {
+    let loaded = config.and_then(|config| match (beside(&config), load(&config)) {
         (Ok(()), loaded) => loaded,
         (Err(mut found), loaded) => {
             found.extend(loaded.err().unwrap_or_default());
@@ -52,6 +53,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
                 super::rendered(&found)
             )))
         }
+    }
+}
+
+/// The files that only the program itself needs.
+fn beside(config: &Config) -> Result<(), Diagnostics> {
+    let mut found = Diagnostics::default();
+    found.extend(headers::check(config).err().unwrap_or_default());
+    found.extend(trail::secret(config).err().unwrap_or_default());
+    if found.has_errors() {
+        Err(found)
+    } else {
+        Ok(())
     }
 }
 
@@ -98,5 +111,39 @@ fn tenant_report(tenant: &Tenant, text: &mut String) {
         }
         let _ = writeln!(text, "{}", out.trim_end());
     }
+    guard_report(tenant, text);
     text.push('\n');
+}
+
+/// What the guard lets through, and what is protected.
+fn guard_report(tenant: &Tenant, text: &mut String) {
+    let plan = &tenant.plan;
+    if let Some(guard) = plan.guard() {
+        let window = measure::print_duration(guard.window);
+        for harm in Harm::ALL {
+            if let Some(limit) = guard.limit(harm) {
+                let harm = harm.as_str();
+                let _ = writeln!(
+                    text,
+                    "  guard: {harm} at most {limit} of a type in {window}"
+                );
+            }
+        }
+    }
+    for resource in plan.protected_types() {
+        let Some(rule) = plan.protection(resource) else {
+            continue;
+        };
+        let filter = rule
+            .filter
+            .as_ref()
+            .map(|filter| format!("those with {filter}"));
+        let ids = match rule.ids.len() {
+            0 => None,
+            1 => Some("1 by id".to_owned()),
+            many => Some(format!("{many} by id")),
+        };
+        let both: Vec<_> = filter.into_iter().chain(ids).collect();
+        let _ = writeln!(text, "  protect: {resource}: {}", both.join("; "));
+    }
 }

@@ -3,7 +3,6 @@
 pub mod access;
 mod apart;
 mod certificate;
-mod control;
 mod digest;
 pub mod file;
 mod find;
@@ -21,6 +20,7 @@ mod restart;
 mod rules;
 pub mod snapshot;
 mod tenants;
+pub mod trail;
 mod unit;
 mod watch;
 
