@@ -116,6 +116,7 @@ impl Context<'_> {
                     .needs_class
                     .as_ref()
                     .map(|(class, _)| class.clone()),
+                unique: line.unique,
                 made: made(written),
                 guarded: line.kind.remembers(),
                 line: line.number,
@@ -332,6 +333,7 @@ fn merge(known: &mut Attribute, other: Attribute) {
     known.reference = known.reference.take().or(other.reference);
     known.secret = known.secret.or(other.secret);
     known.guarded |= other.guarded;
+    known.unique |= other.unique;
     known.needs_class = known.needs_class.take().or(other.needs_class);
     known.made = known.made.take().or(other.made);
 }
