@@ -17,6 +17,8 @@ mod app;
 mod app_writes;
 #[path = "ldap/faults.rs"]
 mod faults;
+#[path = "ldap/lists.rs"]
+mod lists;
 #[path = "ldap/names.rs"]
 mod names;
 #[path = "ldap/own.rs"]

@@ -39,12 +39,14 @@ use crate::scim::operation::{Abilities, Verb};
 use crate::scim::{Operation, Reply, Upstream};
 
 use home::Homes;
+use listing::Walks;
 
 /// One rule's view of an LDAP directory: the connections, and where its resources live.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Ldap {
     pool: Arc<Pool>,
     homes: Arc<Homes>,
+    walks: Arc<Walks>,
 }
 
 /// A rule's view of a directory.
@@ -53,6 +55,7 @@ pub fn driver(pool: Arc<Pool>, layout: Layout) -> Arc<dyn Directory> {
     Arc::new(Ldap {
         pool,
         homes: Arc::new(Homes::of(layout)),
+        walks: listing::of_this_process(),
     })
 }
 

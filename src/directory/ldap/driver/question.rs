@@ -20,16 +20,18 @@ use crate::scim::{AttrPath, ScimType};
 type Asking<'a> = Pin<Box<dyn Future<Output = Result<Asked, DirectoryError>> + Send + 'a>>;
 
 impl Ldap {
-    /// The filter, within what exists for the tenant.
+    /// The filter, within what exists for the tenant; `None` where it matches nothing.
     pub(super) async fn question(
         &self,
         home: &Home,
         filter: Option<&Filter>,
         ask: &Ask,
-    ) -> Result<Asked, DirectoryError> {
+    ) -> Result<Option<Asked>, DirectoryError> {
         match filter {
-            None => Ok(home.exists()),
-            Some(filter) => Ok(home.exists().and(self.asked(home, filter, ask).await?)),
+            None => Ok(Some(home.exists())),
+            Some(filter) => Ok(Some(
+                home.exists().and(self.asked(home, filter, ask).await?),
+            )),
         }
     }
 
