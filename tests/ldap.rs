@@ -13,10 +13,14 @@
 
 #[path = "ldap/app.rs"]
 mod app;
+#[path = "ldap/app_members.rs"]
+mod app_members;
 #[path = "ldap/app_writes.rs"]
 mod app_writes;
 #[path = "ldap/faults.rs"]
 mod faults;
+#[path = "ldap/front.rs"]
+mod front;
 #[path = "ldap/lists.rs"]
 mod lists;
 #[path = "ldap/names.rs"]

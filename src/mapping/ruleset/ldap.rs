@@ -231,10 +231,10 @@ fn distinguished(
     let shown: String = text.chars().take(80).collect();
     let why = match text.parse::<Dn>() {
         Ok(dn) if !dn.is_root() => return Some(dn),
-        Ok(_) => "is empty".to_owned(),
+        Ok(_) => "it is empty".to_owned(),
         Err(error) => error.to_string(),
     };
-    let message = format!("`{shown}` is not a distinguished name: it {why}");
+    let message = format!("`{shown}` is not a distinguished name: {why}");
     let error = Diagnostic::error(source, span, message);
     d.push(error.help("such as `ou=people,dc=example,dc=com`"));
     None

@@ -6,6 +6,7 @@
 //! or read again on the same connection where the server has no such control.
 
 mod apply;
+mod certain;
 mod change;
 mod counter;
 mod draft;
@@ -14,6 +15,7 @@ mod home;
 mod integrity;
 mod listing;
 mod make;
+mod members;
 mod password;
 mod question;
 mod references;
@@ -47,6 +49,7 @@ pub(super) struct Ldap {
     pool: Arc<Pool>,
     homes: Arc<Homes>,
     walks: Arc<Walks>,
+    member_of: Arc<references::MemberOf>,
 }
 
 /// A rule's view of a directory.
@@ -56,6 +59,7 @@ pub fn driver(pool: Arc<Pool>, layout: Layout) -> Arc<dyn Directory> {
         pool,
         homes: Arc::new(Homes::of(layout)),
         walks: listing::of_this_process(),
+        member_of: Arc::new(references::MemberOf::new()),
     })
 }
 

@@ -10,6 +10,7 @@ use super::Ldap;
 use super::draft::{texts, unnamed};
 use super::home::Home;
 use super::password;
+use super::references::Missing;
 use super::unique::Pair;
 use super::values::{self, refused};
 use crate::directory::ldap::{Attribute, Change as Modification, ChangeKind, Dn, Entry, Rdn};
@@ -59,9 +60,19 @@ impl Ldap {
                 (Some(reference), _) if matches!(reference.by, By::Inverse(_)) => continue,
                 (Some(reference), _) => {
                     let ids = texts(value);
-                    let found = self.pointers(name, reference, &ids, ask).await?;
+                    let missing = match change.op {
+                        PatchOp::Remove => Missing::LeftOut,
+                        PatchOp::Add | PatchOp::Replace => Missing::AsTheRuleSays,
+                    };
+                    let found = self.pointers(name, reference, &ids, missing, ask).await?;
                     if found.is_empty() && !ids.is_empty() {
                         // All of them were left out: that is not to say that none are meant.
+                        continue;
+                    }
+                    let whole = change.op == PatchOp::Replace || ids.is_empty();
+                    if whole && known.values == Values::Many {
+                        let exactly = self.exactly(known, reference, dn, found, ask).await?;
+                        work.modifications.extend(exactly);
                         continue;
                     }
                     found
@@ -98,7 +109,7 @@ impl Work {
         entry: &Entry,
         dn: &Dn,
         known: &Known,
-        (op, mut values): (PatchOp, Vec<Bytes>),
+        (op, values): (PatchOp, Vec<Bytes>),
     ) -> Result<(), DirectoryError> {
         let name = known.name.as_str();
         let many = known.values == Values::Many;
@@ -129,16 +140,6 @@ impl Work {
             && kind != ChangeKind::Delete
         {
             self.needs(entry, class);
-        }
-        let placeholder = known
-            .reference
-            .as_ref()
-            .and_then(|r| r.placeholder.as_ref());
-        if kind == ChangeKind::Replace
-            && values.is_empty()
-            && let Some(dn) = placeholder
-        {
-            values.push(dn.to_string().into());
         }
         let touched = self.has_touched(name);
         if kind == ChangeKind::Replace && !many && !touched && known.secret.is_none() {
