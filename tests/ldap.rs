@@ -11,6 +11,10 @@
     reason = "a test may fail in any way it likes"
 )]
 
+#[path = "ldap/app.rs"]
+mod app;
+#[path = "ldap/app_writes.rs"]
+mod app_writes;
 #[path = "ldap/faults.rs"]
 mod faults;
 #[path = "ldap/names.rs"]
@@ -25,6 +29,13 @@ mod restarts;
 mod scripted;
 #[path = "ldap/searches.rs"]
 mod searches;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the tests of the whole program use all of it"
+)]
+#[path = "it/support/mod.rs"]
+mod support;
 #[path = "ldap/trust.rs"]
 mod trust;
 #[path = "ldap/writes.rs"]

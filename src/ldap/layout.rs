@@ -13,6 +13,12 @@ use super::{Dn, Filter, IdForm};
 pub struct Layout {
     /// What kind of server it is.
     pub flavor: Flavor,
+    /// Whether the server itself takes references to an entry away with it, and follows its
+    /// renaming; else the driver does.
+    pub keeps_references: bool,
+    /// Whether the server itself refuses a second entry with a value that must be unique; else the
+    /// driver looks before it writes.
+    pub keeps_unique: bool,
     /// One per resource type.
     pub types: Vec<Home>,
 }
@@ -126,6 +132,8 @@ pub struct Attribute {
     pub secret: Option<Secret>,
     /// The object class that an entry must have for it; added with its first value.
     pub needs_class: Option<String>,
+    /// Whether no two resources of the type may have one value of it.
+    pub unique: bool,
     /// What the driver makes of it when an entry is made.
     pub made: Option<Made>,
     /// Whether its new value was made of the old one: a change takes that away by `remove` with it,
@@ -135,8 +143,6 @@ pub struct Attribute {
     pub created: bool,
     /// Whether clients may ask for resources by it.
     pub filtered: bool,
-    /// Whether the rule says that no two resources have the same.
-    pub unique: bool,
     /// The line of the rule file, for findings about the directory's schema.
     pub line: usize,
 }

@@ -178,6 +178,10 @@ pub(super) fn plan(rules: &Ruleset) -> Result<(Plan, Diagnostics), Diagnostics> 
         base: Arc::clone(&rules.tenant_url.text),
         accents: rules.accents,
         guard: rules.guard,
+        keeps: match &rules.backend {
+            Backend::Ldap(ldap) => (ldap.keeps_references, ldap.keeps_unique),
+            Backend::Scim(_) => (false, false),
+        },
         flavor: match &rules.backend {
             Backend::Ldap(ldap) => Some(ldap.flavor),
             Backend::Scim(_) => None,

@@ -48,6 +48,8 @@ pub struct Plan {
     pub(super) accents: bool,
     pub(super) flavor: Option<Flavor>,
     pub(super) guard: Option<GuardRule>,
+    /// Whether the directory itself keeps references right, and unique values unique.
+    pub(super) keeps: (bool, bool),
     pub(super) types: Vec<Type>,
 }
 
@@ -187,6 +189,8 @@ impl Plan {
     pub fn layout(&self) -> Option<Layout> {
         Some(Layout {
             flavor: self.flavor?,
+            keeps_references: self.keeps.0,
+            keeps_unique: self.keeps.1,
             types: self.types.iter().filter_map(|ty| ty.home.clone()).collect(),
         })
     }

@@ -117,11 +117,11 @@ impl Context<'_> {
                     .needs_class
                     .as_ref()
                     .map(|(class, _)| class.clone()),
+                unique: line.unique,
                 made: made(written),
                 guarded: line.kind.remembers(),
                 created: creates(line),
                 filtered: line.scim.is_some() && reads(line),
-                unique: written.unique,
                 line: line.number,
             })
             .collect()

@@ -12,6 +12,7 @@
 //!     flavor: openldap           # openldap | 389ds | active-directory
 //!     page: 500                  # entries of one answer
 //!     integrity: directory       # directory | postern: who keeps references right
+//!     uniqueness: directory      # directory | postern: who sees to `unique` lines
 //!     timeouts: {connect: 5s, answer: 30s, idle: 5m}
 //!     connections: 16
 //! ```
@@ -41,6 +42,9 @@ pub struct LdapBackend {
     /// Whether the server itself takes references to an entry away with it, and follows its
     /// renaming; else the driver does.
     pub keeps_references: bool,
+    /// Whether the server itself refuses a second entry with a value that must be unique; else the
+    /// driver looks for one before it writes.
+    pub keeps_unique: bool,
     /// The deadlines.
     pub timeouts: LdapTimeouts,
     /// At most so many connections.
@@ -109,10 +113,12 @@ pub(super) fn read(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<
     let page = number(source, &mut table, "page", (1, 5000), 500, d);
     let connections = number(source, &mut table, "connections", (1, 1000), 16, d);
     let keepers = [("directory", true), ("postern", false)];
-    let keeps_references = table
-        .optional("integrity")
-        .and_then(|node| scalar::word(source, node, &keepers, d))
-        .unwrap_or(flavor == Some(Flavor::ActiveDirectory));
+    let mut kept = |key| {
+        let said = table.optional(key);
+        let said = said.and_then(|node| scalar::word(source, node, &keepers, d));
+        said.unwrap_or(flavor == Some(Flavor::ActiveDirectory))
+    };
+    let (keeps_references, keeps_unique) = (kept("integrity"), kept("uniqueness"));
     let timeouts = timeouts(source, table.optional("timeouts"), d);
     let place = table.place("urls");
     table.finish(d);
@@ -149,6 +155,7 @@ pub(super) fn read(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<
         flavor: flavor?,
         page: u32::try_from(page).unwrap_or(500),
         keeps_references,
+        keeps_unique,
         timeouts,
         connections: usize::try_from(connections).unwrap_or(16),
     })

@@ -1,39 +1,21 @@
 //! A change of a resource: one modify of its entry, all or nothing, and another name after it where
-//! what names it changed.
-
-use std::sync::Arc;
-
-use bytes::Bytes;
-use serde_json::Value;
+//! what names it changed. Two operations: the entry is found, and changed with the answer.
 
 use super::Ldap;
+use super::apply::Order;
 use super::find::name_of;
 use super::home::Home;
-use super::make::{passwords, read_again, texts};
+use super::make::read_again;
+use super::password;
 use super::refusal;
-use super::values;
-use crate::directory::ldap::request::Request;
-use crate::directory::ldap::{
-    Attribute, Change as Modification, ChangeKind, Code, Control, Dn, Entry, Filter, Rdn, Write,
-};
+use super::unique::{taken, turn};
+use super::version::names_one;
+use super::work::Work;
+use crate::directory::ldap::{Control, Dn, Entry, Pinned};
 use crate::directory::{Ask, DirectoryError};
-use crate::ldap::layout::{By, Secret, Values};
-use crate::net::Secret as Password;
 use crate::scim::operation::{Answer, Document, Precondition, Projection};
-use crate::scim::patch::{Change, Patch, PatchOp};
-use crate::scim::{PatchPath, Reply, ResourceId, ScimType, Upstream};
-
-/// What a PATCH comes to.
-#[derive(Debug, Default)]
-struct Work {
-    modifications: Vec<Modification>,
-    /// A password that is set by an operation of its own.
-    password: Option<Password>,
-    /// The entry's own part of its name from now on.
-    rdn: Option<Rdn>,
-    /// The entry above it from now on.
-    above: Option<Dn>,
-}
+use crate::scim::patch::Patch;
+use crate::scim::{Reply, ResourceId, Upstream};
 
 impl Ldap {
     pub(super) async fn change(
@@ -45,52 +27,40 @@ impl Ldap {
         projection: &Projection,
         ask: &Ask,
     ) -> Result<Reply<Upstream>, DirectoryError> {
-        let wanted = home.wanted(&home.told(projection));
-        let entry = self.find(home, id, home.decisive(&patch), ask).await?;
+        let mut names = home.decisive(&patch);
+        if names_one(precondition) {
+            names.extend(home.wanted(&Projection::All));
+        }
+        names.extend(self.pointers_by(home));
+        let entry = self.find(home, id, names, ask).await?;
+        if !home.has_version(&entry, precondition) {
+            return Err(DirectoryError::Precondition);
+        }
         let dn = name_of(&entry)?;
         let work = self.work(home, &entry, &dn, &patch, ask).await?;
+        let _turn = turn(home, &work.unique, ask).await?;
+        let own = Some(&dn);
+        if self.is_taken_unseen(home, &work.unique, own, ask).await? {
+            return Err(taken());
+        }
         let pinned = self.pool.pinned(ask.deadline).await;
         let pinned = pinned.map_err(refusal::of_write)?;
-        if let Some(password) = &work.password {
-            // First, since it is the likeliest to be refused: then nothing has changed.
-            let request = Request::password_modify(&dn, password);
-            let result = pinned.call(&request, ask.deadline).await;
-            let result = result.map_err(refusal::of_write)?;
-            if result.code != Code::SUCCESS {
-                return Err(refusal::of(&result));
-            }
-        }
-        let mut told = None;
-        let renamed = work.renamed(&dn);
-        if !work.modifications.is_empty() {
-            let write = Write::Modify {
-                dn: dn.clone(),
-                changes: work.modifications.clone(),
-            };
-            let mut controls: Vec<Control> = home.held_to(precondition).into_iter().collect();
-            if pinned.offers().permissive {
-                controls.push(Control::permissive());
-            }
-            if pinned.offers().post_read && renamed.is_none() {
-                controls.push(Control::post_read(&wanted));
-            }
-            let outcome = pinned.write(write, &controls, ask.deadline).await;
-            let outcome = outcome.map_err(refusal::of_write)?;
-            if outcome.result.code != Code::SUCCESS {
-                return Err(refusal::of(&outcome.result));
-            }
-            told = outcome.post_read;
-        }
-        let mut place = dn.clone();
-        if let Some((next, write)) = renamed {
-            let outcome = pinned.write(write, &[], ask.deadline).await;
-            let outcome = outcome.map_err(refusal::of_write)?;
-            if outcome.result.code != Code::SUCCESS {
-                return Err(refusal::of(&outcome.result));
-            }
-            place = next;
-        }
-        let told = match told {
+        let held = home
+            .held_to(precondition)
+            .filter(|_| pinned.offers().assertion);
+        let told = home.told(projection);
+        let wanted = home.wanted(&told);
+        let done = Doing {
+            home,
+            pinned: &pinned,
+            dn: &dn,
+            work: &work,
+            held,
+        };
+        let (place, read) = self.carry_out(done, &wanted, ask).await?;
+        self.follow(home, &entry, (&dn, &place), &work.pointed, &pinned, ask)
+            .await;
+        let read = match read {
             Some(entry) => Some(entry),
             // It is done, whatever comes of this.
             None => {
@@ -98,11 +68,11 @@ impl Ldap {
                 pinned.one(search, ask.deadline).await.ok().flatten()
             }
         };
-        let Some(entry) = told else {
+        let Some(entry) = read else {
             return Ok(Reply::new(Answer::Nothing));
         };
         if home.is_group() && matches!(projection, Projection::All) {
-            return Ok(Reply::new(Answer::Nothing).versioned(home.etag(&entry)));
+            return Ok(Reply::new(Answer::Nothing).versioned(home.etag(&entry, &told)));
         }
         let mut shaped = home.shape(&entry, projection)?;
         let mut resources = [&mut shaped.resource];
@@ -112,201 +82,84 @@ impl Ldap {
         Ok(Reply::new(answer).versioned(shaped.etag))
     }
 
-    async fn work(
+    /// All of it, or as good as nothing. The entry's name from now on, and what it is, where that
+    /// was told.
+    async fn carry_out(
         &self,
-        home: &Home,
-        entry: &Entry,
-        dn: &Dn,
-        patch: &Patch,
+        doing: Doing<'_>,
+        wanted: &[std::sync::Arc<str>],
         ask: &Ask,
-    ) -> Result<Work, DirectoryError> {
-        let mut work = Work::default();
-        for change in &patch.changes {
-            let name = name(change)?;
-            let attribute = home.place.attribute(name);
-            let value = change.value.as_ref().unwrap_or(&Value::Null);
-            let reference = attribute.and_then(|a| a.reference.as_ref());
-            let secret = attribute.and_then(|a| a.secret);
-            let values = match (reference, secret) {
-                (Some(reference), _) if matches!(reference.by, By::Inverse(_)) => continue,
-                (Some(reference), _) => {
-                    let ids = texts(value);
-                    self.pointers(name, reference, &ids, ask).await?
-                }
-                (None, Some(Secret::Extended)) if self.offers().password_modify => {
-                    if let Some(password) = value.as_str() {
-                        work.password = Some(Password::new(password.to_owned()));
-                    }
-                    continue;
-                }
-                (None, Some(Secret::Unicode)) => passwords(value),
-                (None, _) => values::written(attribute, name, value)?,
-            };
-            if names_entry(home, name) && change.op != PatchOp::Remove {
-                work.names(dn, name, &values)?;
-                continue;
-            }
-            let many = attribute.is_some_and(|a| a.values == Values::Many);
-            let present = entry.values(name);
-            work.modify(change.op, name, values, present, many);
+    ) -> Result<(Dn, Option<Entry>), DirectoryError> {
+        let Doing {
+            home,
+            pinned,
+            dn,
+            work,
+            held,
+        } = doing;
+        // First, since it is the likeliest to be refused: then nothing has changed. But it makes a
+        // new version, to which what follows could not be held.
+        let early = held.is_none();
+        if let Some(password) = work.password.as_ref().filter(|_| early) {
+            password::set(pinned, dn, password, ask).await?;
         }
-        home.keep_placeholders(entry, &mut work.modifications);
-        Ok(work)
+        let late = work.password.as_ref().filter(|_| !early);
+        let undo = if work.is_rename() || late.is_some() {
+            Some(self.undo_of(home, pinned, dn, work, ask).await?)
+        } else {
+            None
+        };
+        let modifies = !work.modifications.is_empty();
+        let order = Order {
+            home,
+            pinned,
+            dn,
+            modifications: work.modifications.clone(),
+            guarded: &work.guarded,
+            has_secret: work.has_secret,
+            held: held.clone(),
+            told: undo.is_none().then_some(wanted),
+        };
+        let told = self.apply(order, ask).await?;
+        let rest = async {
+            if let Some(password) = late {
+                password::set(pinned, dn, password, ask).await?;
+            }
+            if !work.is_rename() {
+                return Ok(dn.clone());
+            }
+            let held = held.as_ref().filter(|_| !modifies && late.is_none());
+            let to = (work.names.as_slice(), work.above.as_ref());
+            self.rename((pinned, held), dn, to, ask).await
+        };
+        match (rest.await, undo) {
+            (Ok(place), _) => Ok((place, told)),
+            (Err(error), undo) => {
+                // Where nothing is known of it, there is nothing to undo yet.
+                let known = !matches!(error, DirectoryError::Lost | DirectoryError::TimedOut);
+                if let Some(undo) = undo.filter(|_| known && modifies) {
+                    self.undo(home, pinned, dn, undo, ask).await;
+                }
+                Err(error)
+            }
+        }
     }
 }
 
-impl Work {
-    fn modify(
-        &mut self,
-        op: PatchOp,
-        name: &str,
-        values: Vec<Bytes>,
-        present: &[Bytes],
-        many: bool,
-    ) {
-        let kind = match (op, values.is_empty()) {
-            (PatchOp::Add, true) => return,
-            (PatchOp::Add, false) if many => ChangeKind::Add,
-            (PatchOp::Remove, false) => ChangeKind::Delete,
-            (PatchOp::Remove, true) | (PatchOp::Add | PatchOp::Replace, _) => ChangeKind::Replace,
-        };
-        // Of several values the rule maps the first: the others are not its business.
-        if kind == ChangeKind::Replace
-            && !many
-            && let [first, _, ..] = present
-        {
-            self.push(ChangeKind::Delete, name, vec![first.clone()]);
-            if !values.is_empty() {
-                self.push(ChangeKind::Add, name, values);
-            }
-            return;
-        }
-        self.push(kind, name, values);
-    }
-
-    fn push(&mut self, kind: ChangeKind, name: &str, values: Vec<Bytes>) {
-        let attribute = Attribute {
-            name: name.into(),
-            values,
-        };
-        self.modifications.push(Modification::new(kind, attribute));
-    }
-
-    /// The entry gets another name, unless it is the one that it has.
-    fn names(&mut self, dn: &Dn, name: &str, values: &[Bytes]) -> Result<(), DirectoryError> {
-        let rdn = values
-            .first()
-            .and_then(|value| Rdn::new(name, value.clone()));
-        let rdn = rdn.ok_or_else(|| DirectoryError::Refused {
-            scim_type: Some(ScimType::InvalidValue),
-            detail: Some(format!("{name} names the entry and cannot be empty")),
-        })?;
-        // Another spelling of the same name is a change as well.
-        let same = dn.rdn().is_some_and(|own| *own == rdn);
-        self.rdn = (!same).then_some(rdn);
-        Ok(())
-    }
-
-    fn renamed(&self, dn: &Dn) -> Option<(Dn, Write)> {
-        let rdn = self.rdn.clone().or_else(|| {
-            let moved = self.above.as_ref();
-            moved.and_then(|_| dn.rdn().cloned())
-        })?;
-        let above = self.above.clone().or_else(|| dn.parent())?;
-        let write = Write::Rename {
-            dn: dn.clone(),
-            rdn: rdn.clone(),
-            delete_old: true,
-            above: self.above.clone(),
-        };
-        Some((above.below(rdn), write))
-    }
+struct Doing<'a> {
+    home: &'a Home,
+    pinned: &'a Pinned,
+    dn: &'a Dn,
+    work: &'a Work,
+    held: Option<Control>,
 }
 
 impl Home {
-    /// What of the entry a change must know.
-    fn decisive(&self, patch: &Patch) -> Vec<Arc<str>> {
-        let mut names: Vec<Arc<str>> = vec![self.place.id.as_str().into()];
-        for change in &patch.changes {
-            let Ok(name) = name(change) else { continue };
-            let attribute = self.place.attribute(name);
-            // Members come and go by their values: nobody reads the others for that.
-            let many = attribute.is_some_and(|a| a.values == Values::Many);
-            let secret = attribute.is_some_and(|a| a.secret.is_some());
-            if !many && !secret {
-                names.push(name.into());
-            }
-        }
-        names
-    }
-
     /// What the answer to a change carries.
     fn told(&self, projection: &Projection) -> Projection {
         match projection {
             Projection::All if self.is_group() => Projection::Only(Vec::new()),
             other => other.clone(),
         }
-    }
-
-    /// What holds a write to the versions that a client names.
-    pub(super) fn held_to(&self, precondition: &Precondition) -> Option<Control> {
-        let version = self.stamps().version?;
-        let tags = precondition.if_match.as_ref()?;
-        let versions = tags.iter().filter_map(|tag| {
-            let opaque = tag.strip_prefix("W/").unwrap_or(tag);
-            opaque.strip_prefix('"')?.strip_suffix('"')
-        });
-        let parts = versions.map(|text| Filter::equal(version, text.to_owned()));
-        Some(Control::assertion(&Filter::Or(parts.collect())))
-    }
-
-    /// An attribute that must have a value never loses its last: the placeholder stands in.
-    fn keep_placeholders(&self, _entry: &Entry, modifications: &mut Vec<Modification>) {
-        let mut more = Vec::new();
-        for modification in modifications.iter_mut() {
-            let attribute = self.place.attribute(&modification.attribute.name);
-            let reference = attribute.and_then(|a| a.reference.as_ref());
-            let Some(dn) = reference.and_then(|r| r.placeholder.as_ref()) else {
-                continue;
-            };
-            let placeholder = Bytes::from(dn.to_string());
-            match modification.kind {
-                ChangeKind::Replace if modification.attribute.values.is_empty() => {
-                    modification.attribute.values.push(placeholder);
-                }
-                // Removing the last value would fail: the placeholder comes first.
-                ChangeKind::Delete => {
-                    let attribute = Attribute {
-                        name: Arc::clone(&modification.attribute.name),
-                        values: vec![placeholder],
-                    };
-                    more.push(Modification::new(ChangeKind::Add, attribute));
-                }
-                ChangeKind::Add | ChangeKind::Replace | ChangeKind::Increment => {}
-            }
-        }
-        more.append(modifications);
-        *modifications = more;
-    }
-}
-
-/// Whether an attribute names the entry.
-fn names_entry(home: &Home, name: &str) -> bool {
-    let create = home.place.create.as_ref();
-    create.is_some_and(|create| create.rdn.is(name))
-}
-
-/// The attribute that a change is about.
-fn name(change: &Change) -> Result<&str, DirectoryError> {
-    match &change.path {
-        PatchPath::Attribute {
-            uri: None,
-            name,
-            filter: None,
-            sub: None,
-        } => Ok(name.as_str()),
-        _ => Err(DirectoryError::Malformed(
-            "a change is about a part of an attribute".to_owned(),
-        )),
     }
 }

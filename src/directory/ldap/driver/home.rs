@@ -11,6 +11,8 @@ use crate::scim::{AttrPath, ResourceType};
 #[derive(Debug)]
 pub(super) struct Homes {
     flavor: Flavor,
+    keeps_references: bool,
+    keeps_unique: bool,
     homes: Vec<Home>,
 }
 
@@ -40,6 +42,8 @@ impl Homes {
         let homes = layout.types.into_iter();
         Self {
             flavor,
+            keeps_references: layout.keeps_references,
+            keeps_unique: layout.keeps_unique,
             homes: homes.map(|place| Home { place, flavor }).collect(),
         }
     }
@@ -58,6 +62,16 @@ impl Homes {
     /// What kind of server the rule is written for.
     pub(super) fn flavor(&self) -> Flavor {
         self.flavor
+    }
+
+    /// Whether the server itself keeps references right.
+    pub(super) fn keeps_references(&self) -> bool {
+        self.keeps_references
+    }
+
+    /// Whether the server itself refuses a unique value that is taken.
+    pub(super) fn keeps_unique(&self) -> bool {
+        self.keeps_unique
     }
 
     /// Whether entries have versions that a write can be held to.

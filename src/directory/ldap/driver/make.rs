@@ -1,21 +1,19 @@
 //! A new resource: a new entry in the container that the rule says, under a name that the rule
-//! makes of it.
+//! makes of it. A name that is taken is no refusal as long as the resource's own values are free.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use serde_json::Value;
-
 use super::Ldap;
+use super::draft::{Draft, used_up};
 use super::home::Home;
+use super::password;
 use super::refusal;
-use super::values;
-use crate::directory::ldap::{Attribute, Code, Control, Dn, Search, Write};
+use super::unique::{taken, turn};
+use crate::directory::ldap::{Code, Control, Dn, Entry, Pinned, Search, Write};
 use crate::directory::{Ask, DirectoryError};
-use crate::ldap::layout::{By, Create, Secret};
-use crate::ldap::secret::unicode_pwd;
+use crate::ldap::layout::Create;
 use crate::scim::operation::{Answer, Document, Projection};
-use crate::scim::{Reply, Resource, ScimType, Upstream};
+use crate::scim::{Reply, Upstream};
 
 impl Ldap {
     pub(super) async fn create(
@@ -28,119 +26,120 @@ impl Ldap {
         let create = home.place.create.as_ref();
         let create = create.ok_or(DirectoryError::Unsupported)?;
         let document = document.into_tree();
-        let attributes = self.attributes(home, create, &document, ask).await?;
-        let dn = name(create, &document)?;
-        let wanted = home.wanted(projection);
-        let pinned = self.pool.pinned(ask.deadline).await;
-        let pinned = pinned.map_err(refusal::of_write)?;
-        let told = pinned.offers().post_read;
-        let controls: Vec<Control> = told
-            .then(|| Control::post_read(&wanted))
-            .into_iter()
-            .collect();
-        let write = Write::Add {
-            dn: dn.clone(),
-            attributes,
-        };
-        let outcome = pinned.write(write, &controls, ask.deadline).await;
-        let outcome = outcome.map_err(refusal::of_write)?;
-        if outcome.result.code != Code::SUCCESS {
-            return Err(refusal::of(&outcome.result));
+        let mut draft = self.draft(home, create, &document, ask).await?;
+        let unique = draft.unique(home);
+        let waited_for = [unique.as_slice(), &draft.chosen()].concat();
+        let _turn = turn(home, &waited_for, ask).await?;
+        if self.is_taken_unseen(home, &unique, None, ask).await? {
+            return Err(taken());
         }
-        let entry = match outcome.post_read {
-            Some(entry) => Some(entry),
-            None => {
-                let search = read_again(dn, wanted);
-                // It is made, whatever comes of this.
-                pinned.one(search, ask.deadline).await.ok().flatten()
-            }
+        let wanted = home.wanted(projection);
+        let entry = match self.revive(home, create, &mut draft, &wanted, ask).await? {
+            Some(entry) => entry,
+            None => self.add(home, create, &mut draft, &wanted, ask).await?,
         };
-        let entry = entry
-            .ok_or_else(|| DirectoryError::Malformed("a new entry could not be read".to_owned()))?;
         let mut shaped = home.shape(&entry, projection)?;
-        self.point(
-            home,
-            &mut [&mut shaped.resource],
-            &[&entry],
-            projection,
-            ask,
-        )
-        .await?;
+        let mut resources = [&mut shaped.resource];
+        self.point(home, &mut resources, &[&entry], projection, ask)
+            .await?;
         let answer = Answer::Created(Document::Tree(shaped.resource));
         Ok(Reply::new(answer).versioned(shaped.etag))
     }
 
-    async fn attributes(
+    /// Makes the entry, under the first of its names that is free.
+    async fn add(
         &self,
         home: &Home,
         create: &Create,
-        document: &Resource,
+        draft: &mut Draft,
+        wanted: &[Arc<str>],
         ask: &Ask,
-    ) -> Result<Vec<Attribute>, DirectoryError> {
-        let mut classes: Vec<&str> = create.object_classes.iter().map(String::as_str).collect();
-        let mut attributes: Vec<Attribute> = Vec::new();
-        for (name, value) in document.as_map() {
-            if name.eq_ignore_ascii_case("schemas") || *home.place.id.as_str() == **name {
-                continue;
-            }
-            let known = home.place.attribute(name);
-            let reference = known.and_then(|attribute| attribute.reference.as_ref());
-            let values = match reference {
-                Some(reference) if matches!(reference.by, By::Inverse(_)) => continue,
-                Some(reference) => {
-                    let ids = texts(value);
-                    self.pointers(name, reference, &ids, ask).await?
-                }
-                None => match known.and_then(|attribute| attribute.secret) {
-                    Some(Secret::Unicode) => passwords(value),
-                    _ => values::written(known, name, value)?,
-                },
+    ) -> Result<Entry, DirectoryError> {
+        self.choose(home, draft, ask).await?;
+        let pinned = self.pool.pinned(ask.deadline).await;
+        let pinned = pinned.map_err(refusal::of_write)?;
+        self.number(home, draft, &pinned, ask).await?;
+        for _ in 0..TRIES {
+            let (dn, attributes) = draft.entry(create)?;
+            let told = pinned.offers().post_read;
+            let controls = told.then(|| Control::post_read(wanted));
+            let controls: Vec<Control> = controls.into_iter().collect();
+            let write = Write::Add {
+                dn: dn.clone(),
+                attributes,
             };
-            if values.is_empty() {
-                continue;
+            let outcome = pinned.write(write, &controls, ask.deadline).await;
+            let outcome = outcome.map_err(refusal::of_write)?;
+            if outcome.result.is_success() {
+                return told_of(&pinned, dn, wanted, outcome.post_read, ask).await;
             }
-            if let Some(class) = known.and_then(|attribute| attribute.needs_class.as_deref())
-                && !classes
-                    .iter()
-                    .any(|known| known.eq_ignore_ascii_case(class))
+            if draft.has_secret
+                && let Some(error) = password::policy(&outcome.result)
             {
-                classes.push(class);
+                return Err(error);
             }
-            attributes.push(Attribute {
-                name: name.as_str().into(),
-                values,
-            });
-        }
-        for attribute in &home.place.attributes {
-            let placeholder = attribute
-                .reference
-                .as_ref()
-                .and_then(|r| r.placeholder.as_ref());
-            let name = attribute.name.as_str();
-            let has = attributes.iter().any(|a| a.name.eq_ignore_ascii_case(name));
-            if let Some(dn) = placeholder.filter(|_| !has) {
-                attributes.push(Attribute::one(name, dn.to_string()));
+            let code = outcome.result.code;
+            if !matches!(
+                code,
+                Code::ENTRY_ALREADY_EXISTS | Code::CONSTRAINT_VIOLATION
+            ) {
+                return Err(refusal::of_new(&outcome.result));
+            }
+            // Only a search tells a resource that is there already from a name that is taken.
+            if self.is_taken(home, &draft.unique(home), None, ask).await? {
+                return Err(taken());
+            }
+            let other = if code == Code::ENTRY_ALREADY_EXISTS && is_there(&pinned, &dn, ask).await?
+            {
+                draft.rename(create)
+            } else if code == Code::ENTRY_ALREADY_EXISTS
+                || self.is_taken(home, &draft.chosen(), None, ask).await?
+            {
+                draft.choose_others()
+            } else {
+                return Err(refusal::of(&outcome.result));
+            };
+            if !other {
+                return Err(used_up());
             }
         }
-        let classes = classes.into_iter().map(str::to_owned);
-        attributes.push(Attribute::many("objectClass", classes));
-        Ok(attributes)
+        Err(used_up())
+    }
+
+    /// Takes the first candidates that are free, where the server would take others too.
+    async fn choose(
+        &self,
+        home: &Home,
+        draft: &mut Draft,
+        ask: &Ask,
+    ) -> Result<(), DirectoryError> {
+        for _ in 0..TRIES {
+            let chosen = draft.chosen();
+            if !self.is_taken_unseen(home, &chosen, None, ask).await? {
+                return Ok(());
+            }
+            if !draft.choose_others() {
+                break;
+            }
+        }
+        Err(used_up())
     }
 }
 
-/// The name of the new entry: the value of the naming attribute, in the container.
-fn name(create: &Create, document: &Resource) -> Result<Dn, DirectoryError> {
-    let by = create.container.by();
-    let by = by.and_then(|name| document.attr(name.as_str()));
-    let container = create.container.for_value(by.and_then(first));
-    let rdn = create.rdn.as_str();
-    let value = document.attr(rdn).and_then(first);
-    let nameless = || DirectoryError::Refused {
-        scim_type: Some(ScimType::InvalidValue),
-        detail: Some(format!("{rdn} is missing, which names the entry")),
-    };
-    let value = value.ok_or_else(nameless)?;
-    container.child(rdn, value.to_owned()).ok_or_else(nameless)
+/// What a new or changed entry is now. It is done, so a read that fails is asked again.
+pub(super) async fn told_of(
+    pinned: &Pinned,
+    dn: Dn,
+    wanted: &[Arc<str>],
+    told: Option<Entry>,
+    ask: &Ask,
+) -> Result<Entry, DirectoryError> {
+    if let Some(entry) = told {
+        return Ok(entry);
+    }
+    let search = read_again(dn, wanted.to_vec());
+    let entry = pinned.one(search, ask.deadline).await.ok().flatten();
+    entry.ok_or_else(|| DirectoryError::Malformed("a new entry could not be read".to_owned()))
 }
 
 /// The entry itself.
@@ -151,33 +150,15 @@ pub(super) fn read_again(dn: Dn, wanted: Vec<Arc<str>>) -> Search {
     }
 }
 
-/// The text of a value, or of the first of several.
-pub(super) fn first(value: &Value) -> Option<&str> {
-    match value {
-        Value::String(text) => Some(text),
-        Value::Array(items) => items.first().and_then(Value::as_str),
-        _ => None,
+/// Whether an entry has the name.
+async fn is_there(pinned: &Pinned, dn: &Dn, ask: &Ask) -> Result<bool, DirectoryError> {
+    let search = Search::entry(dn.clone(), &[]);
+    match pinned.one(search, ask.deadline).await {
+        Ok(entry) => Ok(entry.is_some()),
+        Err(error) if error.code() == Some(Code::NO_SUCH_OBJECT) => Ok(false),
+        Err(error) => Err(refusal::of_read(error)),
     }
 }
 
-/// The ids in the value of a reference.
-pub(super) fn texts(value: &Value) -> Vec<&str> {
-    match value {
-        Value::Array(items) => items
-            .iter()
-            .filter_map(|item| match item {
-                Value::Object(parts) => parts.get("value").and_then(Value::as_str),
-                item => item.as_str(),
-            })
-            .collect(),
-        item => item.as_str().into_iter().collect(),
-    }
-}
-
-pub(super) fn passwords(value: &Value) -> Vec<Bytes> {
-    let password = value.as_str();
-    password
-        .map(|password| Bytes::from(unicode_pwd(password)))
-        .into_iter()
-        .collect()
-}
+/// So many names and values are tried.
+const TRIES: usize = 64;

@@ -5,18 +5,28 @@
 //! two operations: the entry is found, and changed with the answer in the same breath (RFC 4527),
 //! or read again on the same connection where the server has no such control.
 
+mod apply;
 mod change;
+mod counter;
+mod draft;
 mod examine;
 mod find;
 mod home;
+mod integrity;
 mod listing;
 mod make;
+mod password;
 mod question;
 mod references;
 mod refusal;
 mod remove;
+mod rename;
 mod shape;
+mod soft;
+mod unique;
 mod values;
+mod version;
+mod work;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,7 +1,7 @@
 //! Result codes of LDAP as errors of a directory: one table.
 
 use crate::directory::DirectoryError;
-use crate::directory::ldap::{Code, LdapError, LdapResult, Why};
+use crate::directory::ldap::{Code, Dn, LdapError, LdapResult, Why};
 use crate::scim::ScimType;
 
 /// Why a read has no answer.
@@ -36,6 +36,48 @@ fn lost(why: Why) -> DirectoryError {
     }
 }
 
+/// Why there is no new entry.
+pub(super) fn of_new(result: &LdapResult) -> DirectoryError {
+    match result.code {
+        Code::NO_SUCH_OBJECT => no_place(),
+        _ => of(result),
+    }
+}
+
+/// Why an entry does not get its new place: it is gone itself, or the place is not there.
+pub(super) fn of_place(result: &LdapResult, entry: &Dn) -> DirectoryError {
+    // The last entry on the way to the missing one tells which is meant.
+    let matched: Option<Dn> = result.matched.parse().ok();
+    let gone = matched.is_some_and(|matched| entry.parent().is_some_and(|up| up.is_same(&matched)));
+    if gone {
+        DirectoryError::NotFound
+    } else {
+        no_place()
+    }
+}
+
+fn no_place() -> DirectoryError {
+    DirectoryError::Malformed("a container of the rule is not there: make it".to_owned())
+}
+
+/// That an entry cannot be removed.
+pub(super) fn not_a_leaf() -> DirectoryError {
+    DirectoryError::Refused {
+        scim_type: Some(ScimType::InvalidValue),
+        detail: Some(
+            "the entry has others below it, so the directory does not remove it".to_owned(),
+        ),
+    }
+}
+
+/// That an entry cannot be named.
+pub(super) fn nameless() -> DirectoryError {
+    DirectoryError::Refused {
+        scim_type: Some(ScimType::InvalidValue),
+        detail: Some("an entry cannot have this name".to_owned()),
+    }
+}
+
 /// What a result other than success says. The server's own words may hold values and names: they
 /// go to nobody.
 pub(super) fn of(result: &LdapResult) -> DirectoryError {
@@ -65,9 +107,7 @@ pub(super) fn of(result: &LdapResult) -> DirectoryError {
         Code::UNDEFINED_ATTRIBUTE_TYPE | Code::INAPPROPRIATE_MATCHING => DirectoryError::Malformed(
             format!("{}: the rule names what its schema lacks", result.code),
         ),
-        Code::NOT_ALLOWED_ON_RDN | Code::NAMING_VIOLATION | Code::INVALID_DN_SYNTAX => {
-            refused(ScimType::InvalidValue, "an entry cannot have this name")
-        }
+        Code::NOT_ALLOWED_ON_RDN | Code::NAMING_VIOLATION | Code::INVALID_DN_SYNTAX => nameless(),
         Code::INSUFFICIENT_ACCESS_RIGHTS
         | Code::INVALID_CREDENTIALS
         | Code::INAPPROPRIATE_AUTHENTICATION
@@ -85,10 +125,7 @@ pub(super) fn of(result: &LdapResult) -> DirectoryError {
             ScimType::InvalidValue,
             "the directory is not willing to do this",
         ),
-        Code::NOT_ALLOWED_ON_NON_LEAF => refused(
-            ScimType::InvalidValue,
-            "the entry has others below it, so the directory does not remove it",
-        ),
+        Code::NOT_ALLOWED_ON_NON_LEAF => not_a_leaf(),
         code => DirectoryError::Malformed(format!("the directory answered {code}")),
     }
 }

@@ -6,10 +6,11 @@ use super::Ldap;
 use super::find::name_of;
 use super::home::Home;
 use super::refusal;
-use crate::directory::ldap::{Code, Write};
+use super::version::names_one;
+use crate::directory::ldap::Write;
 use crate::directory::{Ask, DirectoryError};
 use crate::ldap::layout::OnDelete;
-use crate::scim::operation::{Answer, Precondition};
+use crate::scim::operation::{Answer, Precondition, Projection};
 use crate::scim::{Reply, ResourceId, Upstream};
 
 impl Ldap {
@@ -20,19 +21,36 @@ impl Ldap {
         precondition: &Precondition,
         ask: &Ask,
     ) -> Result<Reply<Upstream>, DirectoryError> {
-        let own: Arc<str> = home.place.id.as_str().into();
-        let entry = self.find(home, id, vec![own], ask).await?;
-        let dn = name_of(&entry)?;
-        let write = match &home.place.on_delete {
-            OnDelete::Remove => Write::Delete { dn },
-            OnDelete::Keep { .. } => return Err(DirectoryError::Unsupported),
-        };
-        let controls: Vec<_> = home.held_to(precondition).into_iter().collect();
-        let outcome = self.pool.write(write, &controls, ask.deadline).await;
-        let result = outcome.map_err(refusal::of_write)?.result;
-        match result.code {
-            Code::SUCCESS => Ok(Reply::new(Answer::Nothing)),
-            _ => Err(refusal::of(&result)),
+        let mut names: Vec<Arc<str>> = vec![home.place.id.as_str().into()];
+        if names_one(precondition) {
+            names.extend(home.wanted(&Projection::All));
         }
+        names.extend(self.pointers_by(home));
+        names.extend(home.disabled_by());
+        let entry = self.find(home, id, names, ask).await?;
+        if !home.has_version(&entry, precondition) {
+            return Err(DirectoryError::Precondition);
+        }
+        let dn = name_of(&entry)?;
+        let pinned = self.pool.pinned(ask.deadline).await;
+        let pinned = pinned.map_err(refusal::of_write)?;
+        let held = home
+            .held_to(precondition)
+            .filter(|_| pinned.offers().assertion);
+        if let OnDelete::Keep { disable, move_to } = &home.place.on_delete {
+            let to = (disable.as_slice(), move_to.as_ref());
+            self.put_away(home, &pinned, (id, &entry), to, held, ask)
+                .await?;
+            return Ok(Reply::new(Answer::Nothing));
+        }
+        self.clean(home, &entry, &pinned, ask).await?;
+        let controls: Vec<_> = held.into_iter().collect();
+        let write = Write::Delete { dn };
+        let outcome = pinned.write(write, &controls, ask.deadline).await;
+        let result = outcome.map_err(refusal::of_write)?.result;
+        if result.is_success() {
+            return Ok(Reply::new(Answer::Nothing));
+        }
+        Err(refusal::of(&result))
     }
 }

@@ -45,7 +45,7 @@ impl Home {
                 map.insert(name.to_owned(), Value::String(text.to_owned()));
             }
         }
-        let etag = self.etag(entry);
+        let etag = self.etag(entry, projection);
         if let Some(etag) = &etag {
             map.insert("meta".to_owned(), json!({"version": etag}));
         }
@@ -53,15 +53,5 @@ impl Home {
             resource: map.into(),
             etag,
         })
-    }
-
-    /// The version of an entry as an entity tag.
-    pub(super) fn etag(&self, entry: &Entry) -> Option<String> {
-        let version = entry.text(self.stamps().version?)?;
-        let plain = |c: char| c.is_ascii_graphic() && c != '"';
-        version
-            .chars()
-            .all(plain)
-            .then(|| format!("W/\"{version}\""))
     }
 }

@@ -30,6 +30,10 @@ fn one(syntax: Syntax, name: &str, value: &Value) -> Result<Bytes, DirectoryErro
         Value::Number(number) => number.to_string(),
         Value::Null | Value::Array(_) | Value::Object(_) => return Err(unfit(name)),
     };
+    if text.contains('\0') {
+        // Servers and the programs behind them end texts there.
+        return Err(refused(format!("{name} cannot hold a null character")));
+    }
     match syntax {
         Syntax::Text => Ok(text.into()),
         Syntax::Binary => base64::decode(&text)
@@ -54,8 +58,13 @@ pub(super) fn read(attribute: &Attribute, values: &[Bytes]) -> Option<Value> {
 }
 
 fn unfit(name: &str) -> DirectoryError {
+    refused(format!("{name} cannot have this value"))
+}
+
+/// That the client's values cannot be had.
+pub(super) fn refused(detail: impl Into<String>) -> DirectoryError {
     DirectoryError::Refused {
         scim_type: Some(ScimType::InvalidValue),
-        detail: Some(format!("{name} cannot have this value")),
+        detail: Some(detail.into()),
     }
 }
