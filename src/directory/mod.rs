@@ -1,6 +1,7 @@
 //! The systems behind: one trait, and a driver for each kind. A driver receives operations in its
 //! own vocabulary and knows nothing of mappings, accounts or clients.
 
+pub mod finding;
 pub mod http;
 pub mod ldap;
 
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant};
 use crate::net::TraceContext;
 use crate::scim::operation::Abilities;
 use crate::scim::{Operation, Reply, ResourceType, ScimType, Upstream};
+
+pub use finding::{Finding, Weight};
 
 /// A directory as the gateway sees it.
 pub trait Directory: Send + Sync + 'static {
@@ -52,6 +55,19 @@ pub trait Directory: Send + Sync + 'static {
     /// somebody asking.
     fn check<'a>(&'a self, ask: &'a Ask) -> Preparing<'a>;
 
+    /// Compares the rule with what the directory says of itself; [`Self::findings`] says what came
+    /// of it. It changes nothing, and stops nothing.
+    fn examine<'a>(&'a self, ask: &'a Ask) -> Examining<'a> {
+        let _ = ask;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// What does not fit between the rule and the directory, as [`Self::examine`] saw it last;
+    /// `None` where that has not been yet. No I/O.
+    fn findings(&self) -> Option<Arc<[Finding]>> {
+        None
+    }
+
     /// Carries the operation out. A write is sent at most once unless it is certain that nothing
     /// of it left; dropping the future of a read ends it, the future of a write is never dropped
     /// by the gateway.
@@ -61,6 +77,9 @@ pub trait Directory: Send + Sync + 'static {
 /// The future of [`Directory::execute`].
 pub type Answering<'a> =
     Pin<Box<dyn Future<Output = Result<Reply<Upstream>, DirectoryError>> + Send + 'a>>;
+
+/// The future of [`Directory::examine`].
+pub type Examining<'a> = Pin<Box<dyn Future<Output = Result<(), DirectoryError>> + Send + 'a>>;
 
 /// The future of [`Directory::prepare`].
 pub type Preparing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;

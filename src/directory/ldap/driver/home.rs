@@ -67,8 +67,14 @@ impl Homes {
             .find(|home| home.place.resource == *resource)
     }
 
+    /// All of them.
     pub(super) fn all(&self) -> &[Home] {
         &self.homes
+    }
+
+    /// What kind of server the rule is written for.
+    pub(super) fn flavor(&self) -> Flavor {
+        self.flavor
     }
 
     /// Whether the server itself keeps references right.
