@@ -73,6 +73,9 @@ fn of_tenant(tenant: &Tenant, state: &State) -> Value {
     };
     let abilities = directory.abilities();
     let vitals = directory.vitals();
+    let server = directory.server().map(
+        |server| json!({"in_use": &*server.name, "vendor": server.vendor, "offers": server.offers}),
+    );
     let types: Vec<_> = tenant
         .plan
         .types()
@@ -88,6 +91,7 @@ fn of_tenant(tenant: &Tenant, state: &State) -> Value {
             "name": &*directory.name(),
             "health": health,
             "reason": reason,
+            "server": server,
             "patch": abilities.patch,
             "etag": abilities.etag,
             "filter": abilities.filter,

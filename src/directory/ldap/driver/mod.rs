@@ -35,7 +35,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::offers::Offers;
 use super::pool::Pool;
 use crate::directory::{
-    Answering, Ask, Directory, DirectoryError, Examining, Finding, Health, Preparing, Vitals,
+    Answering, Ask, Directory, DirectoryError, Examining, Finding, Health, Preparing, Server,
+    Vitals,
 };
 use crate::ldap::Layout;
 use crate::scim::operation::{Abilities, Verb};
@@ -130,6 +131,15 @@ impl Directory for Ldap {
 
     fn name(&self) -> Arc<str> {
         self.pool.name()
+    }
+
+    fn server(&self) -> Option<Server> {
+        let offers = self.pool.offers();
+        Some(Server {
+            name: self.pool.in_use(),
+            vendor: offers.as_ref().and_then(|offers| offers.vendor.clone()),
+            offers: offers.map(|offers| offers.names()),
+        })
     }
 
     fn pool(&self) -> usize {
