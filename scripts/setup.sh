@@ -22,6 +22,15 @@ install() {
     return "$code"
 }
 
+# install_all PACKAGE...: those of these Debian packages that are not installed yet.
+install_all() {
+    local package
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' ||
+            install "$package"
+    done
+}
+
 apt_get() {
     DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@"
 }

@@ -1,6 +1,7 @@
 //! The only place that knows everyone: load, build, start, wait, drain.
 
 mod descriptors;
+mod inspection;
 mod keys;
 mod vigil;
 
@@ -28,6 +29,7 @@ use crate::server::{self, plain};
 use crate::telemetry::traces::{Exporter, Settings};
 use crate::telemetry::{AccessLog, Metrics, Tracer, lines, logging};
 use crate::yaml::Diagnostics;
+use inspection::Inspection;
 use keys::Keeper;
 use vigil::Vigil;
 
@@ -62,7 +64,7 @@ pub struct Running {
     config: Config,
     state: Arc<State>,
     server: server::Running,
-    vigil: Option<Vigil>,
+    vigil: Option<(Vigil, Inspection)>,
     keeper: Keeper,
     small_doors: Vec<plain::Running>,
     reloading: Reloading,
@@ -222,7 +224,7 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     }
     .context("the control listener does not open")?;
     let keeper = Keeper::begin(Arc::clone(&live));
-    let vigil = Vigil::begin(live);
+    let vigil = (Vigil::begin(Arc::clone(&live)), Inspection::begin(live));
     signs.listening();
     let (probe_at, control_at) = (name(probe.at()), name(control.at()));
     info!(public = %server.address(), probe = probe_at, control = control_at, revision = &*revision, "serving");

@@ -1,11 +1,13 @@
 //! Postern: a SCIM 2.0 gateway in front of directories that already exist.
 //!
 //! The modules below stand in floor order: each may use only what stands above it in this list
-//! (`tests/floors.rs` holds the order). `scim` and `mapping` are pure: no I/O, no clock, no
+//! (`tests/floors.rs` holds the order). `scim`, `ldap` and `mapping` are pure: no I/O, no clock, no
 //! environment. `ARCHITECTURE.md` tells the life of one request.
 
 pub mod scim;
 pub mod yaml;
+
+pub mod ldap;
 
 pub mod net;
 

@@ -25,10 +25,11 @@ use source::Source;
 const FLOORS: &[(&str, &[&str])] = &[
     ("scim", &[]),
     ("yaml", &[]),
+    ("ldap", &["scim"]),
     ("net", &["scim"]),
     ("auth", &["scim", "yaml", "net"]),
-    ("directory", &["scim", "net"]),
-    ("mapping", &["scim", "yaml", "auth"]),
+    ("directory", &["scim", "ldap", "net"]),
+    ("mapping", &["scim", "yaml", "ldap", "auth"]),
     (
         "telemetry",
         &["scim", "net", "auth", "directory", "mapping"],
@@ -39,6 +40,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         &[
             "scim",
             "yaml",
+            "ldap",
             "net",
             "auth",
             "directory",
@@ -65,6 +67,8 @@ const FLOORS: &[(&str, &[&str])] = &[
         "admin",
         &[
             "scim",
+            // Findings about directories are told as findings in rule files.
+            "yaml",
             "net",
             "auth",
             "directory",
@@ -85,7 +89,7 @@ const FLOORS: &[(&str, &[&str])] = &[
 const EVERYTHING_BELOW: &[&str] = &["*"];
 
 /// Floors that take values and give values.
-const PURE: &[&str] = &["scim", "mapping"];
+const PURE: &[&str] = &["scim", "ldap", "mapping"];
 
 /// What a pure floor never names; the last parts of a path count as well as the first.
 const IMPURE: &[&str] = &[

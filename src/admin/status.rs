@@ -11,11 +11,12 @@ use crate::auth::trust::{Origin, TrustState};
 use crate::auth::{Account, Authenticator, Key, KeyState, Operator, TenantName, Tenants, instant};
 use crate::config::Tenant;
 use crate::config::report::Source;
-use crate::directory::Health;
+use crate::directory::{Finding, Health};
 use crate::gateway::State;
 use crate::gateway::clients::{Failure, Identity, Record};
 use crate::telemetry::json::hex;
 use crate::telemetry::logging;
+use crate::yaml::Severity;
 
 impl Parts {
     /// Everything that an operator may know.
@@ -72,6 +73,9 @@ fn of_tenant(tenant: &Tenant, state: &State) -> Value {
     };
     let abilities = directory.abilities();
     let vitals = directory.vitals();
+    let server = directory.server().map(
+        |server| json!({"in_use": &*server.name, "vendor": server.vendor, "offers": server.offers}),
+    );
     let types: Vec<_> = tenant
         .plan
         .types()
@@ -87,6 +91,7 @@ fn of_tenant(tenant: &Tenant, state: &State) -> Value {
             "name": &*directory.name(),
             "health": health,
             "reason": reason,
+            "server": server,
             "patch": abilities.patch,
             "etag": abilities.etag,
             "filter": abilities.filter,
@@ -97,7 +102,24 @@ fn of_tenant(tenant: &Tenant, state: &State) -> Value {
             "connect_failures": vitals.connect_failures,
             "retries": vitals.retries,
         },
+        "findings": directory.findings().map(|found| of_findings(tenant, &found)),
     })
+}
+
+/// Where the rule does not fit its directory.
+fn of_findings(tenant: &Tenant, found: &[Finding]) -> Value {
+    let rows = found.iter().map(|finding| {
+        let told = tenant.diagnose(finding, Severity::Warning);
+        json!({
+            "weight": finding.weight.as_str(),
+            "file": &*told.source.name,
+            "line": told.span.line,
+            "column": told.span.column,
+            "message": told.message,
+            "help": told.help,
+        })
+    });
+    rows.collect()
 }
 
 fn of_source(source: &Source) -> Value {

@@ -1,4 +1,7 @@
-//! `postern check`: every file as `serve` would read it, and what each mapping keeps.
+//! `postern check`: every file as `serve` would read it, and what each mapping keeps; where that is
+//! asked for, the rules against their directories.
+
+mod online;
 
 use std::fmt::Write as _;
 
@@ -19,6 +22,10 @@ pub(super) struct Arguments {
     /// Print findings only, not the table of mappings
     #[arg(long, short)]
     quiet: bool,
+    /// Connect to every directory with the rule's credentials, and report as errors where the rule
+    /// does not fit it. Nothing is written
+    #[arg(long)]
+    online: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
@@ -37,23 +44,33 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
             if !arguments.quiet {
                 super::print(&report(&loaded.snapshot))?;
             }
-            let warnings = loaded.warnings.iter().count();
+            let mut warnings = loaded.warnings.iter().count();
+            if arguments.online {
+                let found = online::ask(&loaded.snapshot)?;
+                if errors(&found) > 0 {
+                    return Err(failed(&found));
+                }
+                super::tell(&super::rendered(&found));
+                warnings += found.iter().count();
+            }
             let plural = if warnings == 1 { "" } else { "s" };
             super::tell(&format!("no errors, {warnings} warning{plural}\n"));
             Ok(())
         }
-        Err(found) => {
-            let errors = found
-                .iter()
-                .filter(|d| d.severity == Severity::Error)
-                .count();
-            let plural = if errors == 1 { "" } else { "s" };
-            Err(CliError::failed(format!(
-                "{}{errors} error{plural}",
-                super::rendered(&found)
-            )))
-        }
+        Err(found) => Err(failed(&found)),
     }
+}
+
+/// All findings, and how many of them are errors.
+fn failed(found: &Diagnostics) -> CliError {
+    let errors = errors(found);
+    let plural = if errors == 1 { "" } else { "s" };
+    CliError::failed(format!("{}{errors} error{plural}", super::rendered(found)))
+}
+
+fn errors(found: &Diagnostics) -> usize {
+    let errors = found.iter().filter(|d| d.severity == Severity::Error);
+    errors.count()
 }
 
 /// The files that only the program itself needs.

@@ -6,6 +6,7 @@ mod certificate;
 mod digest;
 pub mod file;
 mod find;
+mod findings;
 mod folder;
 pub mod headers;
 pub mod load;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::digest::{Digest, Digesting};
 use super::folder::{Bytes, Look, parent};
 use super::rules::Rule;
-use crate::mapping::ruleset::Login;
+use crate::mapping::ruleset::{Backend, Bind, Login};
 
 /// Files with their bytes, or why they have none.
 #[derive(Clone, Default)]
@@ -15,17 +15,32 @@ pub(super) struct Files(BTreeMap<PathBuf, Result<Arc<Bytes>, Arc<str>>>);
 
 /// Every file that a rule names; `folder` is that of the rule.
 pub(super) fn named_by(rule: &Rule, folder: &Path) -> Vec<PathBuf> {
-    let backend = &rule.backend;
-    [
-        backend.ca_file.as_deref(),
-        backend.client_certificate_file.as_deref(),
-        backend.client_key_file.as_deref(),
-        login_file(&backend.login),
-    ]
-    .into_iter()
-    .flatten()
-    .map(|file| folder.join(file))
-    .collect()
+    let files = match &rule.backend {
+        Backend::Scim(backend) => vec![
+            backend.ca_file.as_deref(),
+            backend.client_certificate_file.as_deref(),
+            backend.client_key_file.as_deref(),
+            login_file(&backend.login),
+        ],
+        Backend::Ldap(backend) => {
+            let mut files = vec![backend.ca_file.as_deref()];
+            files.extend(bind_files(&backend.bind));
+            files
+        }
+    };
+    let files = files.into_iter().flatten();
+    files.map(|file| folder.join(file)).collect()
+}
+
+/// The files that a bind takes its proof from.
+pub(super) fn bind_files(bind: &Bind) -> [Option<&str>; 2] {
+    match bind {
+        Bind::Simple { password_file, .. } => [Some(password_file), None],
+        Bind::External {
+            certificate_file,
+            key_file,
+        } => [Some(certificate_file), Some(key_file)],
+    }
 }
 
 /// The file that a login takes its secret from.

@@ -16,7 +16,7 @@ use super::tenants::Made;
 use crate::auth::TenantName;
 use crate::directory::{Layout, Place};
 use crate::mapping::Plan;
-use crate::mapping::ruleset::{Backend, Ruleset, ScimBackend};
+use crate::mapping::ruleset::{Backend, Ruleset};
 use crate::yaml::{Diagnostics, MAX_FILE, Source};
 
 /// One rule file, compiled: all of a tenant but its directory.
@@ -28,7 +28,7 @@ pub(super) struct Rule {
     pub(super) hosts: Vec<Arc<str>>,
     pub(super) plan: Arc<Plan>,
     pub(super) layout: Arc<Layout>,
-    pub(super) backend: ScimBackend,
+    pub(super) backend: Backend,
     warnings: Diagnostics,
 }
 
@@ -166,7 +166,6 @@ fn compile(source: Source) -> Result<Rule, Diagnostics> {
         all
     })?;
     warnings.extend(more);
-    let Backend::Scim(backend) = ruleset.backend;
     let place = |rule: &crate::mapping::ruleset::TypeRule| Place {
         resource: rule.name.clone(),
         endpoint: rule.entry.path.as_str().into(),
@@ -181,7 +180,7 @@ fn compile(source: Source) -> Result<Rule, Diagnostics> {
         layout: Arc::new(Layout {
             types: ruleset.types.iter().map(place).collect(),
         }),
-        backend,
+        backend: ruleset.backend,
         warnings,
         source,
     })

@@ -4,16 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::find::span_of;
 use super::folder::parent;
-use super::named::{Files, login_file};
+use super::named::{Files, bind_files, login_file};
 use super::rules::{Rule, Rules};
 use super::snapshot::Tenant;
-use crate::directory::http::{
-    Auth, HttpConfig, Identity, OpenError, Pool, Supports, Timeouts, driver,
-};
-use crate::mapping::ruleset::Login;
+use crate::directory::http::{self, Auth, HttpConfig, Identity, Supports, Timeouts};
+use crate::directory::ldap::{self, LdapConfig, LdapUrl};
+use crate::mapping::ruleset::{Backend, Bind, LdapBackend, Login, ScimBackend};
 use crate::net::Secret;
 use crate::telemetry::Metrics;
 use crate::yaml::Diagnostic;
@@ -22,8 +22,15 @@ use crate::yaml::Diagnostic;
 #[derive(Clone)]
 pub(super) struct Made {
     pub(super) rule: Arc<Rule>,
-    pool: Arc<Pool>,
+    pool: Pool,
     pub(super) tenant: Arc<Tenant>,
+}
+
+/// The connections to a directory.
+#[derive(Clone)]
+enum Pool {
+    Http(Arc<http::Pool>),
+    Ldap(Arc<ldap::Pool>),
 }
 
 /// Why a tenant cannot be made.
@@ -49,7 +56,7 @@ pub(super) struct Making<'a> {
 impl Making<'_> {
     /// Makes all tenants, or says of each why it cannot be made.
     pub(super) fn all(&self) -> Result<Vec<Made>, Vec<Failure>> {
-        let mut pools: Vec<Arc<Pool>> = Vec::with_capacity(self.rules.rules.len());
+        let mut pools: Vec<Pool> = Vec::with_capacity(self.rules.rules.len());
         let mut failures = Vec::new();
         for rule in &self.rules.rules {
             match self.pool(rule, &pools) {
@@ -64,38 +71,100 @@ impl Making<'_> {
         Ok(made.map(|(rule, pool)| self.tenant(rule, pool)).collect())
     }
 
-    fn pool(&self, rule: &Rule, opened: &[Arc<Pool>]) -> Result<Arc<Pool>, Vec<Failure>> {
-        let config = self.config(rule)?;
+    fn pool(&self, rule: &Rule, opened: &[Pool]) -> Result<Pool, Vec<Failure>> {
         let serving = self.previous.iter().map(|made| &made.pool);
-        let pools = || opened.iter().chain(serving.clone());
+        let known: Vec<&Pool> = opened.iter().chain(serving).collect();
+        match &rule.backend {
+            Backend::Scim(backend) => self.http(rule, backend, &known).map(Pool::Http),
+            Backend::Ldap(backend) => self.ldap(rule, backend, &known).map(Pool::Ldap),
+        }
+    }
+
+    fn http(
+        &self,
+        rule: &Rule,
+        backend: &ScimBackend,
+        known: &[&Pool],
+    ) -> Result<Arc<http::Pool>, Vec<Failure>> {
+        let config = self.http_config(rule, backend)?;
+        let pools = || {
+            known.iter().filter_map(|pool| match pool {
+                Pool::Http(pool) => Some(pool),
+                Pool::Ldap(_) => None,
+            })
+        };
         let equal = pools().find(|pool| *pool.config() == config);
         // What is counted belongs to the place.
         let place = config.place();
         let same_place = || pools().find(|pool| pool.config().place() == place);
         let like = equal.or_else(same_place).cloned();
-        Pool::open(config, like.as_ref()).map_err(|error| {
-            let backend = &rule.backend;
+        http::Pool::open(config, like.as_ref()).map_err(|error| {
             let files = match error {
-                OpenError::Url(_) => Vec::new(),
-                OpenError::Auth(_) => vec![login_file(&backend.login)],
-                OpenError::Tls(_) => vec![
+                http::OpenError::Url(_) => Vec::new(),
+                http::OpenError::Auth(_) => vec![login_file(&backend.login)],
+                http::OpenError::Tls(_) => vec![
                     backend.ca_file.as_deref(),
                     backend.client_certificate_file.as_deref(),
                     backend.client_key_file.as_deref(),
                 ],
             };
-            let at = files.iter().flatten().next().copied();
-            let span = span_of(&rule.source, at.unwrap_or(&backend.url));
-            let message = format!("the directory cannot be used: {error}");
-            vec![Failure {
-                folders: self.foreign(files),
-                finding: Diagnostic::error(&rule.source, span, message),
-            }]
+            vec![self.unusable(rule, &error, &backend.url, &files)]
         })
     }
 
-    fn tenant(&self, rule: &Arc<Rule>, pool: Arc<Pool>) -> Made {
-        let same = |made: &&Made| Arc::ptr_eq(&made.rule, rule) && Arc::ptr_eq(&made.pool, &pool);
+    fn ldap(
+        &self,
+        rule: &Rule,
+        backend: &LdapBackend,
+        known: &[&Pool],
+    ) -> Result<Arc<ldap::Pool>, Vec<Failure>> {
+        let config = self.ldap_config(rule, backend)?;
+        let pools = || {
+            known.iter().filter_map(|pool| match pool {
+                Pool::Ldap(pool) => Some(pool),
+                Pool::Http(_) => None,
+            })
+        };
+        let equal = pools().find(|pool| *pool.config() == config);
+        let first = config.urls.first();
+        let same_place = || pools().find(|pool| pool.config().urls.first() == first);
+        let like = equal.or_else(same_place).cloned();
+        ldap::Pool::open(config, like.as_ref()).map_err(|error| {
+            let files = match error {
+                ldap::OpenError::Nowhere | ldap::OpenError::Clear(_) => Vec::new(),
+                ldap::OpenError::EmptyPassword | ldap::OpenError::NoIdentity(_) => {
+                    bind_files(&backend.bind).to_vec()
+                }
+                ldap::OpenError::Tls(_) => {
+                    let mut files = vec![backend.ca_file.as_deref()];
+                    files.extend(bind_files(&backend.bind));
+                    files
+                }
+            };
+            let host = backend.urls.first().map_or("", |url| url.host.as_str());
+            vec![self.unusable(rule, &error, host, &files)]
+        })
+    }
+
+    /// The directory of a rule cannot be used; `files` may be at fault, else what says `text`.
+    fn unusable(
+        &self,
+        rule: &Rule,
+        error: &dyn std::error::Error,
+        text: &str,
+        files: &[Option<&str>],
+    ) -> Failure {
+        let at = files.iter().flatten().next().copied();
+        let span = span_of(&rule.source, at.unwrap_or(text));
+        let message = format!("the directory cannot be used: {error}");
+        Failure {
+            folders: self.foreign(files.iter().copied()),
+            finding: Diagnostic::error(&rule.source, span, message),
+        }
+    }
+
+    fn tenant(&self, rule: &Arc<Rule>, pool: Pool) -> Made {
+        let same = |made: &&Made| Arc::ptr_eq(&made.rule, rule) && made.pool.is(&pool);
         if let Some(previous) = self.previous.iter().find(same) {
             return previous.clone();
         }
@@ -104,11 +173,20 @@ impl Making<'_> {
             url: Arc::clone(&rule.url),
             path: Arc::clone(&rule.path),
             hosts: rule.hosts.clone(),
+            source: rule.source.clone(),
             plan: Arc::clone(&rule.plan),
-            directory: driver(Arc::clone(&pool), Arc::clone(&rule.layout)),
-            verify_without_etag: rule.backend.verify_without_etag,
+            directory: match &pool {
+                Pool::Http(pool) => http::driver(Arc::clone(pool), Arc::clone(&rule.layout)),
+                Pool::Ldap(pool) => {
+                    ldap::driver(Arc::clone(pool), rule.plan.layout().unwrap_or_default())
+                }
+            },
+            verify_without_etag: match &rule.backend {
+                Backend::Scim(backend) => backend.verify_without_etag,
+                Backend::Ldap(_) => true,
+            },
             metrics: self.metrics.tenant(rule.name.as_str()),
-            certificate_ends: pool.config().certificate_ends(),
+            certificate_ends: pool.certificate_ends(),
         };
         Made {
             rule: Arc::clone(rule),
@@ -130,13 +208,8 @@ impl Making<'_> {
     }
 
     /// How the directory of a rule is reached.
-    fn config(&self, rule: &Rule) -> Result<HttpConfig, Vec<Failure>> {
-        let mut reading = Reading {
-            making: self,
-            rule,
-            failures: Vec::new(),
-        };
-        let backend = &rule.backend;
+    fn http_config(&self, rule: &Rule, backend: &ScimBackend) -> Result<HttpConfig, Vec<Failure>> {
+        let mut reading = Reading::new(self, rule);
         let ca = reading.optional(backend.ca_file.as_deref());
         let certificate = reading.optional(backend.client_certificate_file.as_deref());
         let key = reading.optional(backend.client_key_file.as_deref());
@@ -154,10 +227,7 @@ impl Making<'_> {
         if !reading.failures.is_empty() {
             return Err(reading.failures);
         }
-        let identity = certificate.zip(key).map(|(certificate, key)| Identity {
-            certificate,
-            key: Secret::new(String::from_utf8(key).unwrap_or_default()),
-        });
+        let identity = identity(certificate, key);
         Ok(HttpConfig {
             url: backend.url.clone(),
             ca,
@@ -179,6 +249,77 @@ impl Making<'_> {
             answer_limit: self.limit,
         })
     }
+
+    fn ldap_config(&self, rule: &Rule, backend: &LdapBackend) -> Result<LdapConfig, Vec<Failure>> {
+        let mut reading = Reading::new(self, rule);
+        let ca = reading.optional(backend.ca_file.as_deref());
+        let (bind, identity) = match &backend.bind {
+            Bind::Simple { dn, password_file } => {
+                let password = reading.secret(password_file);
+                let dn = dn.clone();
+                (ldap::Bind::Simple { dn, password }, None)
+            }
+            Bind::External {
+                certificate_file,
+                key_file,
+            } => {
+                let certificate = reading.optional(Some(certificate_file));
+                let key = reading.optional(Some(key_file));
+                (ldap::Bind::External, identity(certificate, key))
+            }
+        };
+        if !reading.failures.is_empty() {
+            return Err(reading.failures);
+        }
+        let urls = backend.urls.iter().map(|url| LdapUrl::Tcp {
+            host: url.host.clone(),
+            port: url.port,
+            tls: url.tls,
+        });
+        Ok(LdapConfig {
+            start_tls: backend.starttls,
+            ca,
+            identity,
+            bind,
+            // The rule has said so where it is not encrypted.
+            insecure: true,
+            connections: backend.connections,
+            page: backend.page,
+            timeouts: ldap::Timeouts {
+                connect: backend.timeouts.connect,
+                answer: backend.timeouts.answer,
+                fail_back: backend.timeouts.fail_back,
+                ..ldap::Timeouts::default()
+            },
+            ..LdapConfig::new(urls.collect())
+        })
+    }
+}
+
+impl Pool {
+    /// Whether both are the same connections.
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Http(a), Self::Http(b)) => Arc::ptr_eq(a, b),
+            (Self::Ldap(a), Self::Ldap(b)) => Arc::ptr_eq(a, b),
+            (Self::Http(_) | Self::Ldap(_), _) => false,
+        }
+    }
+
+    fn certificate_ends(&self) -> Option<SystemTime> {
+        match self {
+            Self::Http(pool) => pool.config().certificate_ends(),
+            Self::Ldap(pool) => pool.config().certificate_ends(),
+        }
+    }
+}
+
+fn identity(certificate: Option<Vec<u8>>, key: Option<Vec<u8>>) -> Option<Identity> {
+    let (certificate, key) = certificate.zip(key)?;
+    Some(Identity {
+        certificate,
+        key: Secret::new(String::from_utf8(key).unwrap_or_default()),
+    })
 }
 
 /// The files of one rule, with what is wrong with them.
@@ -188,7 +329,15 @@ struct Reading<'a> {
     failures: Vec<Failure>,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    fn new(making: &'a Making<'a>, rule: &'a Rule) -> Self {
+        Self {
+            making,
+            rule,
+            failures: Vec::new(),
+        }
+    }
+
     fn optional(&mut self, file: Option<&str>) -> Option<Vec<u8>> {
         self.bytes(file?)
     }

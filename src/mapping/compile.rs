@@ -2,9 +2,13 @@
 //! mistake reported in one go.
 
 mod build;
+mod chain;
 mod check;
 mod guarded;
 mod held;
+mod keys;
+mod layout;
+mod ldap;
 mod line;
 mod secret;
 mod table;
@@ -21,7 +25,8 @@ use super::covers::Covers;
 use super::kind::{Class, Kind};
 use super::place::Place;
 use super::plan::{Plan, changes};
-use super::ruleset::{Direction, Entry, ProtectRule, Ruleset, TypeRule, Unmapped};
+use super::ruleset::{Backend, Direction, Entry, ProtectRule, Ruleset, TypeRule, Unmapped};
+use crate::ldap::layout::Home;
 
 pub(super) use secret::is_secret;
 
@@ -50,11 +55,15 @@ pub(super) struct Type {
     pub(super) target: Covers,
     /// Whether a PUT must see the present resource.
     pub(super) overlay: bool,
+    /// Whether a PUT that is told as changes must see the present resource too.
+    pub(super) looks: bool,
     /// The base schema that the directory's documents carry; `None` when they carry what the rule
     /// lists.
     pub(super) sent_base: Option<SchemaUri>,
     /// The schemas that the rule lists.
     pub(super) sent: Vec<SchemaUri>,
+    /// All that a driver of an LDAP directory must know.
+    pub(super) home: Option<Home>,
     /// Attributes with a `$ref`, and the type that they point to where that is always the same.
     pub(super) references: Vec<Reference>,
     /// The attributes whose values the audit trail shows as they are.
@@ -84,10 +93,14 @@ pub(super) struct Line {
     pub(super) unique: bool,
     /// Whether it takes the elements that no other line means.
     pub(super) rest: bool,
+    /// Whether other lines may write the same attribute.
+    pub(super) share: Share,
     /// The values that a client may send, where they are few.
     pub(super) canonical: Vec<String>,
     /// The SCIM attribute that is its own: not the parts of a join.
     pub(super) scim: Option<Place>,
+    /// Whether its values are references: then the directory tells their `type` and `display` too.
+    pub(super) refers: bool,
     /// The target.
     pub(super) target: Option<Place>,
     /// As written.
@@ -96,7 +109,33 @@ pub(super) struct Line {
     pub(super) target_text: String,
 }
 
+/// Whether other lines may write what a line writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    /// None may.
+    Nothing,
+    /// Those of other bits may.
+    Bit(u32),
+    /// It is written only where the other line writes nothing.
+    Fallback,
+}
+
+impl Share {
+    fn with(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Bit(a), Self::Bit(b)) => a != b,
+            (Self::Fallback, Self::Nothing) | (Self::Nothing, Self::Fallback) => true,
+            _ => false,
+        }
+    }
+}
+
 impl Type {
+    /// Whether the directory speaks LDAP.
+    pub(super) fn is_ldap(&self) -> bool {
+        self.entry.ldap.is_some()
+    }
+
     /// A part of `meta` in the directory's words.
     pub(super) fn meta(&self, path: &AttrPath) -> AttrPath {
         match path.sub.as_ref().and_then(|part| self.entry.stamp(part)) {
@@ -128,8 +167,9 @@ pub(super) fn plan(rules: &Ruleset) -> Result<(Plan, Diagnostics), Diagnostics> 
     let types: Vec<Type> = rules
         .types
         .iter()
-        .map(|rule| compile_type(&rules.source, rule, &mut found))
+        .map(|rule| compile_type(&rules.source, rule, &rules.types, &mut found))
         .collect();
+    layout::clear(rules, &types, &mut found);
     guarded::watched(rules, &mut found);
     if found.has_errors() {
         return Err(found);
@@ -138,12 +178,20 @@ pub(super) fn plan(rules: &Ruleset) -> Result<(Plan, Diagnostics), Diagnostics> 
         base: Arc::clone(&rules.tenant_url.text),
         accents: rules.accents,
         guard: rules.guard,
+        keeps: match &rules.backend {
+            Backend::Ldap(ldap) => (ldap.keeps_references, ldap.keeps_unique),
+            Backend::Scim(_) => (false, false),
+        },
+        flavor: match &rules.backend {
+            Backend::Ldap(ldap) => Some(ldap.flavor),
+            Backend::Scim(_) => None,
+        },
         types,
     };
     Ok((plan, found))
 }
 
-fn compile_type(source: &Source, rule: &TypeRule, d: &mut Diagnostics) -> Type {
+fn compile_type(source: &Source, rule: &TypeRule, types: &[TypeRule], d: &mut Diagnostics) -> Type {
     let lines = build::lines(source, rule, d);
     check::conflicts(source, &lines, d);
     check::missing(source, rule, d);
@@ -159,6 +207,7 @@ fn compile_type(source: &Source, rule: &TypeRule, d: &mut Diagnostics) -> Type {
             || (line.direction == Direction::Both && line.kind.touches().class == Class::Lossless)
     };
     let overlay = rule.unmapped != Unmapped::Pass || !lines.iter().all(plain);
+    let home = layout::home(source, rule, types, &lines, d);
     Type {
         held: held::schema(rule, &lines),
         full: rule.schema.clone(),
@@ -170,12 +219,15 @@ fn compile_type(source: &Source, rule: &TypeRule, d: &mut Diagnostics) -> Type {
         scim,
         target,
         overlay,
+        looks: rule.entry.ldap.is_some()
+            && lines.iter().any(|line| changes(line) && line.kind.looks()),
         sent_base: match &rule.entry.schemas {
             None => Some(rule.schema.base.id.clone()),
             Some(_) => None,
         },
         sent: rule.entry.schemas.clone().unwrap_or_default(),
         references: references(rule),
+        home,
         plain: rule.plain.clone(),
         protect: rule.protect.clone(),
         lines,

@@ -4,8 +4,12 @@
 //! A kind decides *places*: where on either side its value stands, and when it is written. What
 //! becomes of the *value* on the way is the business of [`super::transform`].
 
+pub mod bit;
 pub mod constant;
+pub mod domain;
 pub mod join;
+pub mod made;
+pub mod marker;
 pub mod moved;
 pub mod values;
 
@@ -56,6 +60,18 @@ pub trait Kind: std::fmt::Debug + Send + Sync {
 
     /// The target to sort by, where that gives the same order.
     fn sort(&self) -> Option<AttrPath>;
+
+    /// Whether what it writes depends on what the directory has: then the write must be held to
+    /// that.
+    fn remembers(&self) -> bool {
+        false
+    }
+
+    /// Whether a whole new state must be put over the present one, so that nothing is lost that the
+    /// client cannot see.
+    fn looks(&self) -> bool {
+        self.remembers()
+    }
 
     /// How a copy-through engine would do it, where it can.
     fn raw(&self) -> Option<Raw> {
@@ -133,6 +149,8 @@ pub enum Delta<'a> {
     Clear,
     /// These values come to those that it has.
     Add(Vec<Value>),
+    /// These of its values go; one that is not there is no fault.
+    Remove(Vec<Value>),
     /// Something inside it changes; only for a line that moves it whole.
     Within(&'a Change),
 }

@@ -2,6 +2,7 @@
 
 mod conditions;
 mod decode;
+mod delta;
 mod discreet;
 mod document;
 mod effect;
@@ -25,6 +26,8 @@ pub use harm::members;
 pub use protect::{Question, Search, Touched};
 
 use crate::auth::{Permitted, Scope, Sight};
+use crate::ldap::Layout;
+use crate::ldap::layout::Flavor;
 use crate::scim::operation::{Abilities, Projection};
 use crate::scim::schema::TypeSchema;
 use crate::scim::{
@@ -43,7 +46,10 @@ use super::witness::Witness;
 pub struct Plan {
     pub(super) base: Arc<str>,
     pub(super) accents: bool,
+    pub(super) flavor: Option<Flavor>,
     pub(super) guard: Option<GuardRule>,
+    /// Whether the directory itself keeps references right, and unique values unique.
+    pub(super) keeps: (bool, bool),
     pub(super) types: Vec<Type>,
 }
 
@@ -175,6 +181,17 @@ impl Plan {
                 kind: line.what,
                 class: &line.kind.touches().class,
             })
+        })
+    }
+
+    /// All that a driver must know of the rule, where the directory speaks LDAP.
+    #[must_use]
+    pub fn layout(&self) -> Option<Layout> {
+        Some(Layout {
+            flavor: self.flavor?,
+            keeps_references: self.keeps.0,
+            keeps_unique: self.keeps.1,
+            types: self.types.iter().filter_map(|ty| ty.home.clone()).collect(),
         })
     }
 

@@ -21,7 +21,10 @@
 
 mod backend;
 mod discreet;
+mod entry;
 mod guard;
+mod keys;
+mod ldap;
 mod line;
 mod own;
 mod protect;
@@ -34,14 +37,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::ldap::layout::Flavor;
 use crate::scim::schema::TypeSchema;
-use crate::scim::{AttrName, AttrPath, ResourceType, SchemaUri};
+use crate::scim::{AttrName, AttrPath, ResourceType};
 use crate::yaml::{self, Diagnostic, Diagnostics, Source, Span, Table};
 
 use super::compile;
 use super::place::Place;
 
+pub use entry::{Entry, Keep, LdapEntry};
 pub use guard::{GuardRule, Harm, Limit};
+pub use keys::{Allocate, Form, LdapKeys, ReferenceRule};
+pub use ldap::{Bind, LdapBackend, LdapTimeouts, LdapUrl};
 pub use protect::ProtectRule;
 
 /// One sync rule: one tenant.
@@ -83,6 +90,8 @@ pub struct TenantUrl {
 pub enum Backend {
     /// A directory that speaks SCIM, or something like it, over HTTP.
     Scim(ScimBackend),
+    /// A directory that speaks LDAP.
+    Ldap(LdapBackend),
 }
 
 /// `backend.scim`. Paths of files are as written: relative ones are meant from the rule's folder.
@@ -178,41 +187,6 @@ pub struct TypeRule {
     pub discards: bool,
 }
 
-/// Where the resources of a type live in the directory.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
-    /// The path under the directory's URL.
-    pub path: String,
-    /// The attribute that holds the id.
-    pub id: AttrName,
-    /// Whether the directory keeps the id as a number (`as: number`): matters in filters.
-    pub number: bool,
-    /// The `schemas` that documents carry; the default is computed.
-    pub schemas: Option<Vec<SchemaUri>>,
-    /// The attribute that `meta.created` is read from, where it is not `meta.created`.
-    pub created: Option<AttrName>,
-    /// The attribute that `meta.lastModified` is read from, where it is not `meta.lastModified`.
-    pub last_modified: Option<AttrName>,
-}
-
-impl Entry {
-    /// The directory's own attribute for a part of `meta`, where it keeps it elsewhere.
-    pub(super) fn stamp(&self, part: &AttrName) -> Option<&AttrName> {
-        if part.is("created") {
-            self.created.as_ref()
-        } else if part.is("lastModified") {
-            self.last_modified.as_ref()
-        } else {
-            None
-        }
-    }
-
-    /// The attributes that `meta` is read from.
-    pub(super) fn stamps(&self) -> impl Iterator<Item = &AttrName> {
-        self.created.iter().chain(&self.last_modified)
-    }
-}
-
 /// What becomes of attributes without a line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Unmapped {
@@ -260,8 +234,10 @@ pub struct LineRule {
     pub prefer: Vec<(String, Span)>,
     /// What the SCIM value has before the directory's.
     pub prefix: Option<String>,
-    /// What the SCIM value has after the directory's.
-    pub suffix: Option<String>,
+    /// What the SCIM value has after the directory's; one of several.
+    pub suffix: Vec<String>,
+    /// Endings of the SCIM value, and what each is in the directory.
+    pub swap: Option<(Vec<(String, String)>, Span)>,
     /// The directory's value that stands for none.
     pub default: Option<(Value, Span)>,
     /// A fixed value.
@@ -280,8 +256,10 @@ pub struct LineRule {
     pub unique: bool,
     /// Whether the target is a secret.
     pub secret: bool,
-    /// Whether the directory keeps the text as a number (`as: number`).
-    pub number: Option<Span>,
+    /// How the directory spells it (`as: number`).
+    pub form: Option<(Form, Span)>,
+    /// What only lines for an LDAP directory say.
+    pub ldap: LdapKeys,
 }
 
 /// A row of a value table: the SCIM value, its place, and what it is in the directory.
@@ -326,9 +304,14 @@ impl Ruleset {
             .optional("accents")
             .and_then(|node| scalar::word(source, node, &[("accept", true), ("refuse", false)], d))
             .unwrap_or(true);
-        let backend = table
-            .required("backend", d)
-            .and_then(|node| backend::read(source, node, d));
+        let (is_ldap, backend) = match table.required("backend", d) {
+            Some(node) => backend::read(source, node, d),
+            None => (false, None),
+        };
+        let flavor = match &backend {
+            Some(Backend::Ldap(ldap)) => Some(ldap.flavor),
+            _ => is_ldap.then(Flavor::default),
+        };
         let guard = table
             .optional("guard")
             .and_then(|node| guard::read(source, node, d));
@@ -338,7 +321,7 @@ impl Ruleset {
             .unwrap_or_default();
         let types = table
             .required("resources", d)
-            .map(|node| resource::types(source, node, &own, d));
+            .map(|node| resource::types(source, node, &own, flavor, d));
         table.finish(d);
         if let Some([]) = types.as_deref()
             && !d.has_errors()

@@ -5,6 +5,7 @@ mod documents;
 mod filters;
 mod guarded;
 mod laws;
+mod ldap;
 mod patches;
 mod roles;
 mod rules;

@@ -3,9 +3,14 @@
 
 pub mod absence;
 pub mod affix;
+pub mod guid;
 pub mod number;
+pub mod reference;
 pub mod shape;
+pub mod swap;
 pub mod table;
+pub mod text;
+pub mod time;
 
 use serde_json::Value;
 
@@ -52,6 +57,12 @@ pub trait Transform: std::fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether the directory may have a value that no client sees, or several that look the same:
+    /// they are not overwritten unseen.
+    fn hides(&self) -> bool {
+        false
+    }
+
     /// Whether it keeps the order of values.
     fn ordered(&self) -> bool {
         false
@@ -60,6 +71,12 @@ pub trait Transform: std::fmt::Debug + Send + Sync {
     /// Whether every value of that sort stays as it is, either way: then nobody need read it.
     fn keeps(&self, sort: Sort) -> bool {
         let _ = sort;
+        false
+    }
+
+    /// Whether a client that sends this value means that there is none.
+    fn void(&self, value: &Value) -> bool {
+        let _ = value;
         false
     }
 
@@ -154,10 +171,22 @@ impl Chain {
         false
     }
 
+    /// Whether the directory may have values that no client sees.
+    #[must_use]
+    pub fn hides(&self) -> bool {
+        self.0.iter().any(|step| step.hides())
+    }
+
     /// Whether it keeps the order of values.
     #[must_use]
     pub fn ordered(&self) -> bool {
         self.0.iter().all(|step| step.ordered())
+    }
+
+    /// Whether a client that sends this value means that there is none.
+    #[must_use]
+    pub fn void(&self, value: &Value) -> bool {
+        self.0.iter().any(|step| step.void(value))
     }
 
     /// What the directory gets where the client has nothing.

@@ -4,31 +4,31 @@ use serde_json::Value;
 
 use crate::scim::AttrName;
 use crate::scim::schema::{Attribute, Kind as DataType, Mutability};
-use crate::scim::value::same;
 use crate::yaml::{Diagnostics, Source};
 
+use super::keys::leftover;
+use super::ldap::{scim, share, target};
 use super::line::{direction, known, secret};
-use super::{Line, error, is_secret, shown, table};
+use super::{Line, error, is_secret, shown};
 use crate::mapping::kind::constant::Constant;
 use crate::mapping::kind::join::Join;
 use crate::mapping::kind::moved::Moved;
 use crate::mapping::kind::values::Values;
 use crate::mapping::kind::{Class, Kind, Touch};
 use crate::mapping::place::{Place, Terms};
-use crate::mapping::ruleset::{Direction, LineRule, Spot, TypeRule};
-use crate::mapping::transform::absence::Absence;
-use crate::mapping::transform::affix::Affix;
-use crate::mapping::transform::number::AsNumber;
+use crate::mapping::ruleset::{Direction, Form, LineRule, Spot, TypeRule};
 use crate::mapping::transform::shape::Shape;
+use crate::mapping::transform::text::AsText;
+use crate::mapping::transform::time::TimeForm;
 use crate::mapping::transform::{Chain, Transform};
 
 /// Everything that one line is built from.
-struct Builder<'a> {
-    source: &'a Source,
-    rule: &'a TypeRule,
+pub(super) struct Builder<'a> {
+    pub(super) source: &'a Source,
+    pub(super) rule: &'a TypeRule,
     index: usize,
-    line: &'a LineRule,
-    direction: Direction,
+    pub(super) line: &'a LineRule,
+    pub(super) direction: Direction,
 }
 
 /// Builds all lines of a type that can be built.
@@ -52,6 +52,9 @@ impl Builder<'_> {
     /// The registry: which keys make which kind.
     fn kind(&self, d: &mut Diagnostics) -> Option<(Box<dyn Kind>, &'static str)> {
         let line = self.line;
+        if let Some(built) = self.of_ldap(d) {
+            return built;
+        }
         match (&line.scim, &line.target, &line.join, &line.constant) {
             (Some(scim), Some(target), None, None) => self.value(scim, target, d),
             (None, Some(target), Some((parts, _)), None) => self.join(target, parts, d),
@@ -70,24 +73,9 @@ impl Builder<'_> {
     fn build(&self, d: &mut Diagnostics) -> Option<Line> {
         self.known(d)?;
         let (kind, what) = self.kind(d)?;
-        self.leftover_keys(what, d);
+        leftover(self.source, self.line, what, d);
         let line = self.line;
-        let spelled = |spot: &Option<Spot>| spot.as_ref().map(|s| s.text.clone());
-        let scim_text = spelled(&line.scim).unwrap_or_else(|| match &line.join {
-            Some((parts, _)) => {
-                let parts: Vec<_> = parts.iter().map(|spot| spot.text.as_str()).collect();
-                parts.join(" + ")
-            }
-            None => line
-                .constant
-                .as_ref()
-                .map_or(String::new(), |(v, _)| shown(v)),
-        });
-        let target_text = spelled(&line.target).unwrap_or_else(|| {
-            line.constant
-                .as_ref()
-                .map_or(String::new(), |(v, _)| shown(v))
-        });
+        let (scim_text, target_text) = spelled(line);
         Some(Line {
             number: line.span.line,
             span: line.span,
@@ -98,14 +86,16 @@ impl Builder<'_> {
             secret: secret(line),
             unique: line.unique,
             rest: line.rest.is_some_and(|(rest, _)| rest),
+            share: share(line),
             canonical: line
                 .values
                 .iter()
                 .flat_map(|(rows, _)| rows)
                 .map(|(key, _, _)| key.clone())
                 .collect(),
-            scim: line.scim.as_ref().map(|spot| spot.place.clone()),
-            target: line.target.as_ref().map(|spot| spot.place.clone()),
+            scim: scim(line),
+            refers: line.ldap.reference.is_some() || line.ldap.inverse.is_some(),
+            target: target(line),
             scim_text,
             target_text,
         })
@@ -127,14 +117,15 @@ impl Builder<'_> {
     /// Every SCIM attribute that the line names must exist.
     fn known(&self, d: &mut Diagnostics) -> Option<()> {
         let joined = self.line.join.iter().flat_map(|(parts, _)| parts);
+        let named = joined.chain(&self.line.ldap.from);
         let mut fine = true;
-        for spot in self.line.scim.iter().chain(joined) {
+        for spot in self.line.scim.iter().chain(named) {
             fine &= known(self.source, &self.rule.schema, spot, d);
         }
         fine.then_some(())
     }
 
-    fn attribute(&self, place: &Place) -> Option<(&Attribute, &Attribute)> {
+    pub(super) fn attribute(&self, place: &Place) -> Option<(&Attribute, &Attribute)> {
         let schema = &self.rule.schema;
         let whole = schema.find_attribute(&place.path())?;
         let part = match &place.sub {
@@ -185,12 +176,19 @@ impl Builder<'_> {
             return refuse(text, "leave the filter out", d);
         }
         let complex = part.kind == DataType::Complex;
+        if complex && self.rule.entry.ldap.is_some() {
+            let text = format!(
+                "`{}` has parts, and an attribute of an entry has none",
+                scim.text
+            );
+            return refuse(text, "map a part of it, such as `….value`", d);
+        }
         let chain = self.chain(scim, part, complex, d);
         let class = self.class(scim, whole, many, &chain);
         let touch = Touch {
             scim: vec![scim.place.clone()],
             target: vec![target.place.clone()],
-            constants: self.line.element.clone(),
+            constants: self.element(whole),
             many,
             class,
         };
@@ -205,7 +203,7 @@ impl Builder<'_> {
             };
             let place = scim.place.clone();
             let target = target.place.clone();
-            let values = Values::new(touch, place, except, target, chain, clears);
+            let values = Values::new(touch, place, except, target, chain, (clears, self.side()));
             return Some((Box::new(values), what));
         }
         let later = self.rule.lines.get(self.index + 1..).unwrap_or_default();
@@ -215,9 +213,9 @@ impl Builder<'_> {
                 .is_some_and(|spot| spot.place.overlaps(mine))
         };
         let keep_scim = later.iter().any(|line| overlaps(&scim.place, &line.scim));
-        let keep_target = later
-            .iter()
-            .any(|line| overlaps(&target.place, &line.target));
+        let keep_target = later.iter().any(|line| {
+            overlaps(&target.place, &line.target) || overlaps(&target.place, &line.ldap.domain)
+        });
         let moved = Moved::new(
             touch,
             scim.place.clone(),
@@ -269,7 +267,11 @@ impl Builder<'_> {
             many: false,
             class: Class::OneWay,
         };
-        let constant = Constant::new(touch, value.clone(), true);
+        let value = match self.rule.entry.ldap {
+            Some(_) => AsText::plain(value),
+            None => value.clone(),
+        };
+        let constant = Constant::new(touch, value, true);
         (Box::new(constant), "constant")
     }
 
@@ -298,80 +300,6 @@ impl Builder<'_> {
         Some((Box::new(constant), "constant"))
     }
 
-    /// The transforms of the line, the client's side first.
-    fn chain(&self, scim: &Spot, part: &Attribute, complex: bool, d: &mut Diagnostics) -> Chain {
-        let line = self.line;
-        let mut steps: Vec<Box<dyn Transform>> = Vec::new();
-        let affixed = line.prefix.is_some() || line.suffix.is_some();
-        let transforms = affixed || line.values.is_some() || line.number.is_some();
-        if complex {
-            if transforms || line.default.is_some() {
-                let text = format!("`{}` is moved as a whole", scim.text);
-                let help = "map a part of it to change its values";
-                d.push(error(self.source, scim.span, text, Some(help.to_owned())));
-            }
-            return Chain::default();
-        }
-        let text_like = matches!(part.kind, DataType::String | DataType::Reference);
-        if (affixed || line.number.is_some()) && !text_like {
-            let text = format!("`{}` is not a string", scim.text);
-            d.push(error(self.source, scim.span, text, None));
-        }
-        if let Some(table) = table::table(self.source, line, &scim.text, part, d) {
-            if affixed || line.number.is_some() {
-                let text =
-                    "a value table says everything: no `prefix`, `suffix` or `as`".to_owned();
-                d.push(error(self.source, line.span, text, None));
-            }
-            steps.push(Box::new(table));
-        } else {
-            steps.extend(Shape::of(part.kind).map(|s| Box::new(s) as Box<dyn Transform>));
-        }
-        if affixed {
-            steps.push(Box::new(Affix {
-                prefix: line.prefix.clone().unwrap_or_default(),
-                suffix: line.suffix.clone().unwrap_or_default(),
-                case_exact: part.case_exact,
-            }));
-        }
-        if line.number.is_some() {
-            steps.push(Box::new(AsNumber));
-        }
-        if let Some((value, span)) = &line.default {
-            let inside = self.inside(value);
-            if inside == Some(true) {
-                let text = format!(
-                    "`{}` is a real value of the directory, so it cannot stand for none",
-                    shown(value)
-                );
-                d.push(error(self.source, *span, text, None));
-            }
-            steps.push(Box::new(Absence {
-                value: value.clone(),
-                outside: inside == Some(false),
-            }));
-        }
-        Chain(steps)
-    }
-
-    /// Whether a value of the directory can be a real one; `None` when that cannot be told.
-    fn inside(&self, value: &Value) -> Option<bool> {
-        if let Some((rows, _)) = &self.line.values {
-            let mut targets = rows.iter().flat_map(|(_, _, targets)| targets);
-            return Some(targets.any(|target| same(target, value)));
-        }
-        if self.line.number.is_some() {
-            return Some(value.is_number() || AsNumber::read(value).is_some());
-        }
-        let (_, part) = self.attribute(&self.line.scim.as_ref()?.place)?;
-        match part.kind {
-            DataType::Boolean => Some(value.is_boolean()),
-            DataType::Integer | DataType::Decimal => Some(value.is_number()),
-            _ if value.is_string() => None,
-            _ => Some(false),
-        }
-    }
-
     fn class(&self, scim: &Spot, whole: &Attribute, many: bool, chain: &Chain) -> Class {
         if matches!(self.direction, Direction::Read | Direction::Write) {
             return Class::OneWay;
@@ -394,8 +322,10 @@ impl Builder<'_> {
 
     /// The sub-attributes that a client may send with an element and does not get back.
     fn lost(&self, place: &Place, whole: &Attribute) -> Vec<String> {
+        let refers = self.line.ldap.reference.is_some();
         let kept = |name: &AttrName| {
             name.is("$ref")
+                || (refers && name.is("type"))
                 || place
                     .element
                     .as_ref()
@@ -459,9 +389,20 @@ impl Builder<'_> {
         let line = self.line;
         if secret(line) {
             "secret"
+        } else if line.ldap.reference.is_some() {
+            "reference"
+        } else if line.swap.is_some() {
+            "domain swap"
+        } else if line
+            .form
+            .is_some_and(|(form, _)| TimeForm::of(form).is_some())
+        {
+            "time"
+        } else if matches!(line.form, Some((Form::Guid, _))) {
+            "binary id"
         } else if line.values.is_some() {
             "value table"
-        } else if line.prefix.is_some() || line.suffix.is_some() {
+        } else if line.prefix.is_some() || !line.suffix.is_empty() {
             "affix"
         } else if many {
             "values"
@@ -475,35 +416,30 @@ impl Builder<'_> {
             "rename"
         }
     }
+}
 
-    /// Keys that mean nothing on this kind of line.
-    fn leftover_keys(&self, what: &'static str, d: &mut Diagnostics) {
-        let line = self.line;
-        let valued = line.scim.is_some() && line.target.is_some();
-        let odd = [
-            (line.with.is_some() && line.join.is_none(), "with"),
-            (
-                line.otherwise.is_some() && line.values.is_none(),
-                "otherwise",
-            ),
-            (!line.prefer.is_empty() && line.values.is_none(), "prefer"),
-            (line.values.is_some() && !valued, "values"),
-            (line.prefix.is_some() && !valued, "prefix"),
-            (line.suffix.is_some() && !valued, "suffix"),
-            (line.default.is_some() && !valued, "default"),
-            (line.number.is_some() && !valued, "as"),
-            (line.many.is_some() && !valued, "many"),
-            (line.rest.is_some() && !valued, "rest"),
-            (line.unique && !valued, "unique"),
-            (line.required && !valued, "required"),
-            (!line.element.is_empty() && line.scim.is_none(), "element"),
-            (line.direction.is_some() && !valued, "direction"),
-        ];
-        for (is_odd, key) in odd {
-            if is_odd {
-                let text = format!("`{key}` means nothing on this line ({what})");
-                d.push(error(self.source, line.span, text, None));
-            }
+/// How the sides of a line are shown.
+fn spelled(line: &LineRule) -> (String, String) {
+    let constant = || {
+        let constant = line.constant.as_ref();
+        constant.map_or(String::new(), |(value, _)| shown(value))
+    };
+    let scim = match (&line.scim, &line.join, &line.ldap.from) {
+        (Some(spot), _, _) | (None, None, Some(spot)) => spot.text.clone(),
+        (None, Some((parts, _)), _) => {
+            let parts: Vec<_> = parts.iter().map(|spot| spot.text.as_str()).collect();
+            parts.join(" + ")
         }
-    }
+        (None, None, None) => match (&line.ldap.allocate, line.ldap.random) {
+            (Some((next, _)), _) => format!("(next of {}-{})", next.low, next.high),
+            (None, Some(_)) => "(random)".to_owned(),
+            (None, None) => constant(),
+        },
+    };
+    let target = match (&line.target, &line.ldap.inverse) {
+        (Some(spot), _) => spot.text.clone(),
+        (None, Some((ty, name, _))) => format!("inverse {ty}.{name}"),
+        (None, None) => constant(),
+    };
+    (scim, target)
 }

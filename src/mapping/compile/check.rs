@@ -12,9 +12,10 @@ use crate::mapping::ruleset::{TypeRule, Unmapped};
 pub(super) fn conflicts(source: &Source, lines: &[Line], d: &mut Diagnostics) {
     for (index, line) in lines.iter().enumerate() {
         for earlier in lines.get(..index).unwrap_or_default() {
-            if let (Some(a), Some(b)) = (&earlier.target, &line.target)
-                && write_together(earlier, line)
-            {
+            let (theirs, mine) = (&earlier.kind.touches().target, &line.kind.touches().target);
+            let pairs = theirs.iter().flat_map(|a| mine.iter().map(move |b| (a, b)));
+            let shared = earlier.share.with(line.share);
+            for (a, b) in pairs.filter(|_| write_together(earlier, line) && !shared) {
                 if a.overlaps(b) {
                     let text = format!(
                         "`{}` is written by the line {} as well",

@@ -53,7 +53,8 @@ fn is_held(rule: &TypeRule, lines: &[Line], path: &AttrPath) -> bool {
                 .schema
                 .find_attribute(path)
                 .is_some_and(|a| a.sub_attributes.iter().any(|s| s.name.is("$ref")));
-        own == sub || fixed || reference
+        let told = touch.many && line.refers && (sub.is("type") || sub.is("display"));
+        own == sub || fixed || reference || told
     })
 }
 
@@ -77,6 +78,10 @@ fn told(attribute: &mut Attribute, uri: Option<&SchemaUri>, lines: &[Line], unma
             },
         };
         apply(part, line, place.element.is_some());
+        // Whoever must send a part must send the whole.
+        if line.required && place.element.is_none() {
+            attribute.required = true;
+        }
     }
     if unmapped != Unmapped::Pass {
         fix(attribute, &mine);

@@ -18,8 +18,24 @@ pub(super) fn direction(
     if line.constant.is_some() && line.scim.is_some() {
         return Direction::Read;
     }
+    let own = &line.ldap;
+    if own.allocate.is_some() || own.from.is_some() || own.random.is_some() {
+        return Direction::Create;
+    }
+    if own.inverse.is_some() {
+        return Direction::Read;
+    }
     if line.join.is_some() || line.constant.is_some() {
-        return Direction::Write;
+        return match line.direction {
+            Some((Direction::Create, _)) => Direction::Create,
+            Some((Direction::Write, _)) | None => Direction::Write,
+            Some((Direction::Both | Direction::Read, span)) => {
+                let text = "this is only written".to_owned();
+                let help = "`direction: create` writes it when the resource is made, and not later";
+                d.push(error(source, span, text, Some(help.to_owned())));
+                Direction::Write
+            }
+        };
     }
     if secret(line) {
         if let Some((Direction::Both | Direction::Read | Direction::Create, span)) = line.direction

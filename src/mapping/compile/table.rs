@@ -91,6 +91,7 @@ pub(super) fn table(
         rows: table,
         otherwise,
         case_exact: exact,
+        texts: false,
     })
 }
 

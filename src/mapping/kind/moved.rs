@@ -49,6 +49,10 @@ impl Moved {
         }
     }
 
+    fn is_void(&self, value: &Node<'_>) -> bool {
+        value.as_str().is_some_and(|text| text.is_empty()) && self.chain.void(&value.to_value())
+    }
+
     fn present(&self, old: Option<&mut Node<'_>>) -> Option<Value> {
         self.chain.get(old?.to_value()).ok().flatten()
     }
@@ -70,6 +74,7 @@ impl Kind for Moved {
         } else {
             self.scim.take(from)
         };
+        let value = value.filter(|value| !self.is_void(value));
         let present = match write {
             Write::Create => None,
             // A value that does not change in the client's words keeps the directory's own.
@@ -131,6 +136,7 @@ impl Kind for Moved {
             }])
         };
         match delta {
+            Delta::Set(_, value) if self.chain.void(&value) => self.patch(Delta::Clear),
             Delta::Set(op, value) => {
                 if self.chain.ambiguous(&value) {
                     return Err(Refusal::NeedsBefore);
@@ -138,6 +144,8 @@ impl Kind for Moved {
                 change(op, Some(self.chain.put(value)?))
             }
             Delta::Add(values) => change(PatchOp::Add, Some(Value::Array(values))),
+            // The RFC has no way to say it.
+            Delta::Remove(_) => Err(Refusal::NeedsBefore),
             Delta::Clear => match self.chain.absent() {
                 Some(value) => change(PatchOp::Replace, Some(value.clone())),
                 None => change(PatchOp::Remove, None),
@@ -164,6 +172,10 @@ impl Kind for Moved {
 
     fn sort(&self) -> Option<AttrPath> {
         (self.target.element.is_none() && self.chain.ordered()).then(|| self.target.path())
+    }
+
+    fn looks(&self) -> bool {
+        self.chain.hides()
     }
 
     fn raw(&self) -> Option<Raw> {

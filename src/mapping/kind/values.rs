@@ -30,6 +30,17 @@ pub struct Values {
     chain: Chain,
     /// Whether a `PUT` without the attribute clears the target.
     clears: bool,
+    /// What the directory takes beside the RFC's own changes, and gives beside plain values.
+    side: Side,
+}
+
+/// What the directory of a line of [`Values`] can do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Side {
+    /// Single values can be removed by `remove` with an array.
+    pub deltas: bool,
+    /// An element may come as `{value, type, display}`: a reference.
+    pub objects: bool,
 }
 
 impl Values {
@@ -41,7 +52,7 @@ impl Values {
         except: Vec<Terms>,
         target: Place,
         chain: Chain,
-        clears: bool,
+        (clears, side): (bool, Side),
     ) -> Self {
         Self {
             touch,
@@ -56,6 +67,7 @@ impl Values {
             target,
             chain,
             clears,
+            side,
         }
     }
 
@@ -83,6 +95,20 @@ impl Values {
         }
         unique(&mut plain);
         Ok(plain.iter().map(Node::to_value).collect())
+    }
+
+    /// The values of the directory alone.
+    fn bare<'a>(&self, old: Node<'a>) -> Vec<Node<'a>> {
+        let mut values = owned(old);
+        if self.side.objects {
+            for value in &mut values {
+                let inner = value.object().and_then(|parts| parts.find_mut("value"));
+                if let Some(inner) = inner.map(std::mem::take) {
+                    *value = inner;
+                }
+            }
+        }
+        values
     }
 
     fn element<'a>(&'a self, value: Node<'a>) -> Node<'a> {
@@ -134,7 +160,7 @@ impl Kind for Values {
             // What could not be seen is not erased.
             let hidden =
                 |value: &Node<'_>| !matches!(self.chain.get(value.to_value()), Ok(Some(_)));
-            plain.extend(owned(old.clone()).into_iter().filter(hidden));
+            plain.extend(self.bare(old.clone()).into_iter().filter(hidden));
         }
         unique(&mut plain);
         if !plain.is_empty() {
@@ -151,9 +177,34 @@ impl Kind for Values {
         };
         let mut fault = None;
         let mut elements = Vec::new();
-        for value in owned(value) {
+        for mut value in owned(value) {
+            let beside = match value.object().filter(|_| self.side.objects) {
+                Some(parts) => {
+                    let parts = std::mem::take(parts);
+                    let (inner, beside): (Vec<_>, Vec<_>) = parts
+                        .into_members()
+                        .partition(|(name, _)| name.eq_ignore_ascii_case("value"));
+                    value = inner
+                        .into_iter()
+                        .next()
+                        .map_or(Node::NULL, |(_, value)| value);
+                    beside
+                }
+                None => Vec::new(),
+            };
             match self.chain.get_node(value) {
-                Ok(Some(value)) => elements.push(self.element(value)),
+                Ok(Some(value)) => {
+                    let mut element = self.element(value);
+                    if let Some(parts) = element.object() {
+                        for (name, value) in beside {
+                            let place = parts.slot(name);
+                            if place.is_null() {
+                                *place = value;
+                            }
+                        }
+                    }
+                    elements.push(element);
+                }
                 Ok(None) => {}
                 Err(error) => fault = Some(error),
             }
@@ -189,6 +240,11 @@ impl Kind for Values {
                 PatchOp::Add,
                 Some(Value::Array(self.put_all(&Value::Array(elements))?)),
             ),
+            // Told as what comes and goes: there may be more than one change can hold, and values
+            // that nobody sees stay.
+            Delta::Set(_, value) if self.side.objects && !self.put_all(&value)?.is_empty() => {
+                Err(Refusal::NeedsBefore)
+            }
             Delta::Set(_, value) => {
                 let plain = self.put_all(&value)?;
                 if plain.is_empty() {
@@ -198,6 +254,14 @@ impl Kind for Values {
                 }
             }
             Delta::Clear => change(PatchOp::Remove, None),
+            Delta::Remove(elements) if self.side.deltas => {
+                let plain = self.put_all(&Value::Array(elements))?;
+                if plain.is_empty() {
+                    return Ok(Vec::new());
+                }
+                change(PatchOp::Remove, Some(Value::Array(plain)))
+            }
+            Delta::Remove(_) => Err(Refusal::NeedsBefore),
             // The RFC has no way to remove one value of a plain array.
             Delta::Within(_) => Err(Refusal::NeedsBefore),
         }
@@ -205,6 +269,10 @@ impl Kind for Values {
 
     fn sort(&self) -> Option<AttrPath> {
         None
+    }
+
+    fn looks(&self) -> bool {
+        self.side.objects || self.chain.hides()
     }
 }
 

@@ -8,6 +8,7 @@ use crate::mapping::covers::{Loose, Part};
 use crate::mapping::kind::Write;
 use crate::mapping::plan::MappingError;
 use crate::mapping::ruleset::{Direction, Unmapped};
+use crate::mapping::transform::time::{self, TimeForm};
 use crate::mapping::witness::{Event, Witness};
 use crate::scim::accent::{self, Accents};
 use crate::scim::json::{Checked, Members, Node, Sort};
@@ -184,9 +185,16 @@ impl Plan {
         ] {
             if let Some(stamp) = stamp
                 && let Some(value) = from.find_mut(stamp.as_str())
-                && value.as_str().is_some_and(|text| !text.is_empty())
+                && let Some(text) = value.as_str().filter(|text| !text.is_empty())
             {
-                *meta.slot(part) = std::mem::take(value);
+                let shown = ty
+                    .is_ldap()
+                    .then(|| time::shown(TimeForm::Generalized, &text));
+                match shown {
+                    Some(None) => {}
+                    Some(Some(text)) => *meta.slot(part) = text.into(),
+                    None => *meta.slot(part) = std::mem::take(value),
+                }
             }
         }
         let location = self.location(&ty.held.endpoint, id);

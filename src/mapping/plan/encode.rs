@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::conditions::widened;
 use super::document::from_scim;
 use super::scoped::{keep, spared};
-use super::{Before, Encoded, Guard, MappingError, Need, Plan, View, refused};
+use super::{Before, Encoded, Guard, MappingError, Need, Plan, View, delta, refused};
 use crate::auth::{Scope, Sight};
 use crate::mapping::compile::Type;
 use crate::mapping::kind::{Pushed, Write};
@@ -43,6 +43,7 @@ impl Plan {
         match &operation.verb {
             Verb::Replace(..) if !scope.is_whole() => need("put overlay"),
             Verb::Replace(..) if abilities.put && ty.overlay => need("put overlay"),
+            Verb::Replace(..) if ty.looks => need("mapping with memory"),
             Verb::Patch(_, patch) => {
                 // What is wrong with it is said by `encode`.
                 let patch = self.left_of(ty, scope, patch, &mut Vec::new());
@@ -239,7 +240,13 @@ impl Plan {
         let mut out = Vec::new();
         let patch = self.left_of(ty, scope, patch, &mut out);
         discarded(ty, &out, witness);
-        let translated = self.patch(ty, &patch)?;
+        let mut translated = self.patch(ty, &patch)?;
+        if ty.is_ldap() {
+            translated
+                .changes
+                .iter_mut()
+                .for_each(|all| delta::tidy(all));
+        }
         for path in &translated.dropped {
             witness.saw(Event::Dropped {
                 attribute: path,
@@ -256,12 +263,19 @@ impl Plan {
             };
         };
         let out = self.applied(ty, scope, &translated.left, before, witness)?;
-        if same_resource(&out, &before.resource) {
+        let changes = match ty.is_ldap() {
+            true => Some(delta::between(ty, &before.resource, &out)),
+            false => None,
+        };
+        if same_resource(&out, &before.resource) || changes.as_ref().is_some_and(Vec::is_empty) {
             return Ok(None);
         }
         // Somebody else wanted to see the present resource: what is sent is what always is.
         let plain = translated.changes.filter(|changes| !changes.is_empty());
         if let Some(changes) = plain.filter(|_| abilities.patch) {
+            return Ok(Some(patch_of(id, changes)));
+        }
+        if let Some(changes) = changes {
             return Ok(Some(patch_of(id, changes)));
         }
         if abilities.patch

@@ -1,7 +1,12 @@
 //! Filters in the directory's words. What the directory must not be asked is refused with the
 //! reason, never an empty list; what no value of it can satisfy is constant (decisions, 33).
 
+mod group;
+mod ldap;
+
 use serde_json::Value;
+
+use group::{Group, groups};
 
 use super::projection::shadowed;
 use super::{MappingError, Plan, reads, refused};
@@ -168,6 +173,10 @@ impl<'a> Asked<'a> {
                 // Both are made here, whatever the directory has.
                 None => Pushed::Always,
                 Some(sub) if made.iter().any(|name| sub.is(name)) => Pushed::Always,
+                Some(sub) if self.ty.is_ldap() => match self.ty.entry.stamp(sub) {
+                    Some(stamp) => Pushed::Ask(Filter::Present(AttrPath::of(stamp.clone()))),
+                    None => Pushed::Always,
+                },
                 Some(_) => Pushed::Ask(Filter::Present(self.ty.meta(self.path))),
             });
         }
@@ -265,6 +274,10 @@ impl<'a> Asked<'a> {
             Some(sub) if sub.is("location") => {
                 no(self.path, "locations are made here; ask for the `id`")
             }
+            Some(sub) if self.ty.is_ldap() => {
+                positive(&|op| ldap::stamp(&self.ty.entry, sub, Test::Compare(op, value)))
+                    .or_else(|Untranslatable(why)| no(self.path, &why))
+            }
             Some(_) => Ok(Pushed::Ask(Filter::Compare(Comparison {
                 path: self.ty.meta(&comparison.path),
                 ..comparison.clone()
@@ -277,6 +290,10 @@ impl<'a> Asked<'a> {
         let Value::String(_) = value else {
             return Ok(Pushed::Never);
         };
+        if let Some(own) = &self.ty.entry.ldap {
+            return ldap::id(&self.ty.entry.id, own.id_form, op, value)
+                .or_else(|Untranslatable(why)| no(self.path, &why));
+        }
         let place = Place::of(self.ty.entry.id.clone());
         let ask = |test: Test<'_>| {
             Ok(Pushed::Ask(match test {
@@ -377,67 +394,6 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// The lines that make one element.
-struct Group<'a> {
-    path: &'a AttrPath,
-    lines: &'a [(&'a Line, &'a Place)],
-    many: bool,
-}
-
-impl Group<'_> {
-    fn matches(&self, inner: &Filter) -> Answer {
-        match inner {
-            Filter::And(parts) => {
-                let parts = self.each(parts)?;
-                let asked = parts.iter().filter(|p| matches!(p, Pushed::Ask(_))).count();
-                if self.many && asked > 1 {
-                    return no(
-                        self.path,
-                        "several values would have to be looked at one by one",
-                    );
-                }
-                Ok(Pushed::all(parts))
-            }
-            Filter::Or(parts) => Ok(Pushed::any(self.each(parts)?)),
-            Filter::Not(part) => Ok(self.matches(part)?.negated()),
-            Filter::Present(path) => self.test(&path.name, &Test::Present),
-            Filter::Compare(c) => match (c.op, &c.value) {
-                (CompareOp::Eq, Value::Null) => {
-                    Ok(self.test(&c.path.name, &Test::Present)?.negated())
-                }
-                (CompareOp::Ne, Value::Null) => self.test(&c.path.name, &Test::Present),
-                (_, Value::Null) => Ok(Pushed::Never),
-                (CompareOp::Ne, value) => {
-                    let test = Test::Compare(CompareOp::Eq, value);
-                    Ok(self.test(&c.path.name, &test)?.negated())
-                }
-                (op, value) => self.test(&c.path.name, &Test::Compare(op, value)),
-            },
-            Filter::Element(..) => no(self.path, "elements have no elements"),
-        }
-    }
-
-    fn each(&self, parts: &[Filter]) -> Result<Vec<Pushed>, Untranslatable> {
-        parts.iter().map(|part| self.matches(part)).collect()
-    }
-
-    fn test(&self, sub: &AttrName, test: &Test<'_>) -> Answer {
-        for (line, place) in self.lines {
-            if place.sub.as_ref() == Some(sub) {
-                return named(self.path, line.kind.filter(test));
-            }
-            if let Some(constant) = constant(line, place, sub) {
-                return Ok(holds_test(constant, test));
-            }
-        }
-        let path = AttrPath {
-            sub: Some(sub.clone()),
-            ..self.path.clone()
-        };
-        no(&path, "no line maps it")
-    }
-}
-
 /// What a question about `sub` becomes for one line; `None` when the line says nothing of it.
 fn one(
     line: &Line,
@@ -517,27 +473,6 @@ fn holds_test(constant: &Value, test: &Test<'_>) -> Pushed {
         Test::Present => Pushed::Always,
         Test::Compare(op, value) => holds(constant, *op, value, false).into(),
     }
-}
-
-/// Lines of the same element together.
-fn groups<'a>(lines: &[(&'a Line, &'a Place)]) -> Vec<Vec<(&'a Line, &'a Place)>> {
-    let mut groups: Vec<Vec<(&Line, &Place)>> = Vec::new();
-    for (line, place) in lines {
-        let same = |group: &&mut Vec<(&Line, &Place)>| {
-            group
-                .first()
-                .is_some_and(|(_, first)| match (&first.element, &place.element) {
-                    (Some(a), Some(b)) => a.same(b),
-                    (None, None) => true,
-                    _ => false,
-                })
-        };
-        match groups.iter_mut().find(same) {
-            Some(group) => group.push((line, place)),
-            None => groups.push(vec![(line, place)]),
-        }
-    }
-    groups
 }
 
 /// Whether a filter on elements asks about a secret.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::encode::difference;
 use super::scoped::spared;
-use super::{Before, MappingError, Plan, changes};
+use super::{Before, MappingError, Plan, changes, delta};
 use crate::auth::Scope;
 use crate::mapping::compile::{Line, Type};
 use crate::mapping::kind::Write;
@@ -34,6 +34,9 @@ impl Plan {
             let next = self.replace(ty, scope, id, document, Some(before), witness)?;
             return match next {
                 None => Ok(Vec::new()),
+                Some(next) if ty.is_ldap() => {
+                    Ok(delta::between(ty, &before.resource, &next.into_tree()))
+                }
                 Some(next) => difference(ty, &before.resource, &next.into_tree())
                     .ok_or_else(|| MappingError::Malformed(NAMELESS.to_owned())),
             };

@@ -4,19 +4,31 @@ use std::time::Duration;
 
 use crate::yaml::{Diagnostic, Diagnostics, Node, Source, Table};
 
-use super::{Backend, Login, ScimBackend, Supports, Timeouts, scalar, url};
+use super::{Backend, Login, ScimBackend, Supports, Timeouts, ldap, scalar, url};
 
-pub(super) fn read(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<Backend> {
-    let mut table = Table::open(source, node, "a backend", d)?;
-    if table.optional("ldap").is_some() {
-        let message = "LDAP directories are not supported by this version";
-        let error = Diagnostic::error(source, table.place("ldap"), message);
-        d.push(error.help("`scim` is: a directory over HTTP"));
-        return None;
+/// What a rule says of its backend, and whether that is an LDAP directory, as far as can be told.
+pub(super) fn read(source: &Source, node: &Node, d: &mut Diagnostics) -> (bool, Option<Backend>) {
+    let Some(mut table) = Table::open(source, node, "a backend", d) else {
+        return (false, None);
+    };
+    let directory = table.optional("ldap");
+    let is_ldap = directory.is_some();
+    let scim = if is_ldap {
+        table.optional("scim")
+    } else {
+        table.required("scim", d)
+    };
+    if let (Some(_), Some(_)) = (directory, scim) {
+        let message = "`scim` and `ldap` exclude each other: a tenant has one directory";
+        d.push(Diagnostic::error(source, table.place("scim"), message));
     }
-    let scim = table.required("scim", d);
     table.finish(d);
-    scim_backend(source, scim?, d).map(Backend::Scim)
+    let backend = match (directory, scim) {
+        (Some(node), _) => ldap::read(source, node, d).map(Backend::Ldap),
+        (None, Some(node)) => scim_backend(source, node, d).map(Backend::Scim),
+        (None, None) => None,
+    };
+    (is_ldap, backend)
 }
 
 fn scim_backend(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<ScimBackend> {

@@ -9,22 +9,26 @@ use crate::scim::schema::{Schema, TypeSchema};
 use crate::scim::{AttrName, PatchPath, SchemaUri, parse};
 use crate::yaml::{self, Diagnostic, Diagnostics, Node, Source, Table, suggest};
 
-use super::{Direction, LineRule, Spot, scalar};
+use super::{Direction, LineRule, Spot, entry, keys, scalar};
 use crate::mapping::place::Place;
 
-/// Reads a line; `known` are the URNs that a target may begin with.
+/// Reads a line; `known` are the URNs that a target may begin with. Targets in an LDAP directory
+/// are attributes of entries.
 pub(super) fn read(
     source: &Source,
     node: &Node,
     schema: &TypeSchema,
-    known: &[SchemaUri],
+    (known, is_ldap): (&[SchemaUri], bool),
     d: &mut Diagnostics,
 ) -> Option<LineRule> {
     let mut table = Table::open(source, node, "a line", d)?;
     let scim_node = table.optional("scim");
     let scim = scim_node.and_then(|node| spot(source, node, schema, d));
     let target_node = table.optional("target");
-    let target = target_node.and_then(|node| spot(source, node, &foreign(known)?, d));
+    let target = target_node.and_then(|node| match is_ldap {
+        false => spot(source, node, &foreign(known)?, d),
+        true => attribute(source, node, d),
+    });
     let broken =
         (scim_node.is_some() && scim.is_none()) || (target_node.is_some() && target.is_none());
     let directions = [
@@ -53,7 +57,11 @@ pub(super) fn read(
         .and_then(|node| scalar::text(source, node, d));
     let suffix = table
         .optional("suffix")
-        .and_then(|node| scalar::text(source, node, d));
+        .map(|node| suffixes(source, node, d))
+        .unwrap_or_default();
+    let swap = table
+        .optional("swap")
+        .and_then(|node| Some((keys::swap(source, node, d)?, node.span)));
     let default = table
         .optional("default")
         .and_then(|node| Some((scalar::value(source, node, d)?, node.span)));
@@ -73,10 +81,18 @@ pub(super) fn read(
         .unwrap_or_default();
     let unique = flag(source, &mut table, "unique", d).is_some_and(|(on, _)| on);
     let secret = flag(source, &mut table, "secret", d).is_some_and(|(on, _)| on);
-    let number = table
+    let form = table
         .optional("as")
-        .and_then(|node| scalar::word(source, node, &[("number", node.span)], d));
+        .and_then(|node| Some((scalar::word(source, node, &keys::FORMS, d)?, node.span)));
+    let ldap = keys::read(
+        source,
+        &mut table,
+        is_ldap,
+        &|node, d| spot(source, node, schema, d),
+        d,
+    );
     table.finish(d);
+    let ldap = ldap?;
     if broken || (join_node.is_some() && join.is_none()) {
         return None;
     }
@@ -91,6 +107,7 @@ pub(super) fn read(
         prefer,
         prefix,
         suffix,
+        swap,
         default,
         constant,
         join,
@@ -100,8 +117,33 @@ pub(super) fn read(
         element,
         unique,
         secret,
-        number,
+        form,
+        ldap,
     })
+}
+
+/// The name of an attribute of an LDAP entry.
+pub(super) fn attribute(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<Spot> {
+    let name = entry::name(source, node, d)?;
+    Some(Spot {
+        text: name.to_string(),
+        place: Place::of(name),
+        span: node.span,
+    })
+}
+
+fn suffixes(source: &Source, node: &Node, d: &mut Diagnostics) -> Vec<String> {
+    let items = match &node.value {
+        yaml::Value::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    if items.is_empty() {
+        d.push(Diagnostic::error(source, node.span, "`suffix` names none"));
+    }
+    let texts = items
+        .iter()
+        .filter_map(|item| scalar::text(source, item, d));
+    texts.collect()
 }
 
 fn flag(

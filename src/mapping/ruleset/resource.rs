@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use crate::scim::schema::{self, Schema, TypeSchema};
-use crate::scim::{AttrName, ResourceType, SchemaUri};
+use crate::scim::{ResourceType, SchemaUri};
 use crate::yaml::{Diagnostic, Diagnostics, Key, Node, Source, Table, suggest};
 
-use super::{Entry, TypeRule, Unmapped, discreet, line, protect, scalar};
+use super::{TypeRule, Unmapped, discreet, entry, line, protect, scalar};
+use crate::ldap::layout::Flavor;
 
 pub(super) fn types(
     source: &Source,
     node: &Node,
     own: &[Arc<Schema>],
+    ldap: Option<Flavor>,
     d: &mut Diagnostics,
 ) -> Vec<TypeRule> {
     let Some(table) = Table::open(source, node, "the resources", d) else {
@@ -19,7 +21,7 @@ pub(super) fn types(
     };
     let mut types: Vec<TypeRule> = Vec::new();
     for (key, node) in table.entries() {
-        let Some(rule) = one(source, key, node, own, d) else {
+        let Some(rule) = one(source, key, node, (own, ldap), d) else {
             continue;
         };
         if let Some(other) = types.iter().find(|t| {
@@ -42,7 +44,7 @@ fn one(
     source: &Source,
     key: &Key,
     node: &Node,
-    own: &[Arc<Schema>],
+    (own, ldap): (&[Arc<Schema>], Option<Flavor>),
     d: &mut Diagnostics,
 ) -> Option<TypeRule> {
     let mut table = Table::open(source, node, "a resource type", d)?;
@@ -63,6 +65,7 @@ fn one(
         .map(|node| extensions(source, node, own, d))
         .unwrap_or_default();
     let entry_node = table.optional("entry");
+    let ends = (table.optional("on_delete"), table.optional("on_create"));
     let attributes_node = table.optional("attributes");
     let policies = [
         ("pass", Unmapped::Pass),
@@ -93,7 +96,13 @@ fn one(
     let plain = audit
         .map(|node| discreet::plain(source, node, &schema, d))
         .unwrap_or_default();
-    let entry = entry(source, entry_node, &schema, d);
+    let mut entry = entry::read(source, entry_node, key.span, &schema, ldap, d);
+    entry::ends(source, ends, &mut entry, d);
+    if let (Some(_), Unmapped::Pass) = (ldap, unmapped) {
+        let message = "`unmapped: pass` means nothing here: entries have no SCIM attributes";
+        let error = Diagnostic::error(source, key.span, message);
+        d.push(error.help("`drop` or `reject`, and a line for each attribute"));
+    }
     // The first is the base schema of the directory's own documents.
     let mut known: Vec<SchemaUri> = entry.schemas.iter().flatten().cloned().collect();
     known.extend(schema.uris().cloned());
@@ -102,7 +111,13 @@ fn one(
     let mut lines = Vec::new();
     if let Some(node) = attributes_node {
         for item in node.list(source, d).unwrap_or_default() {
-            lines.extend(line::read(source, item, &schema, &known, d));
+            lines.extend(line::read(
+                source,
+                item,
+                &schema,
+                (&known, ldap.is_some()),
+                d,
+            ));
         }
     } else if unmapped != Unmapped::Pass {
         let error = Diagnostic::error(source, key.span, format!("`{name}` has no `attributes`"));
@@ -203,78 +218,8 @@ fn extensions(
     extensions
 }
 
-fn entry(source: &Source, node: Option<&Node>, schema: &TypeSchema, d: &mut Diagnostics) -> Entry {
-    let mut entry = Entry {
-        path: schema.endpoint.to_string(),
-        id: AttrName::known("id"),
-        number: false,
-        schemas: None,
-        created: None,
-        last_modified: None,
-    };
-    let Some(mut table) = node.and_then(|node| Table::open(source, node, "an entry", d)) else {
-        return entry;
-    };
-    if let Some(path) = table.optional("path").and_then(|n| path(source, n, d)) {
-        entry.path = path;
-    }
-    let mut attribute = |key, d: &mut Diagnostics| -> Option<AttrName> {
-        let node = table.optional(key)?;
-        let text = node.string(source, d)?;
-        let name = text.parse();
-        if name.is_err() {
-            let message = format!("`{text}` is not an attribute name");
-            d.push(Diagnostic::error(source, node.span, message));
-        }
-        name.ok()
-    };
-    if let Some(id) = attribute("id", d) {
-        entry.id = id;
-    }
-    entry.created = attribute("created", d);
-    entry.last_modified = attribute("last_modified", d);
-    if let Some(node) = table.optional("as") {
-        entry.number = scalar::word(source, node, &[("number", true)], d).unwrap_or(false);
-    }
-    if let Some(node) = table.optional("schemas") {
-        let mut uris = Vec::new();
-        for item in node.list(source, d).unwrap_or_default() {
-            match item.string(source, d).map(str::parse::<SchemaUri>) {
-                Some(Ok(uri)) => uris.push(uri),
-                Some(Err(error)) => {
-                    d.push(Diagnostic::error(source, item.span, error.to_string()));
-                }
-                None => {}
-            }
-        }
-        entry.schemas = Some(uris);
-    }
-    table.finish(d);
-    entry
-}
-
-/// One or more plain path segments.
-fn path(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<String> {
-    let text = node.string(source, d)?;
-    let bare = text.strip_prefix('/').unwrap_or(text);
-    let plain = |segment: &str| {
-        !segment.is_empty()
-            && !matches!(segment, "." | "..")
-            && segment
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
-    };
-    if bare.split('/').all(plain) {
-        return Some(bare.to_owned());
-    }
-    let shown: String = text.chars().take(60).collect();
-    let error = Diagnostic::error(source, node.span, format!("`{shown}` is not a plain path"));
-    d.push(error.help("such as `people`, under the directory's `url`"));
-    None
-}
-
 fn segment(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<String> {
-    let text = path(source, node, d)?;
+    let text = entry::path(source, node, d)?;
     let reserved = [
         "Bulk",
         "Me",

@@ -3,6 +3,7 @@
 use crate::yaml::{Diagnostic, Diagnostics, Node, Source};
 
 use super::TenantUrl;
+use super::ldap::LdapUrl;
 
 /// `tenant_url`.
 pub(super) fn tenant(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<TenantUrl> {
@@ -76,6 +77,38 @@ pub(super) fn directory(
     }
 }
 
+/// One of `backend.ldap.urls`: scheme, host and port only.
+pub(super) fn ldap(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<LdapUrl> {
+    let text = node.string(source, d)?;
+    let found = match text.split_once("://") {
+        Some(("ldaps", rest)) => Ok((true, rest)),
+        Some(("ldap", rest)) => Ok((false, rest)),
+        _ => Err("must begin with `ldaps://` or `ldap://`".to_owned()),
+    };
+    let found = found.and_then(|(tls, rest)| {
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        if rest.contains(['/', '?', '#', '@']) {
+            return Err("must have a host and a port only".to_owned());
+        }
+        let (host, port) = host_and_port(rest)?;
+        let usual = if tls { 636 } else { 389 };
+        Ok(LdapUrl {
+            tls,
+            host: host.to_ascii_lowercase(),
+            port: port.unwrap_or(usual),
+        })
+    });
+    match found {
+        Ok(url) => Some(url),
+        Err(problem) => {
+            let shown: String = text.chars().take(80).collect();
+            let error = Diagnostic::error(source, node.span, format!("`{shown}` {problem}"));
+            d.push(error.help("such as `ldaps://ds1.example.com`"));
+            None
+        }
+    }
+}
+
 struct Parts {
     scheme: &'static str,
     host: String,
@@ -104,23 +137,7 @@ fn split(text: &str) -> Result<Parts, String> {
     if authority.contains('@') {
         return Err("must not have a user name (`@`)".to_owned());
     }
-    let bracket = authority.rfind(']').map_or(0, |at| at + 1);
-    let (host, port) = match authority.rfind(':') {
-        Some(at) if at >= bracket => {
-            let (host, port) = authority.split_at_checked(at).unwrap_or((authority, ""));
-            let port = port.trim_start_matches(':');
-            match port.parse::<u16>() {
-                Ok(number) if number > 0 && port.bytes().all(|b| b.is_ascii_digit()) => {
-                    (host, Some(number))
-                }
-                _ => return Err(format!("has a port that is none: `{port}`")),
-            }
-        }
-        _ => (authority, None),
-    };
-    if !is_host(host) {
-        return Err(format!("has a host that is none: `{host}`"));
-    }
+    let (host, port) = host_and_port(authority)?;
     let path = path.strip_suffix('/').unwrap_or(path);
     for segment in path.split('/').skip(1) {
         if segment.is_empty() {
@@ -143,6 +160,27 @@ fn split(text: &str) -> Result<Parts, String> {
     })
 }
 
+fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), String> {
+    let bracket = authority.rfind(']').map_or(0, |at| at + 1);
+    let (host, port) = match authority.rfind(':') {
+        Some(at) if at >= bracket => {
+            let (host, port) = authority.split_at_checked(at).unwrap_or((authority, ""));
+            let port = port.trim_start_matches(':');
+            match port.parse::<u16>() {
+                Ok(number) if number > 0 && port.bytes().all(|b| b.is_ascii_digit()) => {
+                    (host, Some(number))
+                }
+                _ => return Err(format!("has a port that is none: `{port}`")),
+            }
+        }
+        _ => (authority, None),
+    };
+    if !is_host(host) {
+        return Err(format!("has a host that is none: `{host}`"));
+    }
+    Ok((host, port))
+}
+
 fn is_plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_.~".contains(c)
 }
@@ -163,7 +201,7 @@ fn is_host(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(label)
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"
         || bare

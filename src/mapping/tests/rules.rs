@@ -16,6 +16,12 @@ fn shipped_rules_compile_without_a_word() {
             "fac",
             include_str!("../../../rules/fortiauthenticator.yaml"),
         ),
+        ("openldap", include_str!("../../../rules/openldap.yaml")),
+        ("389ds", include_str!("../../../rules/389ds.yaml")),
+        (
+            "active-directory",
+            include_str!("../../../rules/active-directory.yaml"),
+        ),
     ] {
         match compile(text) {
             Ok((_, warnings)) => {
@@ -58,7 +64,9 @@ fn a_backend_is_read_whole() {
     );
     assert_eq!(rules.hosts, ["scim.example.com", "other.example.com"]);
     assert!(!rules.accents);
-    let Backend::Scim(scim) = rules.backend;
+    let Backend::Scim(scim) = rules.backend else {
+        panic!("not over HTTP")
+    };
     assert_eq!(scim.url, "http://directory.internal:8080/api");
     let login = Login::Basic {
         user: "svc".to_owned(),
@@ -208,9 +216,9 @@ fn urls_that_could_be_misread_are_refused() {
 }
 
 #[test]
-fn directories_that_are_not_there_yet_and_clear_text_are_refused() {
+fn directories_that_cannot_be_reached_and_clear_text_are_refused() {
     for (backend, wanted) in [
-        ("{ldap: {urls: []}}", "LDAP directories are not supported"),
+        ("{ldap: {urls: []}}", "`urls` names no directory"),
         ("{scim: {url: \"http://d.internal\"}}", "in the clear"),
         (
             "{scim: {url: \"https://d\", bearer_file: a, basic: {user: b, password_file: c}}}",

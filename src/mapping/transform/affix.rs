@@ -15,6 +15,8 @@ pub struct Affix {
     pub prefix: String,
     /// After it.
     pub suffix: String,
+    /// What may stand there instead; a line that has some only writes.
+    pub others: Vec<String>,
     /// Whether the SCIM attribute compares with case.
     pub case_exact: bool,
 }
@@ -22,7 +24,14 @@ pub struct Affix {
 impl Affix {
     fn strip<'a>(&self, text: &'a str) -> Option<&'a str> {
         let rest = self.strip_prefix(text, &self.prefix)?;
-        self.strip_suffix(rest, &self.suffix)
+        let mut suffixes = std::iter::once(&self.suffix).chain(&self.others);
+        suffixes.find_map(|suffix| self.strip_suffix(rest, suffix))
+    }
+
+    fn wanted(&self) -> String {
+        let suffixes = std::iter::once(&self.suffix).chain(&self.others);
+        let all: Vec<String> = suffixes.map(|suffix| format!("`{suffix}`")).collect();
+        all.join(" or ")
     }
 
     fn same(&self, a: &str, b: &str) -> bool {
@@ -78,9 +87,9 @@ impl Transform for Affix {
         };
         match self.strip(text) {
             Some("") | None => Err(Fault(match (self.prefix.as_str(), self.suffix.as_str()) {
-                ("", suffix) => format!("must end with `{suffix}`"),
+                ("", _) => format!("must end with {}", self.wanted()),
                 (prefix, "") => format!("must start with `{prefix}`"),
-                (prefix, suffix) => format!("must start with `{prefix}` and end with `{suffix}`"),
+                (prefix, _) => format!("must start with `{prefix}` and end with {}", self.wanted()),
             })),
             Some(rest) => Ok(Value::String(rest.to_owned())),
         }

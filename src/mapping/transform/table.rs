@@ -17,6 +17,8 @@ pub struct Table {
     pub otherwise: Otherwise,
     /// Whether the SCIM attribute compares with case.
     pub case_exact: bool,
+    /// Whether the directory's values are texts that compare without case.
+    pub texts: bool,
 }
 
 /// One value of the client's and what it is in the directory.
@@ -50,10 +52,19 @@ impl Table {
         holds(a, CompareOp::Eq, b, self.case_exact)
     }
 
+    fn is_target(&self, known: &Value, target: &Value) -> bool {
+        match (known, target) {
+            (Value::String(known), Value::String(target)) if self.texts => {
+                known.eq_ignore_ascii_case(target)
+            }
+            _ => same(known, target),
+        }
+    }
+
     fn reading(&self, target: &Value) -> Option<&Row> {
         self.rows
             .iter()
-            .find(|row| row.read && row.targets.iter().any(|t| same(t, target)))
+            .find(|row| row.read && row.targets.iter().any(|t| self.is_target(t, target)))
     }
 
     fn known(
@@ -118,6 +129,11 @@ impl Transform for Table {
         } else {
             Class::Lossy(format!("{} reads back as another value", lost.join(", ")))
         }
+    }
+
+    fn hides(&self) -> bool {
+        // Any value that stands in no row, or in a row of several.
+        true
     }
 
     fn ambiguous(&self, value: &Value) -> bool {

@@ -42,6 +42,51 @@ impl<'a> Instant<'a> {
     }
 }
 
+impl Instant<'_> {
+    /// Seconds since 1970, and the nanoseconds after them; what is finer is cut off.
+    #[must_use]
+    pub fn nanos(&self) -> (i64, u32) {
+        let nine = self.fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
+        let nanos = nine.fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+        (self.seconds, nanos)
+    }
+
+    /// A moment as `xsd:dateTime` in UTC, with as many digits after the point as it has; `None`
+    /// outside the years 0000 to 9999.
+    #[must_use]
+    pub fn print(seconds: i64, nanos: u32) -> Option<String> {
+        let (year, month, day) = date(seconds.div_euclid(86_400));
+        if !(0..=9999).contains(&year) || nanos > 999_999_999 {
+            return None;
+        }
+        let time = seconds.rem_euclid(86_400);
+        let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
+        let mut text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+        if nanos > 0 {
+            let digits = format!("{nanos:09}");
+            text.push('.');
+            text.push_str(digits.trim_end_matches('0'));
+        }
+        text.push('Z');
+        Some(text)
+    }
+}
+
+/// The date of a day, 1970-01-01 being 0: the inverse of [`day`].
+fn date(day: i64) -> (i64, i64, i64) {
+    let day = day.saturating_add(719_468);
+    let era = day.div_euclid(146_097);
+    let day_of_era = day.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month, day)
+}
+
 /// The time and its offset in seconds.
 fn split_offset(time: &str) -> Option<(&str, i64)> {
     if let Some(time) = time.strip_suffix(['Z', 'z']) {
@@ -122,6 +167,19 @@ mod tests {
         ] {
             let instant = Instant { seconds, fraction };
             assert_eq!(Instant::parse(text), Some(instant), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read(seconds in -62_167_219_200i64..253_402_300_800, nanos in 0u32..1_000_000_000) {
+            let text = Instant::print(seconds, nanos).unwrap();
+            prop_assert_eq!(Instant::parse(&text).unwrap().nanos(), (seconds, nanos));
+        }
+
+        #[test]
+        fn no_moment_panics(seconds: i64, nanos: u32) {
+            let _ = Instant::print(seconds, nanos);
         }
     }
 

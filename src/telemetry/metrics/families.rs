@@ -188,6 +188,8 @@ families! {
         "Writes prepared again because somebody else changed the resource in between.";
     UP: Gauge "postern_directory_up" ["tenant", "directory"]
         "Whether the last exchange with the tenant's directory went well (1) or not (0); no series while nothing was asked yet.";
+    FINDINGS: Gauge "postern_directory_findings" ["tenant"]
+        "Places where the tenant's rule does not fit what its directory says of itself: requests will fail there. The log, /status and `postern check --online` say which; no series while nothing was compared yet.";
     CONNECTIONS: Gauge "postern_directory_connections" ["directory", "state"]
         "Connections that stand to the directory (open), and how many of these carry no request (idle).";
     WAITING: Gauge "postern_directory_requests_waiting" ["directory"]

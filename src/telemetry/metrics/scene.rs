@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::families::{
-    AUDIT_UP, CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family,
+    AUDIT_UP, CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, FINDINGS, Family,
     GUARD_RELEASED, INTROSPECTIONS, KEY_FETCHES, LISTS, RETRIES, TENANTS, TOKEN_EXPIRY, TOKENS, UP,
     WAITING,
 };
@@ -50,6 +50,8 @@ pub struct DirectoryScene {
     pub health: Health,
     /// How its connections are.
     pub vitals: Vitals,
+    /// How often the rule does not fit it, where that has been looked at.
+    pub findings: Option<usize>,
 }
 
 /// When a certificate ends.
@@ -87,6 +89,9 @@ impl Scene {
             };
             if let Some(up) = up {
                 put(&UP, &[&scene.tenant, name], up);
+            }
+            if let Some(findings) = scene.findings {
+                put(&FINDINGS, &[&scene.tenant], count(findings));
             }
             if !seen.insert(name) {
                 continue;

@@ -94,7 +94,7 @@ impl Translation<'_> {
             return match (&change.value, change.op) {
                 (Some(value), PatchOp::Remove) if !is_absent(value) => {
                     if line.kind.touches().many {
-                        return Ok(Step::NeedsBefore);
+                        return self.push(line, Delta::Remove(listed(value)));
                     }
                     match by_value(change, value) {
                         Some(removals) => {
@@ -135,11 +135,19 @@ impl Translation<'_> {
         let PatchPath::Attribute { filter, sub, .. } = &change.path else {
             return Ok(Step::NeedsBefore);
         };
+        if let (Some(filter), None, PatchOp::Remove) = (filter, sub, change.op)
+            && change.value.as_ref().is_none_or(is_absent)
+            && let Some(elements) = place.sub.as_ref().and_then(|sub| named(filter, sub))
+        {
+            return self.push(line, Delta::Remove(elements));
+        }
         if filter.is_some() || sub.is_some() {
             return Ok(Step::NeedsBefore);
         }
         match (&change.value, change.op) {
-            (Some(value), PatchOp::Remove) if !is_absent(value) => Ok(Step::NeedsBefore),
+            (Some(value), PatchOp::Remove) if !is_absent(value) => {
+                self.push(line, Delta::Remove(listed(value)))
+            }
             (Some(value), op) if op != PatchOp::Remove && !is_absent(value) => {
                 let items = listed(value);
                 for item in &items {
@@ -429,6 +437,24 @@ impl Translation<'_> {
                 Err(refused(ScimType::InvalidValue, text))
             }
         }
+    }
+}
+
+/// The elements that a filter names by their value alone: `value eq "a" or value eq "b"`.
+fn named(filter: &Filter, sub: &AttrName) -> Option<Vec<Value>> {
+    match filter {
+        Filter::Or(parts) => {
+            let parts: Option<Vec<_>> = parts.iter().map(|part| named(part, sub)).collect();
+            Some(parts?.concat())
+        }
+        _ => match Terms::from_filter(filter)?.0.as_slice() {
+            [(name, value)] if name == sub && !value.is_null() => {
+                let mut element = Map::new();
+                element.insert(sub.to_string(), value.clone());
+                Some(vec![Value::Object(element)])
+            }
+            _ => None,
+        },
     }
 }
 

@@ -1,0 +1,165 @@
+//! A change of a resource: one modify of its entry, all or nothing, and another name after it where
+//! what names it changed. Two operations: the entry is found, and changed with the answer.
+
+use super::Ldap;
+use super::apply::Order;
+use super::find::name_of;
+use super::home::Home;
+use super::make::read_again;
+use super::password;
+use super::refusal;
+use super::unique::{taken, turn};
+use super::version::names_one;
+use super::work::Work;
+use crate::directory::ldap::{Control, Dn, Entry, Pinned};
+use crate::directory::{Ask, DirectoryError};
+use crate::scim::operation::{Answer, Document, Precondition, Projection};
+use crate::scim::patch::Patch;
+use crate::scim::{Reply, ResourceId, Upstream};
+
+impl Ldap {
+    pub(super) async fn change(
+        &self,
+        home: &Home,
+        id: &ResourceId,
+        patch: Patch,
+        precondition: &Precondition,
+        projection: &Projection,
+        ask: &Ask,
+    ) -> Result<Reply<Upstream>, DirectoryError> {
+        let mut names = home.decisive(&patch);
+        if names_one(precondition) {
+            names.extend(home.wanted(&Projection::All));
+        }
+        names.extend(self.pointers_by(home));
+        let entry = self.find(home, id, names, ask).await?;
+        if !home.has_version(&entry, precondition) {
+            return Err(DirectoryError::Precondition);
+        }
+        let dn = name_of(&entry)?;
+        let work = self.work(home, &entry, &dn, &patch, ask).await?;
+        let _turn = turn(home, &work.unique, ask).await?;
+        let own = Some(&dn);
+        if self.is_taken_unseen(home, &work.unique, own, ask).await? {
+            return Err(taken());
+        }
+        let pinned = self.pool.pinned(ask.deadline).await;
+        let pinned = pinned.map_err(refusal::of_write)?;
+        let held = home
+            .held_to(precondition)
+            .filter(|_| pinned.offers().assertion);
+        let told = home.told(projection);
+        let wanted = home.wanted(&told);
+        let done = Doing {
+            home,
+            pinned: &pinned,
+            dn: &dn,
+            work: &work,
+            held,
+        };
+        let (place, read) = self.carry_out(done, &wanted, ask).await?;
+        self.follow(home, &entry, (&dn, &place), &work.pointed, &pinned, ask)
+            .await;
+        let read = match read {
+            Some(entry) => Some(entry),
+            // It is done, whatever comes of this.
+            None => {
+                let search = read_again(place, wanted);
+                pinned.one(search, ask.deadline).await.ok().flatten()
+            }
+        };
+        let Some(entry) = read else {
+            return Ok(Reply::new(Answer::Nothing));
+        };
+        if home.is_group() && matches!(projection, Projection::All) {
+            return Ok(Reply::new(Answer::Nothing).versioned(home.etag(&entry, &told)));
+        }
+        let mut shaped = home.shape(&entry, projection)?;
+        let mut resources = [&mut shaped.resource];
+        self.point(home, &mut resources, &[&entry], projection, ask)
+            .await?;
+        let answer = Answer::Resource(Document::Tree(shaped.resource));
+        Ok(Reply::new(answer).versioned(shaped.etag))
+    }
+
+    /// All of it, or as good as nothing. The entry's name from now on, and what it is, where that
+    /// was told.
+    async fn carry_out(
+        &self,
+        doing: Doing<'_>,
+        wanted: &[std::sync::Arc<str>],
+        ask: &Ask,
+    ) -> Result<(Dn, Option<Entry>), DirectoryError> {
+        let Doing {
+            home,
+            pinned,
+            dn,
+            work,
+            held,
+        } = doing;
+        // First, since it is the likeliest to be refused: then nothing has changed. But it makes a
+        // new version, to which what follows could not be held.
+        let early = held.is_none();
+        if let Some(password) = work.password.as_ref().filter(|_| early) {
+            password::set(pinned, dn, password, ask).await?;
+        }
+        let late = work.password.as_ref().filter(|_| !early);
+        let undo = if work.is_rename() || late.is_some() {
+            Some(self.undo_of(home, pinned, dn, work, ask).await?)
+        } else {
+            None
+        };
+        let modifies = !work.modifications.is_empty();
+        let order = Order {
+            home,
+            pinned,
+            dn,
+            modifications: work.modifications.clone(),
+            guarded: &work.guarded,
+            has_secret: work.has_secret,
+            held: held.clone(),
+            told: undo.is_none().then_some(wanted),
+        };
+        let told = self.apply(order, ask).await?;
+        let rest = async {
+            if let Some(password) = late {
+                password::set(pinned, dn, password, ask).await?;
+            }
+            if !work.is_rename() {
+                return Ok(dn.clone());
+            }
+            let held = held.as_ref().filter(|_| !modifies && late.is_none());
+            let to = (work.names.as_slice(), work.above.as_ref());
+            self.rename((pinned, held), dn, to, ask).await
+        };
+        match (rest.await, undo) {
+            (Ok(place), _) => Ok((place, told)),
+            (Err(error), undo) => {
+                // Where nothing is known of it, there is nothing to undo yet.
+                let known = !matches!(error, DirectoryError::Lost | DirectoryError::TimedOut);
+                if let Some(undo) = undo.filter(|_| known && modifies) {
+                    self.undo(home, pinned, dn, undo, ask).await;
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+struct Doing<'a> {
+    home: &'a Home,
+    pinned: &'a Pinned,
+    dn: &'a Dn,
+    work: &'a Work,
+    held: Option<Control>,
+}
+
+impl Home {
+    /// What the answer to a change carries.
+    fn told(&self, projection: &Projection) -> Projection {
+        match projection {
+            Projection::All if self.is_group() => Projection::Only(Vec::new()),
+            other => other.clone(),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A directory that speaks LDAP: operations on resources as operations on entries.
+//!
+//! A resource is found by (base, object filter, id attribute), never by a name that a client sent:
+//! whatever a client says, nothing outside the bases of its rule is read or written. A write takes
+//! two operations: the entry is found, and changed with the answer in the same breath (RFC 4527),
+//! or read again on the same connection where the server has no such control.
+
+mod apply;
+mod certain;
+mod change;
+mod counter;
+mod draft;
+mod examine;
+mod find;
+mod home;
+mod integrity;
+mod listing;
+mod make;
+mod members;
+mod password;
+mod question;
+mod references;
+mod refusal;
+mod remove;
+mod rename;
+mod shape;
+mod soft;
+mod unique;
+mod values;
+mod version;
+mod work;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::offers::Offers;
+use super::pool::Pool;
+use crate::directory::{
+    Answering, Ask, Directory, DirectoryError, Examining, Finding, Health, Preparing, Server,
+    Vitals,
+};
+use crate::ldap::Layout;
+use crate::scim::operation::{Abilities, Verb};
+use crate::scim::{Operation, Reply, Upstream};
+
+use home::Homes;
+use listing::Walks;
+
+/// One rule's view of an LDAP directory: the connections, and where its resources live.
+#[derive(Debug, Clone)]
+pub(super) struct Ldap {
+    pool: Arc<Pool>,
+    homes: Arc<Homes>,
+    walks: Arc<Walks>,
+    member_of: Arc<references::MemberOf>,
+    /// What the last look at the directory's own schema found.
+    findings: Arc<Mutex<Option<Arc<[Finding]>>>>,
+}
+
+/// A rule's view of a directory.
+#[must_use]
+pub fn driver(pool: Arc<Pool>, layout: Layout) -> Arc<dyn Directory> {
+    Arc::new(Ldap {
+        pool,
+        homes: Arc::new(Homes::of(layout)),
+        walks: listing::of_this_process(),
+        member_of: Arc::new(references::MemberOf::new()),
+        findings: Arc::default(),
+    })
+}
+
+impl Ldap {
+    /// What the server offers, as far as is known.
+    fn offers(&self) -> Arc<Offers> {
+        self.pool.offers().unwrap_or_default()
+    }
+
+    fn lock_findings(&self) -> MutexGuard<'_, Option<Arc<[Finding]>>> {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn done(
+        &self,
+        operation: Operation<Upstream>,
+        ask: &Ask,
+    ) -> Result<Reply<Upstream>, DirectoryError> {
+        let home = self.homes.get(&operation.resource);
+        let home = home.ok_or(DirectoryError::Unsupported)?;
+        let Operation {
+            verb,
+            projection,
+            precondition,
+            ..
+        } = operation;
+        match verb {
+            Verb::Read(id) => self.read(home, &id, &projection, ask).await,
+            Verb::List(query) => self.list(home, query, &projection, ask).await,
+            Verb::Create(document) => self.create(home, document, &projection, ask).await,
+            Verb::Patch(id, patch) => {
+                self.change(home, &id, patch, &precondition, &projection, ask)
+                    .await
+            }
+            Verb::Delete(id) => self.remove(home, &id, &precondition, ask).await,
+            // What it changes is told as a PATCH.
+            Verb::Replace(..) => Err(DirectoryError::Unsupported),
+        }
+    }
+}
+
+impl Directory for Ldap {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            patch: true,
+            etag: self.offers().assertion && self.homes.has_versions(),
+            filter: true,
+            sort: false,
+            page: true,
+            put: false,
+        }
+    }
+
+    fn health(&self) -> Health {
+        self.pool.health()
+    }
+
+    fn prepare<'a>(&'a self, ask: &'a Ask) -> Option<Preparing<'a>> {
+        if self.pool.offers().is_some() {
+            return None;
+        }
+        Some(Box::pin(self.pool.check(ask.deadline)))
+    }
+
+    fn name(&self) -> Arc<str> {
+        self.pool.name()
+    }
+
+    fn server(&self) -> Option<Server> {
+        let offers = self.pool.offers();
+        Some(Server {
+            name: self.pool.in_use(),
+            vendor: offers.as_ref().and_then(|offers| offers.vendor.clone()),
+            offers: offers.map(|offers| offers.names()),
+        })
+    }
+
+    fn pool(&self) -> usize {
+        Arc::as_ptr(&self.pool).addr()
+    }
+
+    fn vitals(&self) -> Vitals {
+        self.pool.vitals()
+    }
+
+    fn check<'a>(&'a self, ask: &'a Ask) -> Preparing<'a> {
+        Box::pin(self.pool.check(ask.deadline))
+    }
+
+    fn examine<'a>(&'a self, ask: &'a Ask) -> Examining<'a> {
+        Box::pin(async {
+            let found = self.look(ask).await?;
+            let mut known = self.lock_findings();
+            *known = Some(found.into());
+            Ok(())
+        })
+    }
+
+    fn findings(&self) -> Option<Arc<[Finding]>> {
+        self.lock_findings().clone()
+    }
+
+    fn execute<'a>(&'a self, operation: Operation<Upstream>, ask: &'a Ask) -> Answering<'a> {
+        Box::pin(self.done(operation, ask))
+    }
+}

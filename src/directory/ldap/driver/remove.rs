@@ -1,0 +1,56 @@
+//! The end of a resource: its entry goes, or stays disabled where no client sees it.
+
+use std::sync::Arc;
+
+use super::Ldap;
+use super::find::name_of;
+use super::home::Home;
+use super::refusal;
+use super::version::names_one;
+use crate::directory::ldap::Write;
+use crate::directory::{Ask, DirectoryError};
+use crate::ldap::layout::OnDelete;
+use crate::scim::operation::{Answer, Precondition, Projection};
+use crate::scim::{Reply, ResourceId, Upstream};
+
+impl Ldap {
+    pub(super) async fn remove(
+        &self,
+        home: &Home,
+        id: &ResourceId,
+        precondition: &Precondition,
+        ask: &Ask,
+    ) -> Result<Reply<Upstream>, DirectoryError> {
+        let mut names: Vec<Arc<str>> = vec![home.place.id.as_str().into()];
+        if names_one(precondition) {
+            names.extend(home.wanted(&Projection::All));
+        }
+        names.extend(self.pointers_by(home));
+        names.extend(home.disabled_by());
+        let entry = self.find(home, id, names, ask).await?;
+        if !home.has_version(&entry, precondition) {
+            return Err(DirectoryError::Precondition);
+        }
+        let dn = name_of(&entry)?;
+        let pinned = self.pool.pinned(ask.deadline).await;
+        let pinned = pinned.map_err(refusal::of_write)?;
+        let held = home
+            .held_to(precondition)
+            .filter(|_| pinned.offers().assertion);
+        if let OnDelete::Keep { disable, move_to } = &home.place.on_delete {
+            let to = (disable.as_slice(), move_to.as_ref());
+            self.put_away(home, &pinned, (id, &entry), to, held, ask)
+                .await?;
+            return Ok(Reply::new(Answer::Nothing));
+        }
+        self.clean(home, &entry, &pinned, ask).await?;
+        let controls: Vec<_> = held.into_iter().collect();
+        let write = Write::Delete { dn };
+        let outcome = pinned.write(write, &controls, ask.deadline).await;
+        let result = outcome.map_err(refusal::of_write)?.result;
+        if result.is_success() {
+            return Ok(Reply::new(Answer::Nothing));
+        }
+        Err(refusal::of(&result))
+    }
+}

@@ -1,0 +1,243 @@
+//! Prints entries and operations as LDIF (RFC 2849), for people. Values of secret attributes are
+//! left out: who prints says which those are.
+
+use super::control::Control;
+use super::request::{Attribute, ChangeKind, Write};
+use super::response::Entry;
+use crate::ldap::base64;
+use crate::ldap::dn::Dn;
+
+/// Prints LDIF.
+///
+/// ```
+/// use postern::directory::ldap::{Attribute, Write, ldif::Ldif};
+/// let add = Write::Add {
+///     dn: "uid=alice,dc=example".parse().unwrap(),
+///     attributes: vec![Attribute::one("sn", "Åse"), Attribute::one("userPassword", "x")],
+/// };
+/// let text = Ldif::hiding(|name| name.eq_ignore_ascii_case("userPassword")).write(&add, &[]);
+/// assert_eq!(text, "\
+/// dn: uid=alice,dc=example
+/// changetype: add
+/// sn:: w4VzZQ==
+/// userPassword: (secret, 1 bytes)
+/// ");
+/// ```
+pub struct Ldif<F> {
+    secret: F,
+}
+
+impl<F: Fn(&str) -> bool> Ldif<F> {
+    /// Prints no value of attributes for which `secret` is true; it is asked for their names
+    /// without options.
+    pub fn hiding(secret: F) -> Self {
+        Self { secret }
+    }
+
+    /// An entry.
+    #[must_use]
+    pub fn entry(&self, entry: &Entry) -> String {
+        let mut out = String::new();
+        line(&mut out, "dn", entry.dn.as_bytes());
+        for attribute in &entry.attributes {
+            self.attribute(&mut out, attribute);
+        }
+        out
+    }
+
+    /// A change, with what is asked for beside it.
+    #[must_use]
+    pub fn write(&self, write: &Write, controls: &[Control]) -> String {
+        let mut out = String::new();
+        line(&mut out, "dn", write.dn().to_string().as_bytes());
+        for control in controls {
+            let critical = if control.critical { " true" } else { "" };
+            let head = format!("{}{critical}", control.oid);
+            match &control.value {
+                // Its value is BER: the base64 form, whatever it holds.
+                Some(value) => fold(
+                    &mut out,
+                    &format!("control: {head}:: {}", base64::encode(value)),
+                ),
+                None => fold(&mut out, &format!("control: {head}")),
+            }
+        }
+        match write {
+            Write::Add { attributes, .. } => {
+                out.push_str("changetype: add\n");
+                for attribute in attributes {
+                    self.attribute(&mut out, attribute);
+                }
+            }
+            Write::Delete { .. } => out.push_str("changetype: delete\n"),
+            Write::Modify { changes, .. } => {
+                out.push_str("changetype: modify\n");
+                for change in changes {
+                    let kind = match change.kind {
+                        ChangeKind::Add => "add",
+                        ChangeKind::Delete => "delete",
+                        ChangeKind::Replace => "replace",
+                        ChangeKind::Increment => "increment",
+                    };
+                    line(&mut out, kind, change.attribute.name.as_bytes());
+                    self.attribute(&mut out, &change.attribute);
+                    out.push_str("-\n");
+                }
+            }
+            Write::Rename {
+                rdn,
+                delete_old,
+                above,
+                ..
+            } => {
+                out.push_str("changetype: modrdn\n");
+                line(&mut out, "newrdn", rdn.to_string().as_bytes());
+                out.push_str(if *delete_old {
+                    "deleteoldrdn: 1\n"
+                } else {
+                    "deleteoldrdn: 0\n"
+                });
+                if let Some(above) = above.as_ref().map(Dn::to_string) {
+                    line(&mut out, "newsuperior", above.as_bytes());
+                }
+            }
+        }
+        out
+    }
+
+    fn attribute(&self, out: &mut String, attribute: &Attribute) {
+        let secret = (self.secret)(crate::ldap::attribute::base(&attribute.name));
+        for value in &attribute.values {
+            if secret {
+                let hint = format!("(secret, {} bytes)", value.len());
+                line(out, &attribute.name, hint.as_bytes());
+            } else {
+                line(out, &attribute.name, value);
+            }
+        }
+    }
+}
+
+/// A line, in base64 where its value is not safe as it is.
+fn line(out: &mut String, name: &str, value: &[u8]) {
+    match std::str::from_utf8(value) {
+        Ok("") => fold(out, &format!("{name}:")),
+        Ok(text) if is_safe(text) => fold(out, &format!("{name}: {text}")),
+        _ => fold(out, &format!("{name}:: {}", base64::encode(value))),
+    }
+}
+
+/// `SAFE-STRING`, and no space at the end, which nobody would see.
+fn is_safe(text: &str) -> bool {
+    text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+        && !text.starts_with([' ', ':', '<'])
+        && !text.ends_with(' ')
+}
+
+/// Lines of at most 76 characters, the further ones with a space ahead.
+fn fold(out: &mut String, line: &str) {
+    let mut column = 0;
+    for c in line.chars() {
+        if column == 76 {
+            out.push_str("\n ");
+            column = 1;
+        }
+        out.push(c);
+        column += 1;
+    }
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ldif() -> Ldif<impl Fn(&str) -> bool> {
+        Ldif::hiding(|name| name == "userPassword")
+    }
+
+    #[test]
+    fn values_that_are_not_safe_are_in_base64() {
+        let entry = Entry {
+            dn: "cn=ä,dc=x".into(),
+            attributes: vec![
+                Attribute::many(
+                    "cn",
+                    [
+                        &b"plain"[..],
+                        b" a",
+                        b"a ",
+                        b":a",
+                        b"<a",
+                        b"",
+                        b"a\nb",
+                        b"\xff",
+                    ],
+                ),
+                Attribute::one("userPassword;x-y", "hunter2"),
+            ],
+        };
+        assert_eq!(
+            ldif().entry(&entry),
+            "dn:: Y249w6QsZGM9eA==\n\
+             cn: plain\n\
+             cn:: IGE=\n\
+             cn:: YSA=\n\
+             cn:: OmE=\n\
+             cn:: PGE=\n\
+             cn:\n\
+             cn:: YQpi\n\
+             cn:: /w==\n\
+             userPassword;x-y: (secret, 7 bytes)\n"
+        );
+    }
+
+    #[test]
+    fn changes_of_every_kind() {
+        let dn: Dn = "uid=a,dc=x".parse().unwrap();
+        let modify = Write::Modify {
+            dn: dn.clone(),
+            changes: vec![
+                super::super::Change::new(ChangeKind::Replace, Attribute::one("sn", "b")),
+                super::super::Change::new(
+                    ChangeKind::Delete,
+                    Attribute::many("title", Vec::<bytes::Bytes>::new()),
+                ),
+            ],
+        };
+        assert_eq!(
+            ldif().write(&modify, &[Control::permissive(), Control::paged(1, b"")]),
+            "dn: uid=a,dc=x\n\
+             control: 1.2.840.113556.1.4.1413 true\n\
+             control: 1.2.840.113556.1.4.319 true:: MAUCAQEEAA==\n\
+             changetype: modify\n\
+             replace: sn\n\
+             sn: b\n\
+             -\n\
+             delete: title\n\
+             -\n"
+        );
+        let rename = Write::Rename {
+            rdn: dn.child("uid", "b").unwrap().rdn().unwrap().clone(),
+            dn: dn.clone(),
+            delete_old: true,
+            above: Some("ou=y".parse().unwrap()),
+        };
+        assert_eq!(
+            ldif().write(&rename, &[]),
+            "dn: uid=a,dc=x\nchangetype: modrdn\nnewrdn: uid=b\ndeleteoldrdn: 1\nnewsuperior: ou=y\n"
+        );
+        assert_eq!(
+            ldif().write(&Write::Delete { dn }, &[]),
+            "dn: uid=a,dc=x\nchangetype: delete\n"
+        );
+    }
+
+    #[test]
+    fn long_lines_are_folded() {
+        let mut out = String::new();
+        line(&mut out, "cn", "x".repeat(200).as_bytes());
+        assert!(out.lines().all(|line| line.len() <= 76), "{out}");
+        assert_eq!(out.replace("\n ", ""), format!("cn: {}\n", "x".repeat(200)));
+    }
+}

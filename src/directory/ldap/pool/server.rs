@@ -1,0 +1,234 @@
+//! What is known of each server of a directory, and which of them is used.
+//!
+//! All goes to the first that works (a replica that lags makes clients create duplicates). Once
+//! all has moved to another, it moves back only when a preferred one has worked for long enough.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::super::failure::Why;
+use super::super::offers::Offers;
+use super::super::url::LdapUrl;
+
+/// One server.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub url: LdapUrl,
+    pub name: Arc<str>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    offers: Option<Arc<Offers>>,
+    down: Option<Down>,
+    /// Since when every try went well; kept for the fail-back.
+    up_since: Option<Instant>,
+    /// It sends writes elsewhere: of no use until then.
+    refers_until: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Down {
+    since: Instant,
+    failures: u32,
+    next_try: Instant,
+    why: Why,
+}
+
+/// Why a server cannot be used now.
+#[derive(Debug, Clone)]
+pub(super) struct Away {
+    pub why: Why,
+    /// When it may be tried again.
+    pub next_try: Instant,
+    /// Until when it is worth waiting for.
+    pub patience: Instant,
+}
+
+impl Server {
+    pub(super) fn new(url: LdapUrl) -> Self {
+        Self {
+            name: url.to_string().into(),
+            url,
+            state: Mutex::default(),
+        }
+    }
+
+    /// A connection came to stand.
+    pub(super) fn is_up(&self, offers: Offers, now: Instant) -> Arc<Offers> {
+        let mut state = self.lock();
+        state.down = None;
+        state.up_since.get_or_insert(now);
+        let offers = match state.offers.take().filter(|known| **known == offers) {
+            Some(known) => known,
+            None => Arc::new(offers),
+        };
+        state.offers = Some(Arc::clone(&offers));
+        offers
+    }
+
+    /// A connection did not come to stand. Asked again and again, in growing intervals; in short
+    /// ones while somebody may still be waiting for it.
+    pub(super) fn is_down(&self, why: Why, now: Instant, patience: Duration, jitter: f32) {
+        let mut state = self.lock();
+        state.up_since = None;
+        let (since, failures) = match &state.down {
+            Some(down) => (down.since, down.failures.saturating_add(1)),
+            None => (now, 1),
+        };
+        let waited_for = now.saturating_duration_since(since) < patience;
+        let most = match why {
+            // Directories lock accounts whose password is wrong too often.
+            Why::Credentials(_) => MOST_PAUSE,
+            _ if waited_for => PATIENT_PAUSE,
+            _ => MOST_PAUSE,
+        };
+        let first = match why {
+            Why::Credentials(_) => CREDENTIALS_PAUSE,
+            _ => FIRST_PAUSE,
+        };
+        let pause = (first * 2_u32.saturating_pow((failures - 1).min(16))).min(most);
+        state.down = Some(Down {
+            since,
+            failures,
+            next_try: now + pause.mul_f32(0.5 + jitter),
+            why,
+        });
+    }
+
+    /// Why it must not be tried now. `None` where it may.
+    pub(super) fn away(&self, now: Instant, patience: Duration) -> Option<Away> {
+        let state = self.lock();
+        let down = state.down.as_ref()?;
+        (now < down.next_try).then(|| down.away(patience))
+    }
+
+    /// Why it did not work the last time.
+    pub(super) fn last_failure(&self, patience: Duration) -> Option<Away> {
+        self.lock().down.as_ref().map(|down| down.away(patience))
+    }
+
+    /// What it offered the last time.
+    pub(super) fn offers(&self) -> Option<Arc<Offers>> {
+        self.lock().offers.clone()
+    }
+
+    /// It sends writes elsewhere.
+    pub(super) fn refers(&self, until: Instant) {
+        self.lock().refers_until = Some(until);
+    }
+
+    pub(super) fn is_referring(&self, now: Instant) -> bool {
+        self.lock().refers_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether every try since so long ago went well.
+    pub(super) fn is_steady(&self, now: Instant, time: Duration) -> bool {
+        self.lock()
+            .up_since
+            .is_some_and(|since| now.saturating_duration_since(since) >= time)
+    }
+
+    /// All moves away from it: it has to prove itself anew.
+    pub(super) fn leave(&self) {
+        self.lock().up_since = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Down {
+    fn away(&self, patience: Duration) -> Away {
+        let patience = match self.why {
+            // Waiting does not help.
+            Why::Credentials(_) => self.since,
+            _ => self.since + patience,
+        };
+        Away {
+            why: self.why.clone(),
+            next_try: self.next_try,
+            patience,
+        }
+    }
+}
+
+/// The pause after the first failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(40);
+/// The longest while somebody may be waiting.
+const PATIENT_PAUSE: Duration = Duration::from_millis(200);
+/// The longest.
+const MOST_PAUSE: Duration = Duration::from_secs(5);
+/// The first after wrong credentials.
+const CREDENTIALS_PAUSE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::code::Code;
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    fn server() -> Server {
+        Server::new("ldap://x".parse().unwrap())
+    }
+
+    fn refused() -> Why {
+        Why::Unreachable("refused".into())
+    }
+
+    #[test]
+    fn pauses_grow_and_stay_short_while_somebody_waits() {
+        let server = server();
+        let start = Instant::now();
+        let mut now = start;
+        let mut pauses = Vec::new();
+        while now < start + PATIENCE {
+            server.is_down(refused(), now, PATIENCE, 0.5);
+            let away = server.away(now, PATIENCE).unwrap();
+            assert_eq!(away.patience, start + PATIENCE);
+            pauses.push(away.next_try - now);
+            now = away.next_try;
+        }
+        assert!(pauses.is_sorted(), "{pauses:?}");
+        let about = |pause: &Duration| (pause.as_secs_f32() * 1000.0).round();
+        assert_eq!(pauses.first().map(about), Some(about(&FIRST_PAUSE)));
+        assert_eq!(pauses.last().map(about), Some(about(&PATIENT_PAUSE)));
+        server.is_down(refused(), now, PATIENCE, 0.5);
+        let away = server.away(now, PATIENCE).unwrap();
+        assert_eq!(about(&(away.next_try - now)), about(&MOST_PAUSE));
+        assert!(server.away(away.next_try, PATIENCE).is_none());
+        server.is_up(Offers::default(), now);
+        assert!(server.last_failure(PATIENCE).is_none());
+    }
+
+    #[test]
+    fn wrong_credentials_are_not_waited_for_and_not_tried_often() {
+        let server = server();
+        let now = Instant::now();
+        server.is_down(
+            Why::Credentials(Code::INVALID_CREDENTIALS),
+            now,
+            PATIENCE,
+            0.5,
+        );
+        let away = server.away(now, PATIENCE).unwrap();
+        assert_eq!(away.patience, now);
+        assert!(away.next_try - now >= CREDENTIALS_PAUSE.mul_f32(0.9));
+    }
+
+    #[test]
+    fn a_server_is_steady_after_its_time_without_failure() {
+        let server = server();
+        let now = Instant::now();
+        let later = now + PATIENCE;
+        assert!(!server.is_steady(later, PATIENCE));
+        server.is_up(Offers::default(), now);
+        assert!(server.is_steady(later, PATIENCE) && !server.is_steady(now, PATIENCE));
+        server.is_down(refused(), now, PATIENCE, 0.0);
+        server.is_up(Offers::default(), later);
+        assert!(!server.is_steady(later, PATIENCE));
+    }
+}

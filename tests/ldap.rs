@@ -1,0 +1,48 @@
+//! The LDAP client against real servers, which `scripts/test ldap` starts, and against one that
+//! says what a test wants. Without servers, the tests that need one say that they are skipped.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::allow_attributes,
+    missing_docs,
+    reason = "a test may fail in any way it likes"
+)]
+
+#[path = "ldap/app.rs"]
+mod app;
+#[path = "ldap/app_members.rs"]
+mod app_members;
+#[path = "ldap/app_writes.rs"]
+mod app_writes;
+#[path = "ldap/faults.rs"]
+mod faults;
+#[path = "ldap/front.rs"]
+mod front;
+#[path = "ldap/lists.rs"]
+mod lists;
+#[path = "ldap/names.rs"]
+mod names;
+#[path = "ldap/own.rs"]
+mod own;
+#[path = "ldap/place.rs"]
+mod place;
+#[path = "ldap/restarts.rs"]
+mod restarts;
+#[path = "ldap/scripted.rs"]
+mod scripted;
+#[path = "ldap/searches.rs"]
+mod searches;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the tests of the whole program use all of it"
+)]
+#[path = "it/support/mod.rs"]
+mod support;
+#[path = "ldap/trust.rs"]
+mod trust;
+#[path = "ldap/writes.rs"]
+mod writes;

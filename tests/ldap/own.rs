@@ -1,0 +1,131 @@
+//! A slapd of a test's own, to be killed and started again.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use postern::directory::ldap::{Bind, LdapConfig};
+use postern::net::Secret;
+
+use crate::place::{Kind, Place};
+
+/// It is killed when it is dropped, and its folder is removed.
+pub(crate) struct Slapd {
+    folder: PathBuf,
+    port: u16,
+    child: Child,
+}
+
+impl Slapd {
+    /// A fresh one; `None`, with a word on it, where there is no slapd.
+    pub(crate) fn new(name: &str) -> Option<Self> {
+        Self::with(name, "", "")
+    }
+
+    /// The same with another line in its configuration.
+    pub(crate) fn with(name: &str, line: &str, other: &str) -> Option<Self> {
+        let there = ["slapd", "slapadd"].map(|program| program_path(program).is_file());
+        if there != [true; 2] {
+            println!("skipped: slapd is not installed");
+            return None;
+        }
+        let unique = format!("postern-slapd-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(unique);
+        std::fs::create_dir_all(folder.join("db")).unwrap();
+        let text = include_str!("slapd.conf").replace("FOLDER", folder.to_str().unwrap());
+        let text = if line.is_empty() {
+            text
+        } else {
+            text.replace(line, other)
+        };
+        std::fs::write(folder.join("slapd.conf"), text).unwrap();
+        std::fs::write(folder.join("base.ldif"), include_str!("base.ldif")).unwrap();
+        let added = Command::new(program_path("slapadd"))
+            .args(["-q", "-f", "slapd.conf", "-l", "base.ldif"])
+            .current_dir(&folder)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&added.stderr);
+        assert!(added.status.success(), "slapadd: {said}");
+        // slapd wants to know its port beforehand.
+        let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = probe.local_addr().unwrap().port();
+        drop(probe);
+        let child = start(&folder, port);
+        let slapd = Self {
+            folder,
+            port,
+            child,
+        };
+        slapd.wait();
+        Some(slapd)
+    }
+
+    /// As the servers that are there for all tests.
+    pub(crate) fn place(&self) -> Place {
+        Place::told(
+            Kind::Slapd,
+            serde_json::json!({"base": "dc=example,dc=com"}),
+        )
+    }
+
+    /// As with `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again, at the same port, and waits until it listens.
+    pub(crate) fn start_again(&mut self) {
+        self.child = start(&self.folder, self.port);
+        self.wait();
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("ldap://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn config(&self) -> LdapConfig {
+        LdapConfig {
+            bind: Bind::Simple {
+                dn: "cn=admin,dc=example,dc=com".parse().unwrap(),
+                password: Secret::new("secret-of-the-tests".to_owned()),
+            },
+            ..LdapConfig::new(vec![self.url().parse().unwrap()])
+        }
+    }
+
+    fn wait(&self) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(Instant::now() < end, "slapd does not listen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Slapd {
+    fn drop(&mut self) {
+        // It may be dead already, as a test wants.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn start(folder: &std::path::Path, port: u16) -> Child {
+    Command::new(program_path("slapd"))
+        .args(["-d", "0", "-f", "slapd.conf", "-h"])
+        .arg(format!("ldap://127.0.0.1:{port}"))
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Debian has it where only root looks.
+fn program_path(program: &str) -> PathBuf {
+    PathBuf::from("/usr/sbin").join(program)
+}
