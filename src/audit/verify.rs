@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::line::{Head, Link};
 use super::seal::{Key, Seal};
-use crate::telemetry::json::hex;
+use crate::net::hex::encode as hex;
 
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
