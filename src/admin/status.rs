@@ -14,7 +14,7 @@ use crate::config::report::Source;
 use crate::directory::{Finding, Health};
 use crate::gateway::State;
 use crate::gateway::clients::{Failure, Identity, Record};
-use crate::telemetry::json::hex;
+use crate::net::hex::encode as hex;
 use crate::telemetry::logging;
 use crate::yaml::Severity;
 

@@ -217,7 +217,11 @@ impl Entry {
                 .changes(&write.changes),
             Err(error) => {
                 let refusal = Refusal::from(error.clone());
-                let record = write.record("refusal", 0).changes(&write.changes);
+                // Roles may have allowed what something else forbade.
+                let record = write
+                    .record("refusal", 0)
+                    .maybe("allowed_by", write.allowed.get().map(String::as_str))
+                    .changes(&write.changes);
                 refused::reason(record, error, &refusal)
             }
         };
