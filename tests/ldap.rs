@@ -13,6 +13,12 @@
 
 #[path = "ldap/app.rs"]
 mod app;
+#[path = "ldap/app_attacks.rs"]
+mod app_attacks;
+#[path = "ldap/app_places.rs"]
+mod app_places;
+#[path = "ldap/app_races.rs"]
+mod app_races;
 #[path = "ldap/app_writes.rs"]
 mod app_writes;
 #[path = "ldap/faults.rs"]
