@@ -15,6 +15,8 @@
 mod app;
 #[path = "ldap/app_attacks.rs"]
 mod app_attacks;
+#[path = "ldap/app_members.rs"]
+mod app_members;
 #[path = "ldap/app_places.rs"]
 mod app_places;
 #[path = "ldap/app_races.rs"]
@@ -23,6 +25,8 @@ mod app_races;
 mod app_writes;
 #[path = "ldap/faults.rs"]
 mod faults;
+#[path = "ldap/front.rs"]
+mod front;
 #[path = "ldap/names.rs"]
 mod names;
 #[path = "ldap/own.rs"]

@@ -161,7 +161,6 @@ impl App {
     }
 
     /// The names of the entries below the unit with this value.
-
     pub(crate) async fn found(&self, attribute: &str, value: &str) -> Vec<String> {
         let filter = Filter::equal(attribute, value.to_owned());
         let search = Search::below(self.unit.clone(), filter, &[]);

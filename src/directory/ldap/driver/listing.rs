@@ -20,8 +20,14 @@ impl Ldap {
         projection: &Projection,
         ask: &Ask,
     ) -> Result<Reply<Upstream>, DirectoryError> {
-        let filter = self.question(home, query.filter.as_ref(), ask).await?;
         let start = query.start_index.unwrap_or(1).max(1);
+        let Some(filter) = self.question(home, query.filter.as_ref(), ask).await? else {
+            return Ok(Reply::new(Answer::List(Listing::Page {
+                total: Some(0),
+                start,
+                resources: Vec::new(),
+            })));
+        };
         let count = query.count.unwrap_or(usize::MAX);
         let (total, entries) = match self.handful(home, &filter, projection, ask).await? {
             Some(entries) => (entries.len(), cut(entries, start, count)),

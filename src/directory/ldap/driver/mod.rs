@@ -6,6 +6,7 @@
 //! or read again on the same connection where the server has no such control.
 
 mod apply;
+mod certain;
 mod change;
 mod counter;
 mod draft;
@@ -14,6 +15,7 @@ mod home;
 mod integrity;
 mod listing;
 mod make;
+mod members;
 mod password;
 mod question;
 mod references;
@@ -43,6 +45,7 @@ use home::Homes;
 pub(super) struct Ldap {
     pool: Arc<Pool>,
     homes: Arc<Homes>,
+    member_of: Arc<references::MemberOf>,
 }
 
 /// A rule's view of a directory.
@@ -51,6 +54,7 @@ pub fn driver(pool: Arc<Pool>, layout: Layout) -> Arc<dyn Directory> {
     Arc::new(Ldap {
         pool,
         homes: Arc::new(Homes::of(layout)),
+        member_of: Arc::new(references::MemberOf::new()),
     })
 }
 
