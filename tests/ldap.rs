@@ -15,6 +15,8 @@
 mod app;
 #[path = "ldap/app_attacks.rs"]
 mod app_attacks;
+#[path = "ldap/app_count.rs"]
+mod app_count;
 #[path = "ldap/app_members.rs"]
 mod app_members;
 #[path = "ldap/app_places.rs"]
@@ -46,6 +48,8 @@ mod searches;
 )]
 #[path = "it/support/mod.rs"]
 mod support;
+#[path = "ldap/tap.rs"]
+mod tap;
 #[path = "ldap/trust.rs"]
 mod trust;
 #[path = "ldap/writes.rs"]

@@ -283,6 +283,8 @@ async fn every_legal_value_comes_back(place: Place) {
         // The shipped rules make an address, or a home folder in ASCII, of the user name.
         match app.kind {
             Kind::Slapd => user["userName"] = json!(value),
+            // 389 DS takes a name of any length and finds no entry by one of some thousand bytes.
+            Kind::Ds389 if value.len() > 1000 => {}
             Kind::Ds389 if value.is_ascii() => user["userName"] = json!(format!("a{value}")),
             Kind::Ds389 | Kind::Samba => {}
         }
@@ -325,7 +327,8 @@ async fn every_legal_value_comes_back(place: Place) {
         if value.len() < 100 {
             assert_eq!(seen.expect(200).json()["title"], json!(format!("{value}!")));
         }
-        app.client.delete(&path).await.expect(204);
+        let gone = app.client.delete(&path).await;
+        assert_eq!(gone.status, 204, "{short} {number} {:?}", gone.body);
     }
     for attribute in ["title", "userName"] {
         let mut user = app.user("null");

@@ -114,7 +114,7 @@ impl Order<'_> {
                 stand_ins.look(self, ask).await?;
                 let rest = self.rest(changes.clone(), ask).await?;
                 futile = if rest == changes { futile + 1 } else { 0 };
-                if futile == MOST_FUTILE {
+                if futile == MOST_FUTILE || (futile > 0 && !is_surely_so(&result)) {
                     return Err(refusal::of(&result));
                 }
                 changes = rest;
@@ -274,12 +274,15 @@ fn is_about_values(result: &LdapResult) -> bool {
         Code::NO_SUCH_ATTRIBUTE | Code::ATTRIBUTE_OR_VALUE_EXISTS | Code::ENTRY_ALREADY_EXISTS => {
             true
         }
-        // The number of a member that is none, and Samba's words for it.
-        Code::UNWILLING_TO_PERFORM => ["00000561", "doesn't exist for target"]
-            .iter()
-            .any(|words| result.message.contains(words)),
+        // A member that is none, or none any more.
+        Code::UNWILLING_TO_PERFORM => true,
         _ => false,
     }
+}
+
+/// Whether nothing else can be meant, whatever the entry looks like a moment later.
+fn is_surely_so(result: &LdapResult) -> bool {
+    result.code != Code::UNWILLING_TO_PERFORM
 }
 
 /// Whether some of the changes are about values by themselves.
