@@ -13,8 +13,16 @@
 
 #[path = "ldap/app.rs"]
 mod app;
+#[path = "ldap/app_attacks.rs"]
+mod app_attacks;
+#[path = "ldap/app_count.rs"]
+mod app_count;
 #[path = "ldap/app_members.rs"]
 mod app_members;
+#[path = "ldap/app_places.rs"]
+mod app_places;
+#[path = "ldap/app_races.rs"]
+mod app_races;
 #[path = "ldap/app_writes.rs"]
 mod app_writes;
 #[path = "ldap/faults.rs"]
@@ -42,6 +50,8 @@ mod searches;
 )]
 #[path = "it/support/mod.rs"]
 mod support;
+#[path = "ldap/tap.rs"]
+mod tap;
 #[path = "ldap/trust.rs"]
 mod trust;
 #[path = "ldap/writes.rs"]
