@@ -13,6 +13,8 @@
 
 #[path = "ldap/faults.rs"]
 mod faults;
+#[path = "ldap/filters.rs"]
+mod filters;
 #[path = "ldap/lists.rs"]
 mod lists;
 #[path = "ldap/names.rs"]

@@ -28,6 +28,7 @@ use crate::scim::{Operation, Reply, Upstream};
 
 use home::Homes;
 use listing::Walks;
+use question::Learnt;
 
 /// One rule's view of an LDAP directory: the connections, and where its resources live.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub(super) struct Ldap {
     pool: Arc<Pool>,
     homes: Arc<Homes>,
     walks: Arc<Walks>,
+    /// How the server compares.
+    learnt: Arc<Learnt>,
 }
 
 /// A rule's view of a directory.
@@ -44,6 +47,7 @@ pub fn driver(pool: Arc<Pool>, layout: Layout) -> Arc<dyn Directory> {
         pool,
         homes: Arc::new(Homes::of(layout)),
         walks: listing::of_this_process(),
+        learnt: Arc::default(),
     })
 }
 
