@@ -29,6 +29,8 @@ mod app_writes;
 mod faults;
 #[path = "ldap/front.rs"]
 mod front;
+#[path = "ldap/filters.rs"]
+mod filters;
 #[path = "ldap/lists.rs"]
 mod lists;
 #[path = "ldap/names.rs"]
