@@ -13,8 +13,12 @@
 
 #[path = "ldap/app.rs"]
 mod app;
+#[path = "ldap/app_concurrent.rs"]
+mod app_concurrent;
 #[path = "ldap/app_members.rs"]
 mod app_members;
+#[path = "ldap/app_sizes.rs"]
+mod app_sizes;
 #[path = "ldap/app_writes.rs"]
 mod app_writes;
 #[path = "ldap/faults.rs"]
@@ -27,6 +31,8 @@ mod names;
 mod own;
 #[path = "ldap/place.rs"]
 mod place;
+#[path = "ldap/relay.rs"]
+mod relay;
 #[path = "ldap/restarts.rs"]
 mod restarts;
 #[path = "ldap/scripted.rs"]
