@@ -15,6 +15,8 @@
 mod app;
 #[path = "ldap/app_attacks.rs"]
 mod app_attacks;
+#[path = "ldap/app_concurrent.rs"]
+mod app_concurrent;
 #[path = "ldap/app_count.rs"]
 mod app_count;
 #[path = "ldap/app_members.rs"]
@@ -23,6 +25,8 @@ mod app_members;
 mod app_places;
 #[path = "ldap/app_races.rs"]
 mod app_races;
+#[path = "ldap/app_sizes.rs"]
+mod app_sizes;
 #[path = "ldap/app_writes.rs"]
 mod app_writes;
 #[path = "ldap/faults.rs"]
@@ -39,6 +43,8 @@ mod names;
 mod own;
 #[path = "ldap/place.rs"]
 mod place;
+#[path = "ldap/relay.rs"]
+mod relay;
 #[path = "ldap/restarts.rs"]
 mod restarts;
 #[path = "ldap/scripted.rs"]
