@@ -13,6 +13,8 @@
 
 #[path = "ldap/app.rs"]
 mod app;
+#[path = "ldap/app_schema.rs"]
+mod app_schema;
 #[path = "ldap/app_writes.rs"]
 mod app_writes;
 #[path = "ldap/faults.rs"]
