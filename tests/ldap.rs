@@ -25,6 +25,8 @@ mod app_members;
 mod app_places;
 #[path = "ldap/app_races.rs"]
 mod app_races;
+#[path = "ldap/app_schema.rs"]
+mod app_schema;
 #[path = "ldap/app_sizes.rs"]
 mod app_sizes;
 #[path = "ldap/app_writes.rs"]

@@ -7,7 +7,8 @@ use postern::directory::ldap::{Attribute, Control, Dn, Entry, Filter, Pool, Sear
 use serde_json::{Value, json};
 
 use crate::place::{Kind, Place, done, soon};
-use crate::support::program::Serving;
+use crate::support::client::plain_get;
+use crate::support::program::{Said, Serving};
 use crate::support::{Answer, Client, Program};
 
 /// A started program, and its place in a directory.
@@ -85,6 +86,17 @@ impl App {
         let lines = self.serving.access();
         let lines: String = lines.iter().map(Value::to_string).collect();
         self.program.log() + &lines
+    }
+
+    /// What `postern check --online` says.
+    pub(crate) fn online(&self) -> Said {
+        self.program.run(&["check", "--online", "--quiet"])
+    }
+
+    /// What `/metrics` says.
+    pub(crate) async fn metrics(&self) -> String {
+        let answer = plain_get(self.serving.probe(), "/metrics").await;
+        answer.unwrap().1
     }
 
     /// Where people are.
