@@ -68,13 +68,6 @@ impl Ldap {
         ask: &Ask,
     ) -> Result<Reply<Upstream>, DirectoryError> {
         let start = query.start_index.unwrap_or(1).max(1);
-        let Some(filter) = self.question(home, query.filter.as_ref(), ask).await? else {
-            return Ok(Reply::new(Answer::List(Listing::Page {
-                total: Some(0),
-                start,
-                resources: Vec::new(),
-            })));
-        };
         let count = query.count.unwrap_or(usize::MAX);
         let Some(filter) = self.question(home, query.filter.as_ref(), ask).await? else {
             return Ok(page(Some(0), start, Vec::new()));

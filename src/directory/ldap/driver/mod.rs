@@ -53,7 +53,7 @@ pub(super) struct Ldap {
     walks: Arc<Walks>,
     member_of: Arc<references::MemberOf>,
     /// What the last look at the directory's own schema found.
-    findings: Mutex<Option<Arc<[Finding]>>>,
+    findings: Arc<Mutex<Option<Arc<[Finding]>>>>,
 }
 
 /// A rule's view of a directory.
@@ -64,7 +64,7 @@ pub fn driver(pool: Arc<Pool>, layout: Layout) -> Arc<dyn Directory> {
         homes: Arc::new(Homes::of(layout)),
         walks: listing::of_this_process(),
         member_of: Arc::new(references::MemberOf::new()),
-        findings: Mutex::default(),
+        findings: Arc::default(),
     })
 }
 
