@@ -1,11 +1,14 @@
 """What postern tells of a directory that is in trouble, and how it goes on without it: by the whole
-program, with a slapd of the test's own that is stopped and started again."""
+program, with a relay before slapd that is killed and started again."""
 
+import asyncio
 import contextlib
 import json
 import pathlib
 import re
+import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -21,7 +24,7 @@ PATIENCE = 40.0
 
 def a_preferred_server_goes_and_comes_back(told, binary):
     """Two servers, the first a door to the second: reads and writes go on, and back in the end."""
-    with door_to(told) as door, through(binary, told, [door.url, told["ldaps"]], FAIL_BACK) as postern:
+    with Relay(told) as door, through(binary, told, [door.url, told["ldaps"]], FAIL_BACK) as postern:
         peer = lives.Peer("slapd", Entries(told), postern)
         made = peer.make()
         assert in_use(postern) == door.url, status(postern)
@@ -42,7 +45,7 @@ def a_preferred_server_goes_and_comes_back(told, binary):
 
 def a_directory_that_is_down_is_told(told, binary):
     """Readiness, status and metrics tell that a server is away, and that it is back."""
-    with door_to(told) as door, through(binary, told, [door.url], "", READY) as postern:
+    with Relay(told) as door, through(binary, told, [door.url], "", READY) as postern:
         peer = lives.Peer("slapd", Entries(told), postern)
         made = peer.make()
         wait(lambda: ready(postern) == 200, "it is not ready")
@@ -79,7 +82,7 @@ def a_wrong_password_is_told(told, binary):
 def a_strange_certificate_is_told(told, binary):
     """A directory whose certificate another authority signed is not talked to."""
     with tempfile.TemporaryDirectory() as folder:
-        servers.certificate(folder)
+        servers.certificate(pathlib.Path(folder))
         strange = told | {"ca": f"{folder}/cert.pem"}
         with through(binary, strange, [told["ldaps"]], "", READY) as postern:
             wait(lambda: status(postern)["health"] == "down", "a strange certificate is up")
@@ -92,10 +95,10 @@ def a_strange_certificate_is_told(told, binary):
 def an_expired_certificate_is_told(told, binary):
     """So is one that has ended."""
     with tempfile.TemporaryDirectory() as folder:
-        expired(folder, told)
-        with door_to(told, folder) as door:
+        expired(folder)
+        with slapd_with(folder) as url:
             ended = told | {"ca": f"{folder}/ca.pem"}
-            with through(binary, ended, [door.url], "", READY) as postern:
+            with through(binary, ended, [url], "", READY) as postern:
                 wait(lambda: status(postern)["health"] == "down", "an expired certificate is up")
                 reason = status(postern)["reason"]
                 assert "expired" in reason.lower(), reason
@@ -113,20 +116,26 @@ FAIL_BACK = "    timeouts: {connect: 2s, fail_back: 500ms}\n"
 READY = "ready: {directories: all}\n"
 
 
-class Door:
-    """Another slapd in front of the same entries: it hands everything on, until it is closed."""
+class Relay:
+    """A server that hands everything on to another, until it is closed: what a client sees of a
+    server that is killed, with every connection at once."""
 
-    def __init__(self, command, port, folder):
-        self.command, self.port, self.folder = command, port, folder
-        self.url = f"ldaps://localhost:{port}"
+    def __init__(self, told):
+        self.to = int(told["ldaps"].rsplit(":", 1)[1])
+        self.port = servers.free_port()
+        self.url = f"ldaps://localhost:{self.port}"
         self.child = None
 
+    def __enter__(self):
+        self.open()
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
     def open(self):
-        with (self.folder / "door.log").open("ab") as log:
-            self.child = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        wait(lambda: listens(self.port), "the slapd in front does not listen")
+        self.child = subprocess.Popen([sys.executable, __file__, str(self.port), str(self.to)])
+        wait(lambda: listens(self.port), "the relay does not listen")
 
     def close(self):
         if self.child is not None:
@@ -135,44 +144,44 @@ class Door:
             self.child = None
 
 
+async def relay(port, to):
+    """The relay's own process."""
+
+    async def copy(reader, writer):
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def hand_on(reader, writer):
+        there, out = await asyncio.open_connection("127.0.0.1", to)
+        await asyncio.gather(copy(reader, out), copy(there, writer))
+
+    server = await asyncio.start_server(hand_on, "127.0.0.1", port)
+    await server.serve_forever()
+
+
 @contextlib.contextmanager
-def door_to(told, certificates=None):
-    """A slapd of back-ldap before the directory; ended by its pid."""
-    with tempfile.TemporaryDirectory(prefix="postern-door-") as folder:
-        folder = pathlib.Path(folder)
-        port = servers.free_port()
-        certificates = pathlib.Path(certificates or pathlib.Path(told["ca"]).parent)
-        (folder / "slapd.conf").write_text(
-            DOOR.format(
-                folder=folder, url=told["url"], base=told["base"], certificates=certificates
-            )
-        )
-        door = Door(
-            ["slapd", "-d", "0", "-f", folder / "slapd.conf", "-h", f"ldaps://127.0.0.1:{port}"],
-            port,
-            folder,
-        )
-        door.open()
-        try:
-            yield door
-        finally:
-            door.close()
+def slapd_with(certificates):
+    """A slapd with nothing in it but these certificates; gives its URL, ended by its pid."""
+    folder = pathlib.Path(certificates)
+    port = servers.free_port()
+    (folder / "slapd.conf").write_text(DOOR.replace("FOLDER", str(folder)))
+    url = f"ldaps://127.0.0.1:{port}"
+    with servers.Process(
+        "slapd", ["slapd", "-d", "0", "-f", folder / "slapd.conf", "-h", url], folder
+    ):
+        wait(lambda: listens(port), "slapd does not listen")
+        yield url.replace("127.0.0.1", "localhost")
 
 
 DOOR = """\
 include /etc/ldap/schema/core.schema
-include /etc/ldap/schema/cosine.schema
-include /etc/ldap/schema/inetorgperson.schema
-modulepath /usr/lib/ldap
-moduleload back_ldap
-pidfile {folder}/slapd.pid
-TLSCACertificateFile {certificates}/ca.pem
-TLSCertificateFile {certificates}/server.pem
-TLSCertificateKeyFile {certificates}/server.key
-database ldap
-suffix "{base}"
-uri "{url}"
-rebind-as-user yes
+pidfile FOLDER/slapd.pid
+TLSCACertificateFile FOLDER/ca.pem
+TLSCertificateFile FOLDER/server.pem
+TLSCertificateKeyFile FOLDER/server.key
 """
 
 
@@ -224,8 +233,6 @@ def metric(postern, name):
 
 
 def listens(port):
-    import socket
-
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
@@ -240,7 +247,7 @@ def wait(condition, otherwise):
     raise AssertionError(otherwise)
 
 
-def expired(folder, told):
+def expired(folder):
     """A CA, and a server's certificate of it that ended long ago."""
     ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     servers.run(
@@ -275,3 +282,6 @@ commonName = supplied
 [server]
 subjectAltName = DNS:localhost
 """
+
+if __name__ == "__main__":
+    asyncio.run(relay(*map(int, sys.argv[1:])))
