@@ -72,11 +72,6 @@ impl Homes {
         &self.homes
     }
 
-    /// What kind of server the rule is written for.
-    pub(super) fn flavor(&self) -> Flavor {
-        self.flavor
-    }
-
     /// Whether the server itself keeps references right.
     pub(super) fn keeps_references(&self) -> bool {
         self.keeps_references
@@ -85,6 +80,11 @@ impl Homes {
     /// Whether the server itself refuses a unique value that is taken.
     pub(super) fn keeps_unique(&self) -> bool {
         self.keeps_unique
+    }
+
+    /// What kind of server the rule is written for.
+    pub(super) fn flavor(&self) -> Flavor {
+        self.flavor
     }
 
     /// Whether entries have versions that a write can be held to.
