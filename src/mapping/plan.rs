@@ -271,7 +271,12 @@ impl Plan {
     /// brought back; else `None`, and a general text is used.
     #[must_use]
     pub fn decode_error(&self, resource: &ResourceType, detail: &str) -> Option<String> {
-        explain::detail(self.ty(resource)?, detail)
+        let ty = self.ty(resource)?;
+        explain::detail(ty, detail).or_else(|| {
+            // Without the attribute that is meant, where the client does not know it.
+            let (text, _) = detail.rsplit_once(": `")?;
+            explain::detail(ty, text)
+        })
     }
 
     pub(super) fn ty(&self, resource: &ResourceType) -> Option<&Type> {

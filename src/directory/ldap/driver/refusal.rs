@@ -1,8 +1,12 @@
 //! Result codes of LDAP as errors of a directory: one table.
 
+mod words;
+
 use crate::directory::DirectoryError;
 use crate::directory::ldap::{Code, Dn, LdapError, LdapResult, Why};
 use crate::scim::ScimType;
+
+use words::Meaning;
 
 /// Why a read has no answer.
 pub(super) fn of_read(error: LdapError) -> DirectoryError {
@@ -78,39 +82,56 @@ pub(super) fn nameless() -> DirectoryError {
     }
 }
 
-/// What a result other than success says. The server's own words may hold values and names: they
-/// go to nobody.
+/// What a result other than success says. The server's own words may hold values and names: of
+/// them the name of an attribute is taken, and nothing else. Where it is one of the rule's, the
+/// client is told its own name for it.
 pub(super) fn of(result: &LdapResult) -> DirectoryError {
-    let refused = |scim_type, detail: &str| DirectoryError::Refused {
+    let refused = |scim_type, text: &str| DirectoryError::Refused {
         scim_type: Some(scim_type),
-        detail: Some(detail.to_owned()),
+        detail: Some(words::about(text, result)),
     };
+    let value = |text| refused(ScimType::InvalidValue, text);
+    let taken = || DirectoryError::Conflict {
+        scim_type: Some(ScimType::Uniqueness),
+        detail: words::attribute(result).map(|_| words::about(TAKEN, result)),
+    };
+    let rule = |text: &str| {
+        DirectoryError::Malformed(words::about(&format!("{}, {text}", result.code), result))
+    };
+    if let Some(meaning) = words::meaning(result) {
+        return match meaning {
+            Meaning::Taken => taken(),
+            Meaning::Password => value("the password is not one that the directory allows"),
+            Meaning::Single => value(ONE_VALUE),
+            Meaning::Range => value("the value is too long, or not one that the directory allows"),
+            Meaning::Missing => value(MISSING),
+            Meaning::NotAllowed => value(NOT_ALLOWED),
+            Meaning::Name => value("an account cannot have this name"),
+            Meaning::NotBound => DirectoryError::Credentials(401),
+        };
+    }
     match result.code {
         Code::NO_SUCH_OBJECT => DirectoryError::NotFound,
-        Code::ENTRY_ALREADY_EXISTS => DirectoryError::Conflict {
-            scim_type: Some(ScimType::Uniqueness),
-            detail: None,
-        },
-        Code::ASSERTION_FAILED => DirectoryError::Precondition,
-        Code::CONSTRAINT_VIOLATION => refused(
-            ScimType::InvalidValue,
+        Code::ENTRY_ALREADY_EXISTS => taken(),
+        // What was to be taken away has changed meanwhile.
+        Code::ASSERTION_FAILED | Code::NO_SUCH_ATTRIBUTE => DirectoryError::Precondition,
+        Code::CONSTRAINT_VIOLATION => value(
             "the directory refuses a value: a limit, a rule for passwords, or one that must be unique",
         ),
-        Code::INVALID_ATTRIBUTE_SYNTAX => refused(
-            ScimType::InvalidValue,
-            "the directory cannot hold a value of this form",
-        ),
-        Code::OBJECT_CLASS_VIOLATION => refused(
-            ScimType::InvalidValue,
+        Code::ATTRIBUTE_OR_VALUE_EXISTS => value("a value is there twice"),
+        Code::INVALID_ATTRIBUTE_SYNTAX => value("the directory cannot hold a value of this form"),
+        Code::OBJECT_CLASS_VIOLATION => value(
             "the directory needs an attribute that is missing, or does not know one of those sent",
         ),
-        Code::UNDEFINED_ATTRIBUTE_TYPE | Code::INAPPROPRIATE_MATCHING => DirectoryError::Malformed(
-            format!("{}: the rule names what its schema lacks", result.code),
-        ),
+        Code::UNDEFINED_ATTRIBUTE_TYPE | Code::INAPPROPRIATE_MATCHING => {
+            rule("the rule names what its schema lacks (see `postern check --online`)")
+        }
+        Code::OBJECT_CLASS_MODS_PROHIBITED => rule("the rule changes what kind of entry it is"),
         Code::NOT_ALLOWED_ON_RDN | Code::NAMING_VIOLATION | Code::INVALID_DN_SYNTAX => nameless(),
         Code::INSUFFICIENT_ACCESS_RIGHTS
         | Code::INVALID_CREDENTIALS
         | Code::INAPPROPRIATE_AUTHENTICATION
+        | Code::AUTHORIZATION_DENIED
         | Code::STRONGER_AUTH_REQUIRED
         | Code::CONFIDENTIALITY_REQUIRED => DirectoryError::Credentials(403),
         Code::BUSY | Code::UNAVAILABLE => DirectoryError::Busy {
@@ -121,11 +142,19 @@ pub(super) fn of(result: &LdapResult) -> DirectoryError {
         Code::SIZE_LIMIT_EXCEEDED | Code::ADMIN_LIMIT_EXCEEDED => {
             refused(ScimType::TooMany, "the directory gives no answer this long")
         }
-        Code::UNWILLING_TO_PERFORM => refused(
-            ScimType::InvalidValue,
-            "the directory is not willing to do this",
-        ),
+        Code::UNWILLING_TO_PERFORM => value("the directory is not willing to do this"),
         Code::NOT_ALLOWED_ON_NON_LEAF => not_a_leaf(),
+        Code::REFERRAL | Code::AFFECTS_MULTIPLE_DSAS => {
+            rule("it sends us to another server: name one in `urls` that takes writes")
+        }
         code => DirectoryError::Malformed(format!("the directory answered {code}")),
     }
 }
+
+const TAKEN: &str = "another resource has this value already";
+const ONE_VALUE: &str = "the directory holds one value of this at most";
+const MISSING: &str = "the directory needs a value of this";
+const NOT_ALLOWED: &str = "the directory does not hold this for such a resource";
+
+#[cfg(test)]
+mod tests;

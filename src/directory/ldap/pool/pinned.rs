@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::super::code::Code;
 use super::super::connection::Connection;
 use super::super::control::Control;
 use super::super::failure::LdapError;
@@ -68,7 +69,12 @@ impl Pinned {
         let answer = self.link.connection.call(&request, controls, deadline);
         let answer = answer.await;
         self.pool.note(answer.as_ref().map(|_| ()));
-        outcome(answer?)
+        let answer = answer?;
+        if answer.result.code == Code::REFERRAL {
+            // Others are asked from now on, where there are any.
+            self.pool.has_another(self.link.server);
+        }
+        outcome(answer)
     }
 
     /// Compares a value, or does what is beyond the protocol.

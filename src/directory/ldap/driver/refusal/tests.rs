@@ -1,0 +1,160 @@
+//! The table, with what real servers say; nothing of a value or of a name in the directory is kept.
+
+use super::*;
+
+fn result(code: Code, message: &str) -> LdapResult {
+    LdapResult {
+        code,
+        matched: "uid=hidden-name,dc=example".to_owned(),
+        message: message.to_owned(),
+        referrals: vec!["ldap://hidden-host/uid=hidden-name".to_owned()],
+    }
+}
+
+/// What OpenLDAP 2.5, 389 DS 2.3, Active Directory and Samba say.
+const SAID: &[(Code, &str)] = &[
+    (
+        Code::CONSTRAINT_VIOLATION,
+        "non-unique attributes found with (|(uid=hidden)(uid=hidden\\29))",
+    ),
+    (
+        Code::CONSTRAINT_VIOLATION,
+        "non-unique attributes found with (|(uid=hidden)(mail=hidden))",
+    ),
+    (Code::CONSTRAINT_VIOLATION, "some attributes not unique"),
+    (
+        Code::CONSTRAINT_VIOLATION,
+        "Another entry with the same attribute value already exists (attribute: \"uid\")",
+    ),
+    (
+        Code::CONSTRAINT_VIOLATION,
+        "uidNumber: multiple values provided",
+    ),
+    (
+        Code::CONSTRAINT_VIOLATION,
+        "Password fails quality checking policy",
+    ),
+    (
+        Code::CONSTRAINT_VIOLATION,
+        "000021C8: AtrErr: DSID-03200BBA, #1:\n\t0: 000021C8: DSID-03200BBA, problem 1005 (CONSTRAINT_ATT_TYPE), data 0, Att 90290 (userPrincipalName)\n",
+    ),
+    (
+        Code::CONSTRAINT_VIOLATION,
+        "00002082: AtrErr: DSID-03151785, #1:\n\t0: 00002082: DSID-03151785, problem 1005 (CONSTRAINT_ATT_TYPE), data 0, Att 8 (l):len 300\n",
+    ),
+    (Code::ENTRY_ALREADY_EXISTS, ""),
+    (
+        Code::ENTRY_ALREADY_EXISTS,
+        "00000524: samldb: Account name (sAMAccountName) 'hidden' already in use!",
+    ),
+    (
+        Code::OBJECT_CLASS_VIOLATION,
+        "object class 'inetOrgPerson' requires attribute 'sn'",
+    ),
+    (
+        Code::OBJECT_CLASS_VIOLATION,
+        "missing attribute \"sn\" required by object class \"inetOrgPerson\"\n",
+    ),
+    (
+        Code::OBJECT_CLASS_VIOLATION,
+        "attribute 'gidNumber' not allowed",
+    ),
+    (
+        Code::OBJECT_CLASS_VIOLATION,
+        "attribute \"foo\" not allowed\n",
+    ),
+    (
+        Code::OBJECT_CLASS_VIOLATION,
+        "single-valued attribute \"preferredLanguage\" has multiple values\n",
+    ),
+    (Code::OBJECT_CLASS_VIOLATION, "something else about hidden"),
+    (
+        Code::INVALID_ATTRIBUTE_SYNTAX,
+        "manager: value #0 invalid per syntax",
+    ),
+    (Code::INVALID_ATTRIBUTE_SYNTAX, "hidden value: of nobody"),
+    (
+        Code::ATTRIBUTE_OR_VALUE_EXISTS,
+        "modify/add: cn: value #0 already exists",
+    ),
+    (
+        Code::UNDEFINED_ATTRIBUTE_TYPE,
+        "foo: attribute type undefined",
+    ),
+    (
+        Code::INAPPROPRIATE_MATCHING,
+        "modify/delete: photo: no equality matching rule",
+    ),
+    (
+        Code::NAMING_VIOLATION,
+        "value of naming attribute 'uid' is not present in entry",
+    ),
+    (
+        Code::UNWILLING_TO_PERFORM,
+        "0000052D: SvcErr: DSID-031A12D2, problem 5003 (WILL_NOT_PERFORM), data 0\n",
+    ),
+    (
+        Code::UNWILLING_TO_PERFORM,
+        "00000523: SysErr: DSID-031A1202, problem 22 (Invalid argument), data 0\n",
+    ),
+    (
+        Code::UNWILLING_TO_PERFORM,
+        "0000001F: SvcErr: DSID-031A12D2, problem 5003 (WILL_NOT_PERFORM), data 0\n",
+    ),
+    (
+        Code::OPERATIONS_ERROR,
+        "000004DC: LdapErr: DSID-0C090A5C, comment: In order to perform this operation a successful bind must be completed",
+    ),
+    (
+        Code::INSUFFICIENT_ACCESS_RIGHTS,
+        "no write access to parent",
+    ),
+    (Code::REFERRAL, ""),
+    (Code::BUSY, ""),
+    (Code::UNAVAILABLE, "hidden"),
+    (Code::TIME_LIMIT_EXCEEDED, ""),
+    (Code::SIZE_LIMIT_EXCEEDED, ""),
+    (Code::ADMIN_LIMIT_EXCEEDED, ""),
+    (
+        Code::NOT_ALLOWED_ON_NON_LEAF,
+        "subordinate objects must be deleted first",
+    ),
+    (Code::NO_SUCH_OBJECT, ""),
+    (
+        Code::NO_SUCH_ATTRIBUTE,
+        "modify/delete: title: no such value",
+    ),
+    (Code::ASSERTION_FAILED, ""),
+    (Code::OTHER, "hidden internal"),
+    (Code(4711), "hidden"),
+];
+
+#[test]
+fn every_result_has_its_error() {
+    let mut rows = Vec::new();
+    for (code, message) in SAID {
+        let error = of(&result(*code, message));
+        rows.push(format!("{code}, {:?}\n    {error:?}", message.trim_end()));
+    }
+    let table = rows.join("\n");
+    for row in table.lines().filter(|line| line.starts_with("    ")) {
+        assert!(!row.contains("hidden"), "{row}");
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_value_is_never_taken_for_a_name() {
+    for text in [
+        "uid=hidden: value #0 invalid per syntax",
+        "object class 'x' requires attribute 'hidden value'",
+        "non-unique attributes found with (|(uid=a)(&(!(hidden=b))))",
+        "non-unique attributes found with hidden",
+        "(attribute: \"",
+        ", Att (",
+        "",
+    ] {
+        let said = result(Code::CONSTRAINT_VIOLATION, text);
+        assert_eq!(words::attribute(&said), None, "{text}");
+    }
+}
