@@ -1,7 +1,9 @@
 """Starts LDAP servers on loopback with data folders of their own, runs a command that finds them
 in POSTERN_TEST_SLAPD, POSTERN_TEST_389DS and POSTERN_TEST_SAMBA, and ends them by their pids.
 
-usage: servers.py [--only NAME[,NAME]] [--keep] COMMAND [ARGUMENT...]
+usage: servers.py [--only NAME[,NAME]] [--keep] COMMAND [ARGUMENT...] [--then COMMAND...]
+
+Every command is run, whatever came of those before.
 
 Each variable holds JSON: url, ldaps, ldapi (where there is one), base, people, groups, bind_dn,
 password_file, ca, and for slapd a client's certificate and key. A server that cannot be started is
@@ -65,12 +67,26 @@ def main():
             environment[variable] = json.dumps(told)
             took = time.monotonic() - begun
             print(f"{name} listens at {told['url']} after {took:.1f} s", flush=True)
-        code = subprocess.run(arguments, env=environment, check=False).returncode
+        code = 0
+        for command in commands(arguments):
+            done = subprocess.run(command, env=environment, check=False)
+            code = code or done.returncode
     if keep:
         print(f"kept: {folder}")
     else:
         shutil.rmtree(folder, ignore_errors=True)
     sys.exit(code)
+
+
+def commands(arguments):
+    """What stands between `--then`."""
+    command = []
+    for argument in [*arguments, "--then"]:
+        if argument != "--then":
+            command.append(argument)
+        elif command:
+            yield command
+            command = []
 
 
 def slapd(folder, running):

@@ -28,9 +28,11 @@ def replace(text, pattern, by):
 
 
 def suitable(name, told):
-    """The same for the foreign suites, which make userNames without any domain: that of Active
-    Directory is not swapped then."""
+    """The same for the foreign suites, which make userNames without any domain, and values of 36
+    characters: that of Active Directory is not swapped then, and employeeID, which holds 16, is not
+    there."""
     text = rule(name, told)
     if name == "samba":
+        text = replace(text, r"(?m)^ *- {scim: [^\n]*, target: employeeID}\n", "")
         text = replace(text, r', swap: \{"@example\.com": "@corp\.example\.com"\}', "")
     return text
