@@ -246,6 +246,42 @@ impl Looks<'_> {
         }
     }
 
+    /// A replacement of an attribute of which the account may change some parts only, as one of
+    /// each part that is given.
+    fn in_parts(&self, set: &Set, change: &Change) -> Option<Vec<Change>> {
+        let PatchPath::Attribute {
+            uri,
+            name,
+            filter: None,
+            sub: None,
+        } = &change.path
+        else {
+            return None;
+        };
+        let (PatchOp::Replace, Some(Value::Object(parts))) = (change.op, &change.value) else {
+            return None;
+        };
+        let of = uri.as_ref().map(SchemaUri::as_str);
+        let known = self.known(of, name.as_str())?;
+        if known.multi_valued || set.attribute(of, name.as_str()) != Share::Part {
+            return None;
+        }
+        let part = |(sub, value): (&String, &Value)| {
+            let path = PatchPath::Attribute {
+                uri: uri.clone(),
+                name: name.clone(),
+                filter: None,
+                sub: Some(sub.parse().ok()?),
+            };
+            Some(Change {
+                op: change.op,
+                path,
+                value: Some(value.clone()),
+            })
+        };
+        parts.iter().map(part).collect()
+    }
+
     /// A change of a whole extension is one of each attribute in it.
     fn extension(&self, change: &Change) -> Result<(), MappingError> {
         let (PatchPath::Extension(uri), Some(set)) = (&change.path, self.scope.writable()) else {
@@ -389,9 +425,10 @@ fn elements(
 }
 
 /// The patch as this account may send it: an element that a value path makes takes its terms from
-/// the filter, so all of these must be the account's to write.
-pub(super) fn narrowed<'a>(scope: &Scope, patch: &'a Patch) -> Cow<'a, Patch> {
-    let Some(set) = scope.writable() else {
+/// the filter, so all of these must be the account's to write; and what replaces some parts of an
+/// attribute says so part by part, for there are directories that let the others go.
+pub(super) fn narrowed<'a>(looks: &Looks<'_>, patch: &'a Patch) -> Cow<'a, Patch> {
+    let Some(set) = looks.scope.writable() else {
         return Cow::Borrowed(patch);
     };
     let makes = |change: &Change| match &change.path {
@@ -407,12 +444,19 @@ pub(super) fn narrowed<'a>(scope: &Scope, patch: &'a Patch) -> Cow<'a, Patch> {
         }
         _ => true,
     };
-    if !patch.create_missing || patch.changes.iter().all(makes) {
+    let create_missing = patch.create_missing && patch.changes.iter().all(makes);
+    let splits = |change: &&Change| looks.in_parts(set, change).is_some();
+    if create_missing == patch.create_missing && !patch.changes.iter().any(|c| splits(&c)) {
         return Cow::Borrowed(patch);
     }
+    let changes = patch.changes.iter();
+    let changes = changes.flat_map(|change| match looks.in_parts(set, change) {
+        Some(parts) => parts,
+        None => vec![change.clone()],
+    });
     Cow::Owned(Patch {
-        create_missing: false,
-        ..patch.clone()
+        changes: changes.collect(),
+        create_missing,
     })
 }
 

@@ -8,13 +8,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::support::{ENTERPRISE, PLAIN, plan, resource, rule, user, view};
+use super::support::{ENTERPRISE, FULL, PLAIN, ask, plan, resource, rule, tree, user, users, view};
 use crate::auth::access;
 use crate::auth::{AuthError, Caller};
-use crate::mapping::{Before, Encoded, Guard, Plan};
+use crate::mapping::{Before, Encoded, Guard, MappingError, Plan};
 use crate::scim::accent::Accents;
 use crate::scim::json::Checked;
-use crate::scim::operation::{Projection, Verb, VerbKind};
+use crate::scim::operation::{Document, Projection, Verb, VerbKind};
 use crate::scim::patch::Patch;
 use crate::scim::{Operation, Resource, message};
 use crate::yaml::Source;
@@ -334,4 +334,97 @@ fn the_pointers_lead_somewhere() {
         assert_eq!(seen.pointer(named.pointer), Some(&json!("v")), "{seen}");
     }
     assert!(DEPARTMENT.starts_with(ENTERPRISE));
+}
+
+/// What goes to a directory that takes patches, or the refusal.
+fn sent(
+    plan: &Plan,
+    caller: &Caller,
+    verb: Verb,
+    before: Option<&Before>,
+) -> Result<Value, MappingError> {
+    let operation = Operation::new(user(), verb);
+    let permitted = caller.authorize(&"t".into(), operation).unwrap();
+    let (encoded, _) = plan.encode(permitted, FULL, before, &mut ())?;
+    match ask(encoded).verb {
+        Verb::Replace(_, document) => Ok(tree(document)),
+        Verb::Patch(_, patch) => Ok(patch
+            .changes
+            .iter()
+            .map(|change| json!([change.path.to_string(), change.value]))
+            .collect()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn may(line: &str) -> Caller {
+    let text = format!(
+        "roles: {{r: {{allow: [{{resources: [User], verbs: [read, update], {line}}}]}}}}\n\
+         accounts: [{{name: a, roles: [r], tenants: [t]}}]\n"
+    );
+    access::load(&Source::new("access.yaml", text), &access::Files::default())
+        .unwrap_or_else(|found| panic!("{}", found.render(false)))
+        .suppose("a")
+        .unwrap()
+}
+
+#[test]
+fn a_put_takes_no_value_away_that_may_not_be_removed() {
+    let plan = users("{scim: emails, target: mails}", "drop");
+    let mails = json!([{"value": "a", "type": "work"}, {"value": "b"}]);
+    let before = Before {
+        resource: resource(json!({"id": "7", "login": "u", "mails": mails})),
+        guard: Guard::None,
+    };
+    let put = |values: &str, emails: Value| {
+        let document = resource(json!({"userName": "u", "emails": emails}));
+        let verb = Verb::Replace("7".parse().unwrap(), Document::Tree(document));
+        sent(&plan, &may(values), verb, Some(&before))
+    };
+    let work = "values: {emails.type: [work]}";
+    for fewer in [
+        json!([{"value": "a"}]),
+        json!([{"display": "x"}, {"display": "y"}]),
+        json!([{"value": "a", "type": null}]),
+        json!([{"value": "a", "TYPE": ""}]),
+        json!({"value": "a"}),
+    ] {
+        let refused = put(work, fewer.clone()).unwrap_err();
+        let MappingError::Forbidden(text) = refused else {
+            panic!("{fewer}: {refused:?}")
+        };
+        assert!(text.contains("`emails.type`"), "{text}");
+        put("values: {emails.type: [work, null]}", fewer).unwrap();
+    }
+    for fine in [
+        json!([{"value": "c", "Type": "work"}]),
+        json!([{"value": "a", "type": "work"}, {"value": "b", "type": "work"}, "d"]),
+    ] {
+        put(work, fine.clone()).unwrap_or_else(|error| panic!("{fine}: {error:?}"));
+    }
+    let plain = "values: {emails.value: [c, d]}";
+    let text = put(plain, json!([{"value": "c"}])).unwrap_err();
+    assert!(matches!(text, MappingError::Forbidden(text) if text.contains("`emails.value`")));
+    put(plain, json!([{"value": "c"}, "d"])).unwrap();
+}
+
+#[test]
+fn parts_are_replaced_one_by_one_where_the_others_are_not_the_accounts() {
+    let plan = users("{scim: name, target: name}", "drop");
+    let patch = |line: &str, path: &str, value: Value| {
+        let change = json!([{"op": "replace", "path": path, "value": value}]);
+        let verb = Verb::Patch("7".parse().unwrap(), patch(&plan, &change).unwrap());
+        sent(&plan, &may(line), verb, None).unwrap()
+    };
+    let part = "attributes: [\"*\", -name.familyName]";
+    let given = json!({"givenName": "x", "middleName": "y"});
+    // A directory that takes the second form for the whole name would lose the family name.
+    assert_eq!(
+        patch(part, "name", given.clone()),
+        json!([["name.givenName", "x"], ["name.middleName", "y"]])
+    );
+    assert_eq!(
+        patch("attributes: [\"*\"]", "name", given.clone()),
+        json!([["name", given]])
+    );
 }

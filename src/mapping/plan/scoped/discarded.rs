@@ -83,23 +83,23 @@ impl Plan {
         patch: &'p Patch,
         out: &mut Vec<String>,
     ) -> Cow<'p, Patch> {
-        let Some(set) = scope.writable().filter(|_| ty.discards) else {
-            return narrowed(scope, patch);
-        };
         let looks = Looks { ty, scope };
+        let Some(set) = scope.writable().filter(|_| ty.discards) else {
+            return narrowed(&looks, patch);
+        };
         let before = out.len();
         let mut changes = Vec::with_capacity(patch.changes.len());
         for change in &patch.changes {
             looks.keep_change(set, change, out, &mut changes);
         }
         if out.len() == before {
-            return narrowed(scope, patch);
+            return narrowed(&looks, patch);
         }
         let left = Patch {
             changes,
             create_missing: patch.create_missing,
         };
-        Cow::Owned(narrowed(scope, &left).into_owned())
+        Cow::Owned(narrowed(&looks, &left).into_owned())
     }
 }
 

@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::{CHANGE, is_common};
 use crate::auth::{Scope, Share};
 use crate::mapping::compile::Type;
-use crate::mapping::place::is_absent;
+use crate::mapping::place::{find, is_absent};
 use crate::mapping::plan::MappingError;
 use crate::scim::json::{Members, Node, Sort};
-use crate::scim::{AttrPath, value};
+use crate::scim::{AttrPath, SchemaUri, value};
 
 /// The lines that a write is not about, by their place in the type: none of what they touch is the
 /// account's, and the document says nothing of it. What they wrote stays as it is.
@@ -106,6 +106,10 @@ fn keep_one<'a>(
             }
         }
         (Share::Whole, _) if kept && absent => *home.slot(name) = present,
+        (Share::Whole, Sort::Array) if kept => {
+            let given = home.find(&name).map(Node::to_value).unwrap_or_default();
+            fewer(scope, path, &present.to_value(), &given)?;
+        }
         (Share::Whole, _) => {}
         (Share::None, _) => {
             if absent {
@@ -153,6 +157,39 @@ fn keep_one<'a>(
         }
     }
     Ok(())
+}
+
+/// Refuses a list with fewer values of a part than there are, where they may not be removed.
+fn fewer(
+    scope: &Scope,
+    path: Option<&AttrPath>,
+    present: &Value,
+    given: &Value,
+) -> Result<(), MappingError> {
+    let Some((path, set)) = path.zip(scope.writable()) else {
+        return Ok(());
+    };
+    let uri = path.uri.as_ref().map(SchemaUri::as_str);
+    for bound in set.bounds_on(uri, path.name.as_str()) {
+        let part = bound.sub().unwrap_or("value");
+        if !bound.allows_removal() && count(given, part) < count(present, part) {
+            let text = format!("the account may not remove a `{path}.{part}`");
+            return Err(MappingError::Forbidden(text));
+        }
+    }
+    Ok(())
+}
+
+/// How many elements of a list have a part; a plain one is its own `value`.
+fn count(list: &Value, part: &str) -> usize {
+    let has = |item: &Value| match item {
+        Value::Object(element) => find(element, part).is_some_and(|value| !is_absent(value)),
+        plain => part.eq_ignore_ascii_case("value") && !is_absent(plain),
+    };
+    match list {
+        Value::Array(items) => items.iter().filter(|item| has(item)).count(),
+        one => usize::from(has(one)),
+    }
 }
 
 /// Whether the account may not remove it.
