@@ -202,7 +202,7 @@ impl Gateway {
         let told = seen.is_told(trail, &error).then(|| error.clone());
         let mut refusal = Refusal::from(error);
         if seen.operation == Some(OperationKind::Token) {
-            refusal = refusal.to_who_asks_for_a_token();
+            refusal = refusal.in_words_of_oauth();
         }
         if let Some(error) = told {
             seen.tell(trail, &error, &refusal);

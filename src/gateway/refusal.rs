@@ -217,7 +217,7 @@ impl Refusal {
 
     /// The same in the words of OAuth, for who asks for a token: RFC 6749 §5.2, and §4.1.2.1 for what
     /// that has no word for.
-    pub(super) fn to_who_asks_for_a_token(self) -> Self {
+    pub(super) fn in_words_of_oauth(self) -> Self {
         if self.oauth.is_some() {
             return self;
         }
