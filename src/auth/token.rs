@@ -12,6 +12,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq as _};
 use zeroize::Zeroizing;
 
 use super::jwt::MAX_TOKEN;
@@ -84,6 +85,18 @@ impl TokenHash {
     #[must_use]
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
+    }
+
+    /// Whether both are the same. How long that takes does not tell where they differ: all is
+    /// looked at, eight bytes at a time, before it is said.
+    pub(super) fn fits(&self, other: &Self) -> Choice {
+        let (ours, _) = self.0.as_chunks::<8>();
+        let (theirs, _) = other.0.as_chunks::<8>();
+        let pairs = ours.iter().zip(theirs);
+        let differ = pairs.fold(0, |differ, (a, b)| {
+            differ | (u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b))
+        });
+        differ.ct_eq(&0)
     }
 }
 
@@ -163,9 +176,9 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
         // Which of them another party believes cannot be known.
         return Err(AuthError::Malformed);
     }
-    let value = value.to_str().map_err(|_| AuthError::Malformed)?;
-    let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
+    let value = std::str::from_utf8(value.as_bytes()).map_err(|_| AuthError::Malformed)?;
+    let (scheme, rest) = value.split_at_checked(BEARER.len()).unwrap_or((value, ""));
+    if !scheme.eq_ignore_ascii_case(BEARER) || !(rest.is_empty() || rest.starts_with(' ')) {
         // `Basic` and the like: no bearer token was sent, and the challenge says what is wanted.
         return Err(AuthError::Missing);
     }
@@ -182,11 +195,13 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
 
 /// RFC 9110 §11.2: letters, digits and `-._~+/`, then any number of `=`.
 fn is_token68(text: &str) -> bool {
-    let body = text.trim_end_matches('=');
-    !body.is_empty()
-        && body
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
+    let mut body = text.as_bytes();
+    while let [rest @ .., b'='] = body {
+        body = rest;
+    }
+    // Without a branch for each byte: nearly all that come are good to their end.
+    let good = |byte: &u8| TOKEN68.get(usize::from(*byte)).copied().unwrap_or(false);
+    !body.is_empty() && body.iter().fold(true, |all, byte| all & good(byte))
 }
 
 fn is_key_id(text: &str) -> bool {
@@ -234,6 +249,26 @@ fn checksum(body: &str) -> String {
     }
     out.iter().copied().map(char::from).collect()
 }
+
+const BEARER: &str = "bearer";
+
+/// Which bytes stand before the `=` of a token.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "made while compiling, where a place that is not there does not compile"
+)]
+const TOKEN68: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = matches!(
+            byte as u8,
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/'
+        );
+        byte += 1;
+    }
+    table
+};
 
 const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -372,6 +407,37 @@ pub(crate) mod tests {
                 .parse::<KeyId>()
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn hashes_fit_where_every_byte_does() {
+        let hash = TokenHash::of("abc");
+        assert!(bool::from(hash.fits(&TokenHash::of("abc"))));
+        for at in 0..32 {
+            for bit in 0..8 {
+                let mut other = hash;
+                other.0[at] ^= 1 << bit;
+                assert!(!bool::from(hash.fits(&other)), "{at} {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_is_of_a_token_or_not() {
+        for byte in 0..=0x7f_u8 {
+            let good = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+            let text = format!("a{}b", char::from(byte));
+            assert_eq!(is_token68(&text), good, "{text:?}");
+        }
+        for (text, good) in [
+            ("a=", true),
+            ("a==", true),
+            ("=", false),
+            ("", false),
+            ("a=b", false),
+        ] {
+            assert_eq!(is_token68(text), good, "{text}");
+        }
     }
 
     #[test]
