@@ -180,6 +180,9 @@ fn one(verdict: &Verdict, text: &mut String) {
     if let Some(why) = verdict.reads {
         let _ = writeln!(text, "  reads the present resource first: {why}");
     }
+    for what in &verdict.beside {
+        let _ = writeln!(text, "  not told here: {what}");
+    }
 }
 
 /// The most that is read from standard input.

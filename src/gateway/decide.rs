@@ -1,6 +1,8 @@
 //! What would become of a request, without sending anything: the same code as for one that comes
 //! in, up to where the directory would be asked.
 
+mod beside;
+
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -67,6 +69,9 @@ pub struct Verdict {
     pub discarded: Vec<String>,
     /// Why the present resource would be read first.
     pub reads: Option<&'static str>,
+    /// What else may stop it that is not told here, since it is told by the directory or by what
+    /// was done before.
+    pub beside: Vec<String>,
 }
 
 /// Whether it may be done.
@@ -182,16 +187,28 @@ fn verdict(
     };
     let mut verdict = Verdict::new(what);
     verdict.reads = prepared.need.as_ref().map(|need| need.why);
+    verdict.beside = beside::looks(&tenant.plan, prepared.operation());
     match settled(tenant, &prepared, present) {
         Ok((prepared, answer)) => {
             verdict.answer = answer;
             verdict.shows(tenant, prepared.permitted());
+            let writes = prepared.operation().verb.kind().writes();
+            if let Some(present) = present.filter(|_| writes) {
+                match beside::written(tenant, &prepared, present) {
+                    Ok(Some(more)) => verdict.beside = more,
+                    Ok(None) => {}
+                    Err(error) => verdict.answer = Verdict::refused(String::new(), error).answer,
+                }
+            }
         }
         Err(error) => {
             let (answer, lines) = (Verdict::refused(String::new(), error).answer, &prepared);
             verdict.answer = answer;
             verdict.lines = origins(lines.permitted());
         }
+    }
+    if let Answer::Refused(..) = verdict.answer {
+        verdict.beside.clear();
     }
     verdict
 }
@@ -232,6 +249,7 @@ impl Verdict {
             readable: None,
             discarded: Vec::new(),
             reads: None,
+            beside: Vec::new(),
         }
     }
 

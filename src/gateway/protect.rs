@@ -7,8 +7,9 @@ mod walk;
 use std::fmt;
 
 use crate::mapping::plan::{Touched, members};
-use crate::scim::ResourceId;
+use crate::mapping::{Effect, Plan};
 use crate::scim::operation::{Verb, VerbKind};
+use crate::scim::{Client, Operation, ResourceId, Upstream};
 
 use super::error::GatewayError;
 use super::policy::Step;
@@ -38,14 +39,9 @@ pub(super) async fn check(context: &Context, step: &Step<'_>) -> Result<(), Gate
     let resource = &step.wanted.resource;
     let id = step.wanted.id.as_ref().map(ResourceId::as_str);
     let creates = step.wanted.verb == VerbKind::Create;
-    if let Some(rule) = plan.protection(resource).filter(|_| !creates) {
+    if plan.protection(resource).is_some() && !creates {
         let effect = step.effect.ok_or(refused(Shield::Undecided))?;
-        let named = id.is_some_and(|id| rule.names(id));
-        if (named || plan.is_protected(resource, &effect.was))
-            && let Some(touched) = plan.touched(step.operation, effect)
-        {
-            return Err(refused(Shield::Own(touched)));
-        }
+        own(plan, id, step.operation, effect)?;
     }
     let deletes = step.wanted.verb == VerbKind::Delete;
     let effect = step.effect.filter(|_| !deletes);
@@ -65,6 +61,36 @@ pub(super) async fn check(context: &Context, step: &Step<'_>) -> Result<(), Gate
         walk.up(id.into_iter().map(str::to_owned).collect()).await?;
     }
     walk.down(joined).await
+}
+
+/// Refuses what the written resource itself is protected from.
+pub(super) fn own(
+    plan: &Plan,
+    id: Option<&str>,
+    operation: &Operation<Upstream>,
+    effect: &Effect,
+) -> Result<(), GatewayError> {
+    let resource = &operation.resource;
+    let rule = plan.protection(resource);
+    let named = id.zip(rule).is_some_and(|(id, rule)| rule.names(id));
+    if (named || plan.is_protected(resource, &effect.was))
+        && let Some(touched) = plan.touched(operation, effect)
+    {
+        return Err(refused(Shield::Own(touched)));
+    }
+    Ok(())
+}
+
+/// Whether the directory is asked about others before an operation is let through.
+pub(super) fn asks_about_others(plan: &Plan, operation: &Operation<Client>) -> bool {
+    let resource = &operation.resource;
+    let group = || plan.group_types().any(|group| group == resource);
+    match &operation.verb {
+        Verb::Create(_) | Verb::Replace(..) => plan.protects() && group(),
+        Verb::Patch(..) => plan.protects() && group() && plan.protection_looks(operation),
+        Verb::Delete(_) => plan.protects_groups() && plan.may_belong(resource),
+        Verb::Read(_) | Verb::List(_) => false,
+    }
 }
 
 fn refused(shield: Shield) -> GatewayError {

@@ -4,6 +4,7 @@
 mod conditions;
 mod discarded;
 mod may;
+mod same;
 mod union;
 mod values;
 mod verbs;

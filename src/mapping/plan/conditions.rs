@@ -5,13 +5,13 @@
 //! about, or a value could not be brought into SCIM, it does not hold, whatever `not` says.
 
 use super::scoped::Looks;
-use super::{Before, MappingError, Plan, reads};
+use super::{Before, Guard, MappingError, Plan, reads};
 use crate::auth::{Condition, Permitted, Sight, Visible, asked};
 use crate::mapping::compile::{Type, is_secret};
 use crate::mapping::kind::Pushed;
 use crate::mapping::ruleset::Unmapped;
 use crate::mapping::witness::{Event, Witness};
-use crate::scim::operation::{Abilities, Projection, Verb};
+use crate::scim::operation::{Abilities, Document, Projection, Verb};
 use crate::scim::query::Query;
 use crate::scim::{AttrPath, PatchPath, Resource, ResourceType};
 
@@ -102,6 +102,28 @@ impl Plan {
             ty: self.known(resource)?,
             seen,
             unclear: Vec::new(),
+        })
+    }
+
+    /// A resource that is in the client's words as the directory would hold it, as far as the rule
+    /// can write one, for dry runs.
+    ///
+    /// # Errors
+    /// Those of making such a resource.
+    pub fn imagined(
+        &self,
+        resource: &ResourceType,
+        seen: &Resource,
+    ) -> Result<Before, MappingError> {
+        let ty = self.known(resource)?;
+        let made = self.create(ty, Document::Tree(seen.clone()), &mut ())?;
+        let mut held = made.into_tree();
+        if let Some(id) = seen.attr("id") {
+            held.insert(&ty.entry.id, id.clone());
+        }
+        Ok(Before {
+            resource: held,
+            guard: Guard::None,
         })
     }
 

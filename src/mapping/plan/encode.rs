@@ -144,7 +144,7 @@ impl Plan {
         Ok((Encoded::Ask(operation), view))
     }
 
-    fn create(
+    pub(super) fn create(
         &self,
         ty: &Type,
         document: Document,
