@@ -29,6 +29,8 @@ mod app_writes;
 mod faults;
 #[path = "ldap/front.rs"]
 mod front;
+#[path = "ldap/lists.rs"]
+mod lists;
 #[path = "ldap/names.rs"]
 mod names;
 #[path = "ldap/own.rs"]

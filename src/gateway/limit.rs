@@ -24,16 +24,26 @@ pub(super) fn operations(caller: &Caller, count: usize, state: &State) -> Result
 /// A request has failed: where nobody knows whose it is, and too many such came from its address,
 /// it becomes another error, without an access line. Its true reason is counted all the same.
 pub(super) fn throttled(error: GatewayError, seen: &mut Seen, state: &State) -> GatewayError {
-    let unknown = match &error {
-        GatewayError::SeveralAuthorizations => true,
-        GatewayError::Auth(error) => match error {
+    let who = match &error {
+        GatewayError::Auth(error) => Some(error),
+        GatewayError::OAuth(error) => error.why.as_ref(),
+        _ => None,
+    };
+    let unknown = match who {
+        None => matches!(error, GatewayError::SeveralAuthorizations),
+        Some(error) => match error {
             AuthError::Missing
             | AuthError::Malformed
             | AuthError::Rejected(_)
+            | AuthError::Certificate(_)
             | AuthError::Elsewhere { .. } => true,
-            AuthError::Tenant { .. } | AuthError::Forbidden { .. } => false,
+            AuthError::Unavailable { .. }
+            | AuthError::Narrow { .. }
+            | AuthError::Tenant { .. }
+            | AuthError::Forbidden { .. }
+            | AuthError::Unmet { .. }
+            | AuthError::Hidden { .. } => false,
         },
-        _ => false,
     };
     if !unknown {
         return error;

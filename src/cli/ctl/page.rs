@@ -237,7 +237,7 @@ fn at<'a>(value: &'a Value, key: &str) -> &'a Value {
     value.get(key).unwrap_or(&Value::Null)
 }
 
-fn items<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+pub(super) fn items<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     at(value, key).as_array().map_or(&[], Vec::as_slice)
 }
 

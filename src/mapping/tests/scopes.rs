@@ -132,7 +132,10 @@ fn shown(plan: &Plan, upstream: &Value, scope: Scope) -> Vec<u8> {
     let mut view = view(Projection::All);
     view.scope = scope;
     let ty = plan.ty(&user()).unwrap();
-    let members = plan.show(ty, text.members(), &view, None, &mut ()).unwrap();
+    let members = plan
+        .show(ty, text.members(), &view, None, &mut ())
+        .unwrap()
+        .unwrap();
     let mut out = bytes::BytesMut::new();
     members.print(&mut out);
     out.to_vec()
@@ -238,7 +241,7 @@ fn put(
     };
     let verb = Verb::Replace("7".parse().unwrap(), Document::Tree(resource(document)));
     let (encoded, _) =
-        plan.encode_operation(operation(verb), scope, FULL, Some(&before), &mut ())?;
+        plan.encode_operation(operation(verb), (scope, None), FULL, Some(&before), &mut ())?;
     Ok(match encoded {
         Encoded::Unchanged(resource) => Value::from(resource),
         encoded => match ask(encoded).verb {
@@ -311,7 +314,10 @@ resources:
     let text = Checked::of(&resource(json!({"id": "1", "no": "s", "who": "me"})));
     let mut view = view(Projection::All);
     (view.resource, view.scope) = ("Device".parse().unwrap(), scope);
-    let shown = plan.show(ty, text.members(), &view, None, &mut ()).unwrap();
+    let shown = plan
+        .show(ty, text.members(), &view, None, &mut ())
+        .unwrap()
+        .unwrap();
     assert_eq!(
         bare(Value::from(shown.to_resource())),
         json!({"serial": "s"})

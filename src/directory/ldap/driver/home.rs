@@ -67,6 +67,7 @@ impl Homes {
             .find(|home| home.place.resource == *resource)
     }
 
+    /// All of them.
     pub(super) fn all(&self) -> &[Home] {
         &self.homes
     }
@@ -79,6 +80,11 @@ impl Homes {
     /// Whether the server itself refuses a unique value that is taken.
     pub(super) fn keeps_unique(&self) -> bool {
         self.keeps_unique
+    }
+
+    /// What kind of server the rule is written for.
+    pub(super) fn flavor(&self) -> Flavor {
+        self.flavor
     }
 
     /// Whether entries have versions that a write can be held to.
