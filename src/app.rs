@@ -1,6 +1,8 @@
 //! The only place that knows everyone: load, build, start, wait, drain.
 
 mod descriptors;
+mod inspection;
+mod keys;
 mod vigil;
 
 use std::net::SocketAddr;
@@ -9,22 +11,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
-use arc_swap::ArcSwap;
 use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::admin;
+use crate::audit::{Record, Trail};
 use crate::config::file::{self, Config};
 use crate::config::headers;
 use crate::config::load::{Loader, Pass};
 use crate::config::reload::{After, Reloader};
+use crate::config::trail;
 use crate::config::{Live, Reloading, Report};
 use crate::gateway::{self, Gateway, State, Tap};
+use crate::net::tls::Switch;
 use crate::server::{self, plain};
 use crate::telemetry::traces::{Exporter, Settings};
 use crate::telemetry::{AccessLog, Metrics, Tracer, lines, logging};
 use crate::yaml::Diagnostics;
+use inspection::Inspection;
+use keys::Keeper;
 use vigil::Vigil;
 
 /// What a caller within the process adds to the files.
@@ -58,7 +64,8 @@ pub struct Running {
     config: Config,
     state: Arc<State>,
     server: server::Running,
-    vigil: Option<Vigil>,
+    vigil: Option<(Vigil, Inspection)>,
+    keeper: Keeper,
     small_doors: Vec<plain::Running>,
     reloading: Reloading,
     access: AccessLog,
@@ -125,6 +132,7 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         logging::start(config.log.level, config.log.format);
     }
     headers::check(&config).map_err(StartError::Configuration)?;
+    let secret = trail::secret(&config).map_err(StartError::Configuration)?;
     let metrics = Arc::new(Metrics::new());
     let loader = Loader::start(config.clone(), Arc::clone(&metrics), now())
         .map_err(StartError::Configuration)?;
@@ -134,11 +142,17 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
     let revision = Arc::clone(&loader.loaded().snapshot.revision);
     let live = Arc::new(Live::new(Arc::clone(&loader.loaded().snapshot)));
     let certificate = Arc::clone(&loader.loaded().certificate);
-    let certificate = Arc::new(ArcSwap::from(certificate));
+    let certificate = Arc::new(Switch::new(certificate));
     let operators = loader.loaded().control.clone();
-    let operators = operators.map(|tls| Arc::new(ArcSwap::from(tls)));
+    let operators = operators.map(|tls| Arc::new(Switch::new(tls)));
 
-    let state = Arc::new(State::new(limits(&config), Arc::clone(&metrics)));
+    let trail = match &config.audit {
+        None => Trail::off(),
+        Some(settings) => Trail::start(settings, secret, &revision, Arc::clone(&metrics), now())
+            .map_err(anyhow::Error::from)?,
+    };
+    let state = State::new(limits(&config), Arc::clone(&metrics));
+    let state = Arc::new(state.with_trail(trail));
     let access = if extras.quiet {
         AccessLog::off(Arc::clone(&metrics))
     } else {
@@ -209,7 +223,8 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         _ => plain::start(&control_address(&config), door, small_limits()),
     }
     .context("the control listener does not open")?;
-    let vigil = Vigil::begin(live);
+    let keeper = Keeper::begin(Arc::clone(&live));
+    let vigil = (Vigil::begin(Arc::clone(&live)), Inspection::begin(live));
     signs.listening();
     let (probe_at, control_at) = (name(probe.at()), name(control.at()));
     info!(public = %server.address(), probe = probe_at, control = control_at, revision = &*revision, "serving");
@@ -223,6 +238,7 @@ pub fn start(config: Config, extras: Extras) -> Result<Running, StartError> {
         state,
         server,
         vigil: Some(vigil),
+        keeper,
         small_doors: vec![probe, control],
         reloading,
         access,
@@ -248,6 +264,7 @@ fn after(loaded: &Report, state: &Arc<State>) -> After {
             // One folder that is good again does not make another of its kind so.
             metrics.stands(kind.as_str(), pass.report.is_good_for(kind));
         }
+        tell(state.trail(), pass, at);
         if let Some(next) = &pass.next {
             metrics.serves(&next.snapshot.revision);
             let tenants = next.snapshot.tenants();
@@ -255,6 +272,28 @@ fn after(loaded: &Report, state: &Arc<State>) -> After {
             state.prune(&next.snapshot);
         }
     })
+}
+
+/// Tells the audit trail which rules hold from now on, and what was not taken.
+fn tell(trail: &Trail, pass: &Pass, at: SystemTime) {
+    if !trail.is_on() {
+        return;
+    }
+    for event in pass.events.iter().filter(|event| !event.errors.is_empty()) {
+        let errors = u64::try_from(event.errors.len()).unwrap_or(u64::MAX);
+        let record = Record::new("reload_refused", at).text("source", event.kind.as_str());
+        trail.tell(record.number("errors", errors));
+    }
+    if let Some(next) = &pass.next {
+        let taken = pass.events.iter().filter(|event| event.taken);
+        let mut sources: Vec<_> = taken.map(|event| event.kind.as_str()).collect();
+        sources.dedup();
+        let record = Record::new("reload", at)
+            .text("from", &next.old)
+            .text("revision", &next.snapshot.revision)
+            .text("sources", &sources.join(","));
+        trail.tell(record);
+    }
 }
 
 /// Starts the thread that reloads. It ends when nobody is left who could give it an order.
@@ -328,6 +367,7 @@ impl Running {
             state,
             server,
             vigil,
+            keeper,
             small_doors,
             access,
             exporter,
@@ -356,8 +396,12 @@ impl Running {
             let deadline = deadline.min(Instant::now() + LAST_WORDS);
             control_thread.handle.block_on(exporter.flush(deadline));
         }
+        drop(keeper);
         drop(small_doors);
         drop(control_thread);
+        if !state.trail().close(Record::new("stop", now()), LAST_WORDS) {
+            warn!("the audit trail could not be written to its end");
+        }
         access.flush(LAST_WORDS);
         info!("stopped");
     }

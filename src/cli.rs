@@ -1,8 +1,11 @@
 //! The command line: what can be asked for, and the exit codes.
 
+mod audit;
 mod check;
+pub mod client;
 mod ctl;
 mod demo;
+mod may;
 mod notify;
 mod serve;
 pub mod token;
@@ -40,8 +43,14 @@ enum Command {
     Check(check::Arguments),
     /// Make, list and revoke secret tokens in access.yaml
     Token(token::Arguments),
+    /// Show whether an account may do something, and the line of a role that says so
+    May(may::Arguments),
+    /// Make and revoke the OAuth clients of accounts in access.yaml
+    Client(client::Arguments),
     /// Ask a postern that runs for its status, and give it orders
     Ctl(ctl::Arguments),
+    /// Look whether an audit trail is whole, and find values in it
+    Audit(audit::Arguments),
     /// Show the main job on loopback: certificate, small legacy directory, tenant and token included
     Demo(demo::Arguments),
 }
@@ -110,7 +119,10 @@ fn run(arguments: Arguments) -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
+        Command::May(arguments) => may::run(&arguments),
+        Command::Client(arguments) => client::run(&arguments),
         Command::Ctl(arguments) => ctl::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
     };
     match result {

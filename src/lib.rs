@@ -18,6 +18,8 @@ pub mod mapping;
 
 pub mod telemetry;
 
+pub mod audit;
+
 pub mod config;
 
 pub mod gateway;

@@ -34,6 +34,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "telemetry",
         &["scim", "net", "auth", "directory", "mapping"],
     ),
+    ("audit", &["net", "auth", "telemetry"]),
     (
         "config",
         &[
@@ -45,6 +46,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "directory",
             "mapping",
             "telemetry",
+            "audit",
         ],
     ),
     (
@@ -56,6 +58,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "directory",
             "mapping",
             "telemetry",
+            "audit",
             "config",
         ],
     ),
@@ -64,11 +67,14 @@ const FLOORS: &[(&str, &[&str])] = &[
         "admin",
         &[
             "scim",
+            // Findings about directories are told as findings in rule files.
+            "yaml",
             "net",
             "auth",
             "directory",
             "mapping",
             "telemetry",
+            "audit",
             "config",
             "gateway",
             "server",
@@ -128,6 +134,7 @@ const SPAWNERS: &[&str] = &[
     "net/",
     "directory/",
     "telemetry",
+    "audit/", // the thread that writes the trail
     "gateway/write.rs",
     "server/",
     "admin",

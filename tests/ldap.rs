@@ -13,10 +13,18 @@
 
 #[path = "ldap/app.rs"]
 mod app;
+#[path = "ldap/app_attacks.rs"]
+mod app_attacks;
 #[path = "ldap/app_concurrent.rs"]
 mod app_concurrent;
+#[path = "ldap/app_count.rs"]
+mod app_count;
 #[path = "ldap/app_members.rs"]
 mod app_members;
+#[path = "ldap/app_places.rs"]
+mod app_places;
+#[path = "ldap/app_races.rs"]
+mod app_races;
 #[path = "ldap/app_sizes.rs"]
 mod app_sizes;
 #[path = "ldap/app_writes.rs"]
@@ -25,6 +33,10 @@ mod app_writes;
 mod faults;
 #[path = "ldap/front.rs"]
 mod front;
+#[path = "ldap/filters.rs"]
+mod filters;
+#[path = "ldap/lists.rs"]
+mod lists;
 #[path = "ldap/names.rs"]
 mod names;
 #[path = "ldap/own.rs"]
@@ -46,6 +58,8 @@ mod searches;
 )]
 #[path = "it/support/mod.rs"]
 mod support;
+#[path = "ldap/tap.rs"]
+mod tap;
 #[path = "ldap/trust.rs"]
 mod trust;
 #[path = "ldap/writes.rs"]

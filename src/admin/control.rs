@@ -10,6 +10,7 @@ use tracing::{Level, info, warn};
 
 use super::entry::{Entry, Who};
 use super::{document, method_not_allowed, plain, reading};
+use crate::audit::Record;
 use crate::config::{Live, Reloading};
 use crate::gateway::State;
 use crate::net::body::collect;
@@ -17,7 +18,7 @@ use crate::net::{Body, CollectError, Peer, Terms};
 use crate::server::Handler;
 use crate::telemetry::logging::{self, Filter, Levels};
 
-/// `/status`, `/reload`, `/log-level`.
+/// `/status`, `/reload`, `/log-level`, `/guard/…`.
 #[derive(Clone)]
 pub struct Control(Arc<Parts>);
 
@@ -51,15 +52,26 @@ impl Control {
         now: SystemTime,
     ) -> Response<Body> {
         let (method, path) = (request.method().clone(), known(request.uri().path()));
-        let (who, response) = match self.0.enter(&request, peer, now) {
+        let reads = [Method::GET, Method::HEAD].contains(&method);
+        let (who, response) = match self.0.enter(&request, &peer, now) {
             Ok(who) => {
                 let response = self.0.route(request, &who, now).await;
                 (who.to_string(), response)
             }
-            Err(refused) => ("nobody".to_owned(), refused.response()),
+            Err(refused) => (NOBODY.to_owned(), refused.response()),
         };
         let status = response.status().as_u16();
         info!(who, peer = %peer.address, %method, path, status, "control");
+        // Orders, and whoever may not even look.
+        if !reads || who == NOBODY {
+            let record = Record::new("operator", now)
+                .text("who", &who)
+                .text("peer", &peer.address.to_string())
+                .text("method", method.as_str())
+                .text("path", path)
+                .number("status", u64::from(status));
+            self.0.state.trail().tell(record);
+        }
         response
     }
 }
@@ -77,9 +89,17 @@ impl Parts {
                 level(logging::levels())
             }
             "/log-level" => method_not_allowed("GET, HEAD, PUT"),
+            "/guard/release" if request.method() == Method::POST => {
+                self.release(request.into_body(), who, now).await
+            }
+            "/guard/hold" if request.method() == Method::POST => {
+                self.hold(request.into_body(), who).await
+            }
+            "/guard/release" | "/guard/hold" => method_not_allowed("POST"),
             _ => plain(
                 StatusCode::NOT_FOUND,
-                "here are /status, /reload and /log-level\n".to_owned(),
+                "here are /status, /reload, /log-level, /guard/release and /guard/hold\n"
+                    .to_owned(),
             ),
         }
     }
@@ -118,24 +138,10 @@ impl Parts {
             return no_log();
         };
         let bad = |status, text: String| plain(status, text + "\n");
-        let terms = Terms {
-            limit: LONGEST_BODY,
-            idle: BODY_TIME,
-            deadline: Instant::now() + BODY_TIME,
+        let text = match body_text(body).await {
+            Ok(text) => text,
+            Err(refused) => return refused,
         };
-        let body = match collect(body, terms).await {
-            Ok(body) => body,
-            Err(error) => {
-                let status = match error {
-                    CollectError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-                    CollectError::TimedOut => StatusCode::REQUEST_TIMEOUT,
-                    CollectError::Broken => StatusCode::BAD_REQUEST,
-                };
-                return bad(status, error.to_string());
-            }
-        };
-        // What is not text is no filter either.
-        let text = String::from_utf8_lossy(&body);
         let filter = match Filter::parse(&text) {
             Ok(filter) => filter,
             Err(error) => return bad(StatusCode::BAD_REQUEST, error.to_string()),
@@ -167,6 +173,24 @@ impl Handler for Control {
     }
 }
 
+/// The body of an order as text; what is none makes no order either.
+pub(super) async fn body_text(body: Body) -> Result<String, Response<Body>> {
+    let terms = Terms {
+        limit: LONGEST_BODY,
+        idle: BODY_TIME,
+        deadline: Instant::now() + BODY_TIME,
+    };
+    let body = collect(body, terms).await.map_err(|error| {
+        let status = match error {
+            CollectError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            CollectError::TimedOut => StatusCode::REQUEST_TIMEOUT,
+            CollectError::Broken => StatusCode::BAD_REQUEST,
+        };
+        plain(status, format!("{error}\n"))
+    })?;
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}
+
 fn level(levels: Option<&Levels>) -> Response<Body> {
     match levels {
         Some(levels) => plain(StatusCode::OK, levels.current() + "\n"),
@@ -183,10 +207,19 @@ fn no_log() -> Response<Body> {
 
 /// The path for the log: what a stranger can make up stays out of it.
 fn known(path: &str) -> &'static str {
-    let paths = ["/status", "/reload", "/log-level"];
+    let paths = [
+        "/status",
+        "/reload",
+        "/log-level",
+        "/guard/release",
+        "/guard/hold",
+    ];
     let known = paths.into_iter().find(|known| *known == path);
     known.unwrap_or("(another)")
 }
+
+/// Who has not proved who they are.
+const NOBODY: &str = "nobody";
 
 const ENDING: &str = "it is ending: nothing is loaded any more\n";
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::header::{HOST, ORIGIN, WWW_AUTHENTICATE};
@@ -10,8 +11,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use super::control::Parts;
 use super::plain;
 use crate::auth::{AuthError, OperatorCaller};
-use crate::net::subject::Subject;
-use crate::net::{Body, Peer};
+use crate::net::{Body, Certificate, Peer};
 use crate::telemetry::AuthFailure;
 
 /// Who is let in. (A certificate, where one is demanded, is TLS' business: without it there is no
@@ -34,7 +34,7 @@ pub(super) enum Who {
     /// Somebody who may open the Unix socket.
     Unix,
     /// Somebody who showed a certificate, and has an operator's token where one is wanted.
-    Certificate(Subject, Option<OperatorCaller>),
+    Certificate(Arc<Certificate>, Option<OperatorCaller>),
     /// An operator by token alone.
     Operator(OperatorCaller),
     /// Somebody who got through TLS without showing anything, which the configuration prevents.
@@ -57,7 +57,7 @@ impl Parts {
     pub(super) fn enter(
         &self,
         request: &Request<Body>,
-        peer: Peer,
+        peer: &Peer,
         now: SystemTime,
     ) -> Result<Who, Refused> {
         let headers = request.headers();
@@ -75,8 +75,8 @@ impl Parts {
             Entry::Near | Entry::Certified => None,
             Entry::Token => Some(self.operator(headers, now)?),
         };
-        Ok(match (request.extensions().get::<Subject>(), operator) {
-            (Some(subject), operator) => Who::Certificate(subject.clone(), operator),
+        Ok(match (&peer.certificate, operator) {
+            (Some(shown), operator) => Who::Certificate(Arc::clone(shown), operator),
             (None, Some(operator)) => Who::Operator(operator),
             (None, None) if self.entry == Entry::Certified => Who::Unknown,
             (None, None) if unix => Who::Unix,
@@ -126,9 +126,9 @@ impl fmt::Display for Who {
             Self::Loopback => f.write_str("loopback"),
             Self::Unix => f.write_str("unix"),
             Self::Unknown => f.write_str("unknown"),
-            Self::Certificate(subject, None) => f.write_str(subject.as_str()),
-            Self::Certificate(subject, Some(operator)) => {
-                let subject = subject.as_str();
+            Self::Certificate(shown, None) => f.write_str(shown.word()),
+            Self::Certificate(shown, Some(operator)) => {
+                let subject = shown.word();
                 write!(f, "{} (key {}, {subject})", operator.name, operator.key)
             }
             Self::Operator(operator) => write!(f, "{} (key {})", operator.name, operator.key),
@@ -142,9 +142,14 @@ fn reason(error: &AuthError) -> AuthFailure {
         AuthError::Missing => AuthFailure::Missing,
         AuthError::Rejected(rejection) => AuthFailure::from(*rejection),
         AuthError::Elsewhere { .. } => AuthFailure::Network,
-        AuthError::Malformed | AuthError::Tenant { .. } | AuthError::Forbidden { .. } => {
-            AuthFailure::Malformed
-        }
+        AuthError::Unavailable { .. } => AuthFailure::Unavailable,
+        AuthError::Malformed
+        | AuthError::Narrow { .. }
+        | AuthError::Tenant { .. }
+        | AuthError::Forbidden { .. }
+        | AuthError::Unmet { .. }
+        | AuthError::Hidden { .. } => AuthFailure::Malformed,
+        AuthError::Certificate(fault) => AuthFailure::from(fault),
     }
 }
 

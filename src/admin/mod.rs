@@ -4,6 +4,7 @@
 
 mod control;
 mod entry;
+mod guard;
 mod probe;
 mod readiness;
 mod scene;

@@ -59,7 +59,10 @@ impl Probe {
         let mut tenants: Vec<_> = snapshot.tenants().collect();
         tenants.sort_by(|a, b| a.name.cmp(&b.name));
         let draining = self.state.is_draining();
-        let found = self.signs.readiness(draining, &snapshot.revision, &tenants);
+        let mut found = self.signs.readiness(draining, &snapshot.revision, &tenants);
+        if self.state.trail().is_on() {
+            found.audit(self.state.trail().stops_writes());
+        }
         let (status, parts) = found.answer();
         document(status, &parts)
     }

@@ -128,6 +128,12 @@ impl Signs {
 }
 
 impl Findings {
+    /// Nothing can be written, where the audit trail stops it.
+    pub(super) fn audit(&mut self, stops: Option<String>) {
+        let why = stops.map(|why| format!("the trail cannot be written: {why}"));
+        self.part("audit", why, Map::new());
+    }
+
     /// Adds a part, which is ready unless there is a reason why not.
     fn part(&mut self, name: &str, why_not: Option<String>, more: Map<String, Value>) {
         let mut part = Map::new();

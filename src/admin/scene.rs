@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use crate::config::Live;
+use crate::directory::{Finding, Weight};
 use crate::gateway::State;
 use crate::telemetry::{Certificate, CertificateUse, DirectoryScene, Scene};
 
@@ -15,6 +16,7 @@ pub(super) fn of(live: &Live, state: &State, now: SystemTime) -> Scene {
         directory: tenant.directory.name(),
         health: tenant.directory.health(),
         vitals: tenant.directory.vitals(),
+        findings: tenant.directory.findings().map(|found| warnings(&found)),
     });
     let report = live.report();
     let listeners = report.certificates.iter().map(|(usage, ends)| Certificate {
@@ -29,14 +31,29 @@ pub(super) fn of(live: &Live, state: &State, now: SystemTime) -> Scene {
             ends: tenant.certificate_ends?,
         })
     });
+    let age = state.age();
+    let released = snapshot.tenants().filter_map(|tenant| {
+        let name = tenant.name.as_str();
+        let open = !state.guards().of(name).releases(age).is_empty();
+        open.then(|| name.into())
+    });
     Scene {
+        released: released.collect(),
         tenants: snapshot.tenants().count(),
         clients: state.clients().count(),
         draining: state.is_draining(),
         directories: directories.collect(),
         certificates: listeners.chain(clients).collect(),
         tokens: snapshot.auth.tokens(now),
+        trusts: snapshot.auth.trusts().states().collect(),
+        audit_up: state.trail().state().map(|trail| trail.down.is_none()),
     }
+}
+
+/// How many of the findings make requests fail.
+fn warnings(found: &[Finding]) -> usize {
+    let warnings = found.iter().filter(|one| one.weight == Weight::Warning);
+    warnings.count()
 }
 
 /// The clock.

@@ -5,12 +5,18 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::control::Parts;
+use super::guard;
+use crate::audit;
+use crate::auth::trust::{Origin, TrustState};
 use crate::auth::{Account, Authenticator, Key, KeyState, Operator, TenantName, Tenants, instant};
 use crate::config::Tenant;
 use crate::config::report::Source;
-use crate::directory::Health;
+use crate::directory::{Finding, Health};
+use crate::gateway::State;
 use crate::gateway::clients::{Failure, Identity, Record};
+use crate::net::hex::encode as hex;
 use crate::telemetry::logging;
+use crate::yaml::Severity;
 
 impl Parts {
     /// Everything that an operator may know.
@@ -34,17 +40,31 @@ impl Parts {
             "requests_in_flight": in_flight.saturating_sub(self.state.free_places()),
             "writes_in_flight": self.state.writes(),
             "log_level": logging::levels().map(logging::Levels::current),
-            "tenants": list(&mut tenants.into_iter().map(|tenant| of_tenant(tenant))),
+            "tenants": list(&mut tenants.into_iter().map(|tenant| of_tenant(tenant, &self.state))),
             "sources": list(&mut report.sources.iter().map(of_source)),
             "needs_restart": report.needs_restart,
+            "audit": self.state.trail().state().map(|trail| of_trail(&trail)),
             "accounts": list(&mut auth.accounts().map(|account| of_account(account, auth, now))),
             "operators": list(&mut auth.operators().map(|one| of_operator(one, auth, now))),
+            "trust": list(&mut auth.trusts().states().map(|trust| of_trust(&trust))),
             "clients": list(&mut clients.list().iter().map(of_client)),
         })
     }
 }
 
-fn of_tenant(tenant: &Tenant) -> Value {
+/// The head is an anchor: whoever keeps it elsewhere finds what is missing at the end of a trail.
+fn of_trail(trail: &audit::State) -> Value {
+    json!({
+        "up": trail.down.is_none(),
+        "reason": trail.down,
+        "seq": trail.head.seq,
+        "sum": hex(&trail.head.sum),
+        "lost": trail.lost,
+        "writes_refused": trail.refused,
+    })
+}
+
+fn of_tenant(tenant: &Tenant, state: &State) -> Value {
     let directory = &tenant.directory;
     let (health, reason) = match directory.health() {
         Health::Unknown => ("unknown", None),
@@ -53,6 +73,9 @@ fn of_tenant(tenant: &Tenant) -> Value {
     };
     let abilities = directory.abilities();
     let vitals = directory.vitals();
+    let server = directory.server().map(
+        |server| json!({"in_use": &*server.name, "vendor": server.vendor, "offers": server.offers}),
+    );
     let types: Vec<_> = tenant
         .plan
         .types()
@@ -63,10 +86,12 @@ fn of_tenant(tenant: &Tenant) -> Value {
         "tenant_url": &*tenant.url,
         "rule": tenant.name.as_str(),
         "resource_types": types,
+        "guard": guard::status(tenant, state),
         "directory": {
             "name": &*directory.name(),
             "health": health,
             "reason": reason,
+            "server": server,
             "patch": abilities.patch,
             "etag": abilities.etag,
             "filter": abilities.filter,
@@ -77,7 +102,24 @@ fn of_tenant(tenant: &Tenant) -> Value {
             "connect_failures": vitals.connect_failures,
             "retries": vitals.retries,
         },
+        "findings": directory.findings().map(|found| of_findings(tenant, &found)),
     })
+}
+
+/// Where the rule does not fit its directory.
+fn of_findings(tenant: &Tenant, found: &[Finding]) -> Value {
+    let rows = found.iter().map(|finding| {
+        let told = tenant.diagnose(finding, Severity::Warning);
+        json!({
+            "weight": finding.weight.as_str(),
+            "file": &*told.source.name,
+            "line": told.span.line,
+            "column": told.span.column,
+            "message": told.message,
+            "help": told.help,
+        })
+    });
+    rows.collect()
 }
 
 fn of_source(source: &Source) -> Value {
@@ -107,6 +149,14 @@ fn of_account(account: &Account, auth: &Authenticator, now: SystemTime) -> Value
             "burst": rate.burst(),
         })),
         "keys": of_keys(&account.keys, auth, now),
+        "clients": account.clients.iter().map(|client| {
+            of_key(client, auth.last_use_of_client(&client.id), now)
+        }).collect::<Value>(),
+        "requires": account.requires.as_str(),
+        "certificates": account.certificates.iter().map(|name| json!({
+            name.kind(): name.to_string(),
+            "last_use": auth.certificate_last_use(name).map(instant::format),
+        })).collect::<Value>(),
     })
 }
 
@@ -115,6 +165,34 @@ fn of_operator(operator: &Operator, auth: &Authenticator, now: SystemTime) -> Va
         "name": &*operator.name,
         "keys": of_keys(&operator.keys, auth, now),
     })
+}
+
+fn of_trust(trust: &TrustState) -> Value {
+    let mut row = match &trust.origin {
+        Origin::Keys { issuer, ring, .. } => json!({
+            "issuer": issuer,
+            "url": ring.url,
+            "keys": ring.names,
+            "keys_left_out": ring.left_out,
+            "age_seconds": ring.age.map(|age| age.as_secs()),
+            "too_old": ring.expired,
+            "error": ring.error,
+        }),
+        Origin::Asked {
+            url, error, held, ..
+        } => json!({
+            "url": url,
+            "known_good": held.0,
+            "known_wrong": held.1,
+            "error": error,
+        }),
+    };
+    if let Some(row) = row.as_object_mut() {
+        row.insert("name".to_owned(), (&*trust.name).into());
+        let last_use = trust.last_use.map(instant::format);
+        row.insert("last_use".to_owned(), last_use.into());
+    }
+    row
 }
 
 fn of_keys(keys: &[Key], auth: &Authenticator, now: SystemTime) -> Value {

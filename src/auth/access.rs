@@ -13,30 +13,61 @@
 //!     rate: {requests: 50/s, burst: 100}
 //!     tokens:
 //!       - {id: k1, sha256: "…", not_before: 2026-11-01, expires: 2027-02-01}
+//!     clients:                 # who gets access tokens here: see `clients`
+//!       - {id: entra-job, secret_sha256: "…", expires: 2027-02-01}
+//!     claims:                  # which access tokens of others are its own: see `claims`
+//!       - {trust: keycloak, azp: scim-client}
+//!   - name: okta
+//!     roles: [provisioner]
+//!     tenants: [corp]
+//!     certificates: [{subject: "CN=okta,O=Example"}, {san: "dns:okta.example.com"}]
+//!     requires: certificate    # or token, or both
 //! operators:                   # who may use the control listener, where it asks for a token
 //!   - name: on-call
 //!     tokens:
 //!       - {id: o1, sha256: "…", expires: 2027-02-01}
+//! issue:                       # access tokens of our own: see `issue`
+//!   {issuer: "https://scim.example.com", keys: [{file: oauth/2026-11.pem}], lifetime: 10m}
+//! trust:                       # whose access tokens are taken: see `trust`
+//!   - {name: keycloak, issuer: "https://id.example.com", audience: [scim], jwks: {url: "https://…"}}
 //! ```
+//!
+//! A line of `allow` may have `when` (a SCIM filter that the present resource must satisfy) and
+//! `values` (what attributes may become) as well.
 //!
 //! `read` covers queries (`read: by-id` does not), `update` covers PUT and PATCH. A date is its first moment in UTC, so a
 //! key with `expires: 2027-02-01` works until the end of January; a time is RFC 3339.
 
 mod accounts;
+mod certificates;
+mod claims;
+mod clients;
 mod files;
 mod grant;
+mod issue;
+mod mention;
 mod roles;
 mod tokens;
+mod trust;
+mod values;
+mod when;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::authenticator::{Account, Authenticator, Operator};
+use super::certificates::CertificateName;
+use super::grant::Grant;
+use super::issue::{Credential, Issuer};
 use super::mentions::Mentions;
-use super::permit::Grant;
+use super::rights::Rights;
 use super::token::TokenHash;
+use super::trust::Trust;
 use crate::yaml::{self, Diagnostic, Diagnostics, Node, Source, Span, Table, Value};
 
 pub use files::{Content, Files, named};
+
+use claims::Claimed;
 
 /// Reads `access.yaml`, with the files that it names.
 ///
@@ -49,40 +80,78 @@ pub fn load(source: &Source, files: &Files) -> Result<Authenticator, Diagnostics
         files,
         found: Diagnostics::default(),
         roles: HashMap::new(),
+        rights: HashMap::new(),
         names: HashMap::new(),
         operators: HashMap::new(),
         keys: HashMap::new(),
         hashes: HashMap::new(),
+        certificates: HashMap::new(),
+        trusts: HashMap::new(),
+        claimed: Vec::new(),
+        issuers: Vec::new(),
+        clients: Vec::new(),
+        client_ids: HashMap::new(),
+        first_client: None,
         mentions: Mentions {
             source: Some(source.clone()),
             ..Mentions::default()
         },
     };
-    let (accounts, operators) = reader.file(&node);
+    let sections = reader.file(&node);
+    let claimed = std::mem::take(&mut reader.claimed);
+    let owned = reader.owned(claimed);
     if reader.found.has_errors() {
         return Err(reader.found.in_order());
     }
-    Ok(Authenticator::new(accounts, operators, reader.mentions))
+    let roles = reader.roles.into_iter();
+    let roles = roles.map(|(name, lines)| (name.into(), lines)).collect();
+    let found = Authenticator::new(sections.accounts, sections.operators, reader.mentions)
+        .trusting(sections.trusts, owned);
+    Ok(match sections.issuer {
+        Some(issuer) => found.issuing(issuer, reader.clients, roles),
+        None => found,
+    })
 }
 
 /// What owns tokens, with their hashes.
 type Owners<T> = Vec<(T, Vec<TokenHash>)>;
+
+/// What the file holds.
+#[derive(Default)]
+struct Sections {
+    accounts: Owners<Account>,
+    operators: Owners<Operator>,
+    issuer: Option<Issuer>,
+    trusts: Vec<Trust>,
+}
 
 /// What has been seen so far.
 struct Reader<'a> {
     source: &'a Source,
     files: &'a Files,
     found: Diagnostics,
-    roles: HashMap<&'a str, Vec<Grant>>,
+    roles: HashMap<&'a str, Vec<Arc<Grant>>>,
+    /// What accounts of the same roles may do.
+    rights: HashMap<Vec<Arc<str>>, Arc<Rights>>,
     names: HashMap<&'a str, Span>,
     operators: HashMap<&'a str, Span>,
     keys: HashMap<String, Span>,
     hashes: HashMap<[u8; 32], Span>,
+    certificates: HashMap<CertificateName, Span>,
+    trusts: HashMap<&'a str, Span>,
+    claimed: Vec<(Arc<str>, Vec<Claimed>)>,
+    /// Whose tokens are judged, and where that stands.
+    issuers: Vec<(String, Span)>,
+    /// OAuth clients with the names of their accounts.
+    clients: Vec<(Arc<str>, Credential)>,
+    /// Whose each is, where it stands first, and how often.
+    client_ids: HashMap<&'a str, (&'a str, Span, usize)>,
+    first_client: Option<Span>,
     mentions: Mentions,
 }
 
 impl<'a> Reader<'a> {
-    fn file(&mut self, node: &'a Node) -> (Owners<Account>, Owners<Operator>) {
+    fn file(&mut self, node: &'a Node) -> Sections {
         let Some(mut file) = Table::open(self.source, node, "the access file", &mut self.found)
         else {
             return Default::default();
@@ -92,14 +161,31 @@ impl<'a> Reader<'a> {
         }
         let accounts = file.required("accounts", &mut self.found);
         let operators = file.optional("operators");
+        let issue = file.optional("issue");
+        let trusts = file.optional("trust");
         file.finish(&mut self.found);
+        let trusts = self.trusts(trusts);
         let accounts = self.list(accounts).iter();
         let accounts = accounts.filter_map(|node| self.account(node)).collect();
         // `operators:` with nothing behind it is what is left when the last one was taken out.
         let operators = operators.filter(|node| node.value != Value::Null);
         let operators = self.list(operators).iter();
         let operators = operators.filter_map(|node| self.operator(node)).collect();
-        (accounts, operators)
+        if let (None, Some(span)) = (issue, self.first_client) {
+            let help = "say who issues: `issue: {issuer: https://…, keys: [{file: …}]}`";
+            self.error(
+                span,
+                "clients get tokens here, and `issue` is missing",
+                help,
+            );
+        }
+        let issuer = issue.and_then(|node| self.issue(node));
+        Sections {
+            accounts,
+            operators,
+            issuer,
+            trusts,
+        }
     }
 
     /// The texts of a list with their places.

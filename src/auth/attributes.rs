@@ -164,6 +164,11 @@ impl Pattern {
         self.readings.is_empty() || self.readings.iter().any(known)
     }
 
+    /// What it can mean.
+    pub(super) fn points(&self) -> impl Iterator<Item = Point> + '_ {
+        self.readings.iter().cloned()
+    }
+
     /// As it was written, without its minus sign.
     pub(super) fn text(&self) -> &str {
         &self.text
@@ -187,7 +192,7 @@ impl Point {
     }
 
     /// The same where `base` is the base schema.
-    fn at(&self, base: Option<&str>) -> Self {
+    pub(super) fn at(&self, base: Option<&str>) -> Self {
         let own = |uri: &SchemaUri| base.is_some_and(|base| uri.is(base));
         let uri = self.uri.clone().filter(|uri| !own(uri));
         Self {

@@ -4,6 +4,7 @@
 //! at the door of the others.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -11,17 +12,24 @@ use http::HeaderMap;
 use ipnet::IpNet;
 use subtle::ConstantTimeEq;
 
+use super::certificates::{CertificateName, Certificates, Requires};
+use super::grant::Grant;
+use super::issue::{
+    Client, Clients, Credential, Issuer, Issuing, Known, Proof, Refused, Replays, Roles,
+};
 use super::last_use::LastUse;
 use super::lives::{Lives, TokenCounts};
 use super::mentions::Mentions;
 use super::network;
-use super::permit::{Caller, Rights};
-use super::presented::{Presented, Proven};
+use super::permit::Caller;
+use super::presented::{Later, Presented, Proven};
 use super::rate::Rate;
-use super::token::{TokenHash, bearer, key_id};
+use super::rights::Rights;
+use super::token::{MAX_SECRET, TokenHash, bearer, key_id};
+use super::trust::{Judged, Trust, Trusts, Wanted};
 use super::{AuthError, Rejection, TenantName};
 use crate::scim::schema::TypeSchema;
-use crate::yaml::{Diagnostic, Diagnostics, suggest};
+use crate::yaml::{Diagnostics, TOKEN_PREFIX};
 
 /// Everything loaded from `access.yaml`, ready to answer. The default knows nobody.
 #[derive(Debug, Default)]
@@ -30,8 +38,11 @@ pub struct Authenticator {
     accounts: Vec<Arc<Account>>,
     operator_keys: HashMap<Arc<str>, Entry<Operator>>,
     operators: Vec<Arc<Operator>>,
+    certificates: Arc<Certificates>,
     lives: Lives,
+    trusts: Arc<Trusts>,
     mentions: Mentions,
+    issuing: Option<Box<Issuing>>,
 }
 
 /// An account of `access.yaml`.
@@ -49,7 +60,13 @@ pub struct Account {
     pub rate: Option<Rate>,
     /// Its keys, without their hashes.
     pub keys: Vec<Key>,
-    pub(super) rights: Rights,
+    /// Its client certificates.
+    pub certificates: Vec<CertificateName>,
+    /// What proves that it calls.
+    pub requires: Requires,
+    /// Its OAuth clients, each of their secrets and keys under the client's id.
+    pub clients: Vec<Key>,
+    pub(super) rights: Arc<Rights>,
 }
 
 /// Who may use the control door: an entry of `operators` in `access.yaml`.
@@ -101,6 +118,14 @@ pub enum KeyState {
     Expired,
 }
 
+/// Tokens of others that are an account's.
+#[derive(Debug)]
+pub(super) struct Owned {
+    pub(super) account: Arc<str>,
+    pub(super) trust: String,
+    pub(super) wanted: Wanted,
+}
+
 /// What a key id leads to.
 #[derive(Debug)]
 struct Entry<T> {
@@ -127,6 +152,7 @@ impl Authenticator {
             enter(&mut found.keys, &account, &account.keys, hashes);
             found.accounts.push(account);
         }
+        found.certificates = Arc::new(Certificates::of(&found.accounts));
         for (operator, hashes) in operators {
             let operator = Arc::new(operator);
             enter(&mut found.operator_keys, &operator, &operator.keys, hashes);
@@ -134,39 +160,131 @@ impl Authenticator {
         }
         let keys = found.keys.values().map(|entry| &entry.key);
         let of_operators = found.operator_keys.values().map(|entry| &entry.key);
-        found.lives = Lives::of(keys.chain(of_operators));
+        let of_clients = found.accounts.iter().flat_map(|account| &account.clients);
+        found.lives = Lives::of(keys.chain(of_operators).chain(of_clients));
         found
+    }
+
+    /// The same, taking the tokens of these, of which those that say so are an account's.
+    pub(super) fn trusting(mut self, list: Vec<Trust>, owned: Vec<Owned>) -> Self {
+        let mut trusts = Trusts::new(list);
+        let accounts = self.accounts.iter();
+        let accounts: HashMap<&str, _> = accounts.map(|one| (&*one.name, one)).collect();
+        for one in owned {
+            if let Some(account) = accounts.get(&*one.account) {
+                trusts.own(&one.trust, one.wanted, account);
+            }
+        }
+        self.trusts = Arc::new(trusts);
+        self
+    }
+
+    /// The same with access tokens of our own: for these clients, each with its account's name.
+    pub(super) fn issuing(
+        mut self,
+        issuer: Issuer,
+        credentials: Vec<(Arc<str>, Credential)>,
+        roles: HashMap<Arc<str>, Vec<Arc<Grant>>>,
+    ) -> Self {
+        let accounts = self.accounts.iter();
+        let accounts: HashMap<_, _> = accounts.map(|one| (Arc::clone(&one.name), one)).collect();
+        let mut clients = Clients::new();
+        for (name, credential) in credentials {
+            let Some(account) = accounts.get(&name) else {
+                continue;
+            };
+            let id = Arc::clone(&credential.key.id);
+            let client = clients.entry(Arc::clone(&id)).or_insert_with(|| Client {
+                id,
+                account: Arc::clone(account),
+                credentials: Vec::new(),
+                used: LastUse::default(),
+            });
+            client.credentials.push(credential);
+        }
+        self.issuing = Some(Box::new(Issuing {
+            issuer,
+            clients,
+            roles: Roles::new(roles),
+        }));
+        self
+    }
+
+    /// Who issues access tokens here, if anybody does.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&Issuer> {
+        self.issuing.as_ref().map(|issuing| &issuing.issuer)
+    }
+
+    /// The client of ours that shows this; nothing where no tokens are issued. What was shown
+    /// before is remembered in `replays`.
+    #[must_use]
+    pub fn client(
+        &self,
+        proof: Proof<'_>,
+        from: IpAddr,
+        replays: &Replays,
+        now: SystemTime,
+    ) -> Option<Result<Known<'_>, Refused>> {
+        let issuing = self.issuing.as_ref()?;
+        Some(issuing.client(proof, from, replays, now))
     }
 
     /// Who presents this. For a secret token: hash and lookup, no allocation, no waiting.
     ///
     /// # Errors
     /// [`AuthError::Missing`], [`AuthError::Malformed`], [`AuthError::Rejected`],
-    /// [`AuthError::Elsewhere`].
+    /// [`AuthError::Elsewhere`], [`AuthError::Certificate`]; later also [`AuthError::Unavailable`].
     pub fn authenticate(
         &self,
         presented: &Presented<'_>,
         now: SystemTime,
     ) -> Result<Proven, AuthError> {
-        self.secret(presented, now).map(Proven::Caller)
+        if let Some(caller) = self.certificates.alone(presented, now)? {
+            return Ok(Proven::Caller(caller));
+        }
+        let proven = self.token(presented, now)?;
+        self.certificates.confirm(proven, presented, now)
+    }
+
+    /// Whose token it is.
+    fn token(&self, presented: &Presented<'_>, now: SystemTime) -> Result<Proven, AuthError> {
+        let token = bearer(presented.headers)?;
+        if token.starts_with(TOKEN_PREFIX) {
+            return self.secret(token, presented, now).map(Proven::Caller);
+        }
+        if let Some(issuing) = &self.issuing
+            && let Some(judged) = issuing.judge(token, presented, now)
+        {
+            return judged.map(Proven::Caller);
+        }
+        if self.trusts.is_empty() {
+            return self.secret(token, presented, now).map(Proven::Caller);
+        }
+        let from = presented.from;
+        Ok(match self.trusts.judge(token, now)? {
+            Judged::Now((account, key)) => Proven::Caller(admit(&account, &key, from)?),
+            Judged::Later { owner, was_good } => {
+                let caller = Box::pin(async move {
+                    let (account, key) = owner.await?;
+                    admit(&account, &key, from)
+                });
+                Proven::Later(Later { caller, was_good })
+            }
+        })
     }
 
     /// Whose secret token it is.
-    fn secret(&self, presented: &Presented<'_>, now: SystemTime) -> Result<Caller, AuthError> {
-        let entry = find(&self.keys, presented.headers, now)?;
-        let account = &entry.owner;
-        let networks = account.networks.as_deref();
-        if networks.is_some_and(|networks| !network::contain(networks, presented.from)) {
-            return Err(AuthError::Elsewhere {
-                account: Arc::clone(&account.name),
-                key: Arc::clone(&entry.key.id),
-            });
-        }
+    fn secret(
+        &self,
+        token: &str,
+        presented: &Presented<'_>,
+        now: SystemTime,
+    ) -> Result<Caller, AuthError> {
+        let entry = find(&self.keys, token, now)?;
+        let caller = admit(&entry.owner, &entry.key.id, presented.from)?;
         entry.used.note(now);
-        Ok(Caller {
-            account: Arc::clone(&entry.owner),
-            key: Arc::clone(&entry.key.id),
-        })
+        Ok(caller)
     }
 
     /// The same for the control door.
@@ -178,7 +296,7 @@ impl Authenticator {
         headers: &HeaderMap,
         now: SystemTime,
     ) -> Result<OperatorCaller, AuthError> {
-        let entry = find(&self.operator_keys, headers, now)?;
+        let entry = find(&self.operator_keys, bearer(headers)?, now)?;
         entry.used.note(now);
         Ok(OperatorCaller {
             name: Arc::clone(&entry.owner.name),
@@ -186,11 +304,33 @@ impl Authenticator {
         })
     }
 
-    /// Takes over when keys were last used: of those that have the same id and the same hash.
-    /// May be called again; right after the swap is best, when nobody uses `previous` any more.
+    /// Takes over when keys were last used: of those that have the same id and the same hash; and
+    /// what is known of the tokens of others. May be called again; before the swap, so that nothing
+    /// is asked twice, and right after it, when nobody uses `previous` any more.
     pub fn adopt(&self, previous: &Self) {
+        self.trusts.adopt(&previous.trusts);
         adopt(&self.keys, &previous.keys);
         adopt(&self.operator_keys, &previous.operator_keys);
+        self.certificates.adopt(&previous.certificates);
+        if let (Some(issuing), Some(before)) = (&self.issuing, &previous.issuing) {
+            for (id, client) in &issuing.clients {
+                if let Some(before) = before.clients.get(id) {
+                    client.used.adopt(&before.used);
+                }
+            }
+        }
+    }
+
+    /// When a certificate of this name was last accepted, as [`Self::last_use`].
+    #[must_use]
+    pub fn certificate_last_use(&self, name: &CertificateName) -> Option<SystemTime> {
+        self.certificates.last_use(name)
+    }
+
+    /// When a client was last given a token, or a token of it accepted.
+    #[must_use]
+    pub fn last_use_of_client(&self, id: &str) -> Option<SystemTime> {
+        self.issuing.as_ref()?.clients.get(id)?.used.get()
     }
 
     /// When a key was last accepted, by the second; `None` where it was not since we started.
@@ -199,6 +339,12 @@ impl Authenticator {
         let of_account = self.keys.get(key).map(|entry| &entry.used);
         let of_operator = || self.operator_keys.get(key).map(|entry| &entry.used);
         of_account.or_else(of_operator)?.get()
+    }
+
+    /// Those whose tokens are taken.
+    #[must_use]
+    pub fn trusts(&self) -> &Arc<Trusts> {
+        &self.trusts
     }
 
     /// Every operator, in the file's order.
@@ -234,32 +380,7 @@ impl Authenticator {
     /// nothing, which is seldom what was meant.
     #[must_use]
     pub fn cross_check(&self, tenants: &[&str], resources: &[&str]) -> Diagnostics {
-        let mut diagnostics = Diagnostics::default();
-        let Some(source) = &self.mentions.source else {
-            return diagnostics;
-        };
-        let mut warn = |span, what: &str, name: &str, known: &[&str]| {
-            let message = format!("no rule file defines the {what} `{name}`");
-            let warning = Diagnostic::warning(source, span, message);
-            diagnostics.push(match suggest(name, known.iter().copied()) {
-                Some(meant) => warning.help(format!("did you mean `{meant}`?")),
-                None => warning,
-            });
-        };
-        for (tenant, span) in &self.mentions.tenants {
-            if !tenants.contains(&tenant.as_str()) {
-                warn(*span, "tenant", tenant.as_str(), tenants);
-            }
-        }
-        for (resource, span) in &self.mentions.resources {
-            if !resources
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(resource.as_str()))
-            {
-                warn(*span, "resource type", resource.as_str(), resources);
-            }
-        }
-        diagnostics
+        self.mentions.cross_check(tenants, resources)
     }
 
     /// Warnings about attributes in roles that no schema of any tenant has: these allow nothing
@@ -269,14 +390,21 @@ impl Authenticator {
         self.mentions.check_attributes(schemas)
     }
 
-    /// A caller of an account, without a token, for tests.
+    /// A caller as if the account had proven itself, for dry runs: no request gets one this way.
+    #[must_use]
+    pub fn suppose(&self, account: &str) -> Option<Caller> {
+        let found = self.accounts.iter().find(|a| &*a.name == account)?;
+        Some(Caller {
+            account: Arc::clone(found),
+            key: "none".into(),
+            narrowed: None,
+        })
+    }
+
+    /// The same of an account that is there.
     #[cfg(test)]
     pub(crate) fn caller_for_test(&self, account: &str) -> Caller {
-        let found = self.accounts.iter().find(|a| &*a.name == account);
-        Caller {
-            account: Arc::clone(found.unwrap()),
-            key: "test".into(),
-        }
+        self.suppose(account).unwrap()
     }
 }
 
@@ -315,10 +443,12 @@ fn enter<T>(
 /// The entry of the one token in these headers, if it is valid now.
 fn find<'a, T>(
     keys: &'a HashMap<Arc<str>, Entry<T>>,
-    headers: &HeaderMap,
+    token: &str,
     now: SystemTime,
 ) -> Result<&'a Entry<T>, AuthError> {
-    let token = bearer(headers)?;
+    if token.len() > MAX_SECRET {
+        return Err(AuthError::Rejected(Rejection::Unknown));
+    }
     let entry = key_id(token).and_then(|id| keys.get(id));
     // An unknown key id costs the same hash and comparison as a known one.
     let wanted = entry.map_or(&NOBODY, |entry| &entry.hash);
@@ -331,6 +461,22 @@ fn find<'a, T>(
         KeyState::NotYet => Err(AuthError::Rejected(Rejection::NotYet)),
         KeyState::Expired => Err(AuthError::Rejected(Rejection::Expired)),
     }
+}
+
+/// Lets an account in whose token was good, if it comes from where it may.
+fn admit(account: &Arc<Account>, key: &Arc<str>, from: IpAddr) -> Result<Caller, AuthError> {
+    let networks = account.networks.as_deref();
+    if networks.is_some_and(|networks| !network::contain(networks, from)) {
+        return Err(AuthError::Elsewhere {
+            account: Arc::clone(&account.name),
+            key: Arc::clone(key),
+        });
+    }
+    Ok(Caller {
+        account: Arc::clone(account),
+        key: Arc::clone(key),
+        narrowed: None,
+    })
 }
 
 fn adopt<T>(keys: &HashMap<Arc<str>, Entry<T>>, previous: &HashMap<Arc<str>, Entry<T>>) {
@@ -347,225 +493,4 @@ fn adopt<T>(keys: &HashMap<Arc<str>, Entry<T>>, previous: &HashMap<Arc<str>, Ent
 const NOBODY: TokenHash = TokenHash([0; 32]);
 
 #[cfg(test)]
-mod tests {
-    use std::net::IpAddr;
-    use std::time::Duration;
-
-    use http::HeaderValue;
-    use http::header::AUTHORIZATION;
-
-    use super::super::access::tests::authenticator;
-    use super::super::instant;
-    use super::super::token::{generate, tests::counting};
-    use super::*;
-
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-
-    fn token(id: &str) -> String {
-        let id = id.parse().unwrap();
-        generate(&id, &mut counting(3)).unwrap().expose().to_owned()
-    }
-
-    fn example() -> Authenticator {
-        let line = |id: &str, life: &str| {
-            format!("{{id: {id}, sha256: {}{life}}}", TokenHash::of(&token(id)))
-        };
-        authenticator(&format!(
-            "roles: {{r: {{allow: [{{resources: [User], verbs: [read]}}]}}}}
-accounts:
-  - name: entra
-    roles: [r]
-    tenants: [corp, crop]
-    tokens: [{}, {}, {}]
-  - name: okta
-    roles: [r]
-    tenants: \"*\"
-    tokens: [{}]",
-            line("k1", ""),
-            line("k2", ", not_before: 2026-11-01, expires: 2027-02-01"),
-            line("k3", ", expires: 2026-01-01T12:00:00+01:00"),
-            line("k4", ""),
-        ))
-    }
-
-    fn ask(found: &Authenticator, token: &str, now: &str) -> Result<(String, String), AuthError> {
-        let mut headers = HeaderMap::new();
-        let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
-        headers.insert(AUTHORIZATION, value);
-        let presented = Presented::new(&headers, HERE);
-        let proven = found.authenticate(&presented, instant::parse(now).unwrap())?;
-        let caller = proven.now().unwrap();
-        Ok((caller.account().to_string(), caller.key.to_string()))
-    }
-
-    fn rejected<T>(reason: Rejection) -> Result<T, AuthError> {
-        Err(AuthError::Rejected(reason))
-    }
-
-    #[test]
-    fn a_token_leads_to_its_account() {
-        let found = example();
-        for (id, account) in [("k1", "entra"), ("k2", "entra"), ("k4", "okta")] {
-            let wanted = Ok((account.to_owned(), id.to_owned()));
-            assert_eq!(ask(&found, &token(id), "2026-11-15"), wanted);
-            assert_eq!(&*found.account_of(id).unwrap().name, account);
-        }
-    }
-
-    #[test]
-    fn what_is_nearly_a_token_is_unknown() {
-        let found = example();
-        let good = token("k1");
-        let tries = [
-            token("k9"),
-            good.replace("_k1_", "_k2_"),
-            good.replace("_k1_", "_K1_"),
-            good.replace("postern_", "Postern_"),
-            good.get(1..).unwrap().to_owned(),
-            good.get(..good.len() - 1).unwrap().to_owned(),
-            format!("{good}="),
-            good.to_uppercase(),
-            "postern_k1_".to_owned(),
-            "postern__".to_owned(),
-            TokenHash::of(&good).to_string(),
-            "x".repeat(600),
-        ];
-        for token in tries {
-            assert_eq!(
-                ask(&found, &token, "2026-11-15"),
-                rejected(Rejection::Unknown),
-                "{token}"
-            );
-        }
-        let nobody = Authenticator::default();
-        assert_eq!(
-            ask(&nobody, &good, "2026-11-15"),
-            rejected(Rejection::Unknown)
-        );
-    }
-
-    #[test]
-    fn a_key_lives_from_not_before_until_expires() {
-        let found = example();
-        let at = |id: &str, now: &str| ask(&found, &token(id), now).map(|_| ());
-        assert_eq!(
-            at("k2", "2026-10-31T23:59:59.999Z"),
-            rejected(Rejection::NotYet)
-        );
-        assert_eq!(at("k2", "2026-11-01"), Ok(()));
-        assert_eq!(at("k2", "2027-01-31T23:59:59.999Z"), Ok(()));
-        assert_eq!(at("k2", "2027-02-01"), rejected(Rejection::Expired));
-        assert_eq!(at("k3", "2026-01-01T10:59:59Z"), Ok(()));
-        assert_eq!(
-            at("k3", "2026-01-01T11:00:00Z"),
-            rejected(Rejection::Expired)
-        );
-        let stranger = token("k3").replace("_k3_", "_k3_x");
-        assert_eq!(
-            ask(&found, &stranger, "2027-01-01"),
-            rejected(Rejection::Unknown)
-        );
-    }
-
-    #[test]
-    fn unknown_and_expired_read_the_same() {
-        let texts: Vec<String> = [Rejection::Unknown, Rejection::Expired, Rejection::NotYet]
-            .map(|reason| AuthError::Rejected(reason).to_string())
-            .into();
-        assert!(texts.iter().all(|text| *text == texts[0]));
-    }
-
-    #[test]
-    fn accounts_are_listed_without_secrets() {
-        let found = example();
-        let names: Vec<_> = found.accounts().map(|a| (&*a.name, a.keys.len())).collect();
-        assert_eq!(names, [("entra", 3), ("okta", 1)]);
-        let entra = found.accounts().next().unwrap();
-        let life = entra.keys[1]
-            .expires
-            .unwrap()
-            .duration_since(entra.keys[1].not_before.unwrap());
-        assert_eq!(life.unwrap(), Duration::from_secs(92 * 86_400));
-        let printed = format!("{found:?}");
-        assert!(!printed.contains(&TokenHash::of(&token("k1")).to_string()));
-    }
-
-    fn with_operator(id: &str, more: &str) -> Authenticator {
-        authenticator(&format!(
-            "roles: {{}}
-accounts: [{{name: entra, roles: [], tenants: [], tokens: [{{id: k1, sha256: {}}}]}}]
-operators: [{{name: ops, tokens: [{{id: {id}, sha256: {}{more}}}]}}]",
-            TokenHash::of(&token("k1")),
-            TokenHash::of(&token(id)),
-        ))
-    }
-
-    #[test]
-    fn accounts_and_operators_have_a_door_each() {
-        let found = with_operator("o1", "");
-        let mut headers = HeaderMap::new();
-        let mut set = |token: &str| {
-            let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
-            headers.insert(AUTHORIZATION, value);
-            let now = instant::parse("2026-11-15").unwrap();
-            let operator = found.authenticate_operator(&headers, now);
-            (
-                found
-                    .authenticate(&Presented::new(&headers, HERE), now)
-                    .is_ok(),
-                operator.map(|caller| (caller.name.to_string(), caller.key.to_string())),
-            )
-        };
-        let ours = ("ops".to_owned(), "o1".to_owned());
-        assert_eq!(set(&token("o1")), (false, Ok(ours)));
-        assert_eq!(set(&token("k1")), (true, rejected(Rejection::Unknown)));
-        assert_eq!(&*found.operator_of("o1").unwrap().name, "ops");
-        assert!(found.operator_of("k1").is_none() && found.account_of("o1").is_none());
-    }
-
-    #[test]
-    fn the_last_use_is_noted_and_outlives_a_reload() {
-        let found = example();
-        assert_eq!(found.last_use("k1"), None);
-        let later = "2026-11-15T10:00:00Z";
-        ask(&found, &token("k1"), later).unwrap();
-        ask(&found, &token("k1"), "2026-11-14T10:00:00Z").unwrap();
-        ask(&found, &token("k3"), later).unwrap_err();
-        assert_eq!(found.last_use("k1"), instant::parse(later));
-        assert_eq!((found.last_use("k3"), found.last_use("zz")), (None, None));
-
-        let next = example();
-        next.adopt(&found);
-        assert_eq!(next.last_use("k1"), instant::parse(later));
-        let even_later = "2026-11-16T10:00:00Z";
-        ask(&next, &token("k1"), even_later).unwrap();
-        next.adopt(&found);
-        assert_eq!(next.last_use("k1"), instant::parse(even_later));
-
-        // The same id with another secret is another key.
-        let other = TokenHash::of("x").to_string();
-        let text = format!(
-            "roles: {{}}\naccounts: [{{name: a, roles: [], tenants: [], \
-             tokens: [{{id: k1, sha256: {other}}}]}}]"
-        );
-        let stranger = authenticator(&text);
-        stranger.adopt(&found);
-        assert_eq!(stranger.last_use("k1"), None);
-    }
-
-    #[test]
-    fn names_that_no_rule_defines_are_warned_about() {
-        let found = example();
-        let warnings = found.cross_check(&["corp", "lab"], &["group"]);
-        let lines: Vec<String> = warnings.iter().map(Diagnostic::one_line).collect();
-        assert_eq!(
-            lines,
-            [
-                "access.yaml:5:21: no rule file defines the tenant `crop` (did you mean `corp`?)",
-                "access.yaml:1:34: no rule file defines the resource type `User`",
-            ]
-        );
-        assert!(!warnings.has_errors());
-        assert!(found.cross_check(&["corp", "crop"], &["USER"]).is_empty());
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 
 use super::TenantName;
 use super::attributes::Pattern;
-use super::permit::Resources;
+use super::grant::Resources;
 use crate::scim::ResourceType;
 use crate::scim::schema::TypeSchema;
 use crate::yaml::{Diagnostic, Diagnostics, Source, Span, suggest};
@@ -15,9 +15,43 @@ pub(super) struct Mentions {
     pub(super) resources: Vec<(ResourceType, Span)>,
     /// The types that each is about.
     pub(super) attributes: Vec<(Resources, Pattern, Span)>,
+    /// What was seen in the file itself and stops nothing.
+    pub(super) warnings: Diagnostics,
 }
 
 impl Mentions {
+    /// Warnings about tenants and resource types that no rule file defines, and about what was seen
+    /// in the file itself.
+    pub(super) fn cross_check(&self, tenants: &[&str], resources: &[&str]) -> Diagnostics {
+        let mut diagnostics = Diagnostics::default();
+        let Some(source) = &self.source else {
+            return diagnostics;
+        };
+        let mut warn = |span, what: &str, name: &str, known: &[&str]| {
+            let message = format!("no rule file defines the {what} `{name}`");
+            let warning = Diagnostic::warning(source, span, message);
+            diagnostics.push(match suggest(name, known.iter().copied()) {
+                Some(meant) => warning.help(format!("did you mean `{meant}`?")),
+                None => warning,
+            });
+        };
+        for (tenant, span) in &self.tenants {
+            if !tenants.contains(&tenant.as_str()) {
+                warn(*span, "tenant", tenant.as_str(), tenants);
+            }
+        }
+        for (resource, span) in &self.resources {
+            if !resources
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(resource.as_str()))
+            {
+                warn(*span, "resource type", resource.as_str(), resources);
+            }
+        }
+        diagnostics.extend(self.warnings.clone());
+        diagnostics
+    }
+
     /// Warnings about attributes that no schema has.
     pub(super) fn check_attributes(&self, schemas: &[&TypeSchema]) -> Diagnostics {
         let mut diagnostics = Diagnostics::default();
@@ -48,7 +82,7 @@ impl Mentions {
 }
 
 /// Everything that a role can name of a type.
-fn names(schema: &TypeSchema) -> Vec<String> {
+pub(super) fn names(schema: &TypeSchema) -> Vec<String> {
     let mut names = vec!["externalId".to_owned()];
     let base = (String::new(), &schema.base);
     let extensions = schema.extensions.iter();

@@ -3,28 +3,42 @@
 
 pub mod access;
 pub mod instant;
+pub mod issue;
 pub mod network;
 pub mod rate;
 pub mod throttle;
 pub mod token;
+pub mod trust;
 
 mod attributes;
 mod authenticator;
+mod certificates;
+mod condition;
+mod grant;
+mod jwt;
 mod last_use;
 mod lives;
 mod mentions;
 mod permit;
 mod presented;
+mod rights;
 mod scope;
+mod sight;
+mod values;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use authenticator::{Account, Authenticator, Key, KeyState, Operator, OperatorCaller, Tenants};
+pub use certificates::{CertificateFault, CertificateName, Requires};
+pub use condition::{Condition, asked};
+pub use grant::RoleLine;
 pub use lives::TokenCounts;
 pub use permit::{Caller, Permitted};
-pub use presented::{Presented, Proven};
+pub use presented::{Later, Presented, Proven};
 pub use scope::{Scope, Set, Share};
+pub use sight::{Sight, Visible};
+pub use values::Bound;
 
 pub use crate::net::Secret;
 
@@ -55,6 +69,16 @@ pub enum AuthError {
         /// Its key id.
         key: Arc<str>,
     },
+    /// The certificate of the connection is not what proves it: whose it is, or whose it should
+    /// be, the client is not told.
+    #[error("the request does not prove who sends it")]
+    Certificate(CertificateFault),
+    /// Whoever could say whether it is valid cannot be asked now.
+    #[error("whether the token is valid cannot be found out now")]
+    Unavailable {
+        /// Whose tokens they are: a name of `trust`.
+        trust: Arc<str>,
+    },
     /// The account has nothing to do with this tenant.
     #[error("account `{account}` may not use tenant `{tenant}`")]
     Tenant {
@@ -63,6 +87,12 @@ pub enum AuthError {
         /// The tenant.
         tenant: TenantName,
     },
+    /// The account may, but the token was made for less.
+    #[error("the token of account `{account}` was not made for this: ask for a wider `scope`")]
+    Narrow {
+        /// The account.
+        account: Arc<str>,
+    },
     /// No role of the account allows it.
     #[error("account `{account}` may not {verb} {resource}", verb = verb.as_str())]
     Forbidden {
@@ -70,6 +100,29 @@ pub enum AuthError {
         account: Arc<str>,
         /// What it wanted.
         verb: VerbKind,
+        /// On which type.
+        resource: ResourceType,
+    },
+    /// The account sees the resource, and the condition of no line that allows it holds.
+    #[error(
+        "account `{account}` may not {verb} this {resource}: it does not meet the condition of \
+         its role",
+        verb = verb.as_str()
+    )]
+    Unmet {
+        /// The account.
+        account: Arc<str>,
+        /// What it wanted.
+        verb: VerbKind,
+        /// On which type.
+        resource: ResourceType,
+    },
+    /// The condition of no line holds by which the account would see the resource: for this account
+    /// it is not there.
+    #[error("account `{account}` does not see this {resource}: it meets no condition of its role")]
+    Hidden {
+        /// The account.
+        account: Arc<str>,
         /// On which type.
         resource: ResourceType,
     },
@@ -84,6 +137,22 @@ pub enum Rejection {
     Expired,
     /// Before its time.
     NotYet,
+    /// Not signed, not by whom it says, or not as it must be.
+    Forged,
+    /// Signed by a key that its issuer does not have.
+    Key,
+    /// Of an issuer that is not trusted.
+    Issuer,
+    /// Meant for somebody else.
+    Audience,
+    /// Without a claim that it must have, or with one that it must not.
+    Claims,
+    /// Not good, by the word of whoever issued it.
+    Inactive,
+    /// Good, and that of no account.
+    NoAccount,
+    /// Good, and that of more than one account.
+    Ambiguous,
 }
 
 impl Rejection {
@@ -94,6 +163,14 @@ impl Rejection {
             Self::Unknown => "unknown",
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
+            Self::Forged => "forged",
+            Self::Key => "key",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Claims => "claims",
+            Self::Inactive => "inactive",
+            Self::NoAccount => "account",
+            Self::Ambiguous => "ambiguous",
         }
     }
 }

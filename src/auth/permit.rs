@@ -1,20 +1,27 @@
 //! The proof that an operation is allowed, and the roles that it comes from.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::attributes::Attributes;
 use super::authenticator::{Account, Tenants};
-use super::scope::{Scope, Set, Use};
-use super::{AuthError, TenantName};
+use super::condition::Condition;
+use super::grant::{Grant, RoleLine};
+use super::issue::Narrowed;
+use super::rights::Verdict;
+use super::scope::Scope;
+use super::sight::Sight;
+use super::{AuthError, TenantName, network};
 use crate::scim::operation::VerbKind;
-use crate::scim::{Client, Operation, ResourceType, schema};
+use crate::scim::{Client, Operation};
 
 /// An authenticated account.
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub(super) account: Arc<Account>,
-    /// The key that proved it.
+    /// The key that proved it: of an access token, the client.
     pub key: Arc<str>,
+    /// Where its token was made for less than the account may.
+    pub(super) narrowed: Option<Arc<Narrowed>>,
 }
 
 /// An operation that the caller may do, with what of it they may see and change.
@@ -22,40 +29,24 @@ pub struct Caller {
 pub struct Permitted {
     operation: Operation<Client>,
     scope: Scope,
+    verdict: Arc<Verdict>,
+    account: Arc<Account>,
+    stage: Stage,
 }
 
-/// One line of a role. A role may do what any of its lines allows; an account what any of its
-/// roles allows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Grant {
-    pub(super) resources: Resources,
-    pub(super) verbs: Verbs,
-    /// `None` is every attribute.
-    pub(super) attributes: Option<Arc<Attributes>>,
-}
-
-/// The resource types of a [`Grant`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Resources {
+/// Which lines a permit stands on.
+#[derive(Debug, Clone)]
+enum Stage {
+    /// All that there are: none has a condition that matters to the operation.
     All,
-    Only(Vec<ResourceType>),
+    /// Those whose conditions the present resource will turn out to satisfy. The scope is what all
+    /// of them would allow.
+    Open,
+    /// Those without a condition.
+    Sure,
+    /// Those at these places, whose conditions the present resource satisfies.
+    Held(Arc<[bool]>),
 }
-
-/// What an account may do, worked out when `access.yaml` is read.
-#[derive(Debug, Default)]
-pub(super) struct Rights {
-    /// The resource types that have a line of their own.
-    named: Vec<(ResourceType, Verdicts)>,
-    /// All other types.
-    others: Verdicts,
-}
-
-/// One for each [`VerbKind`]; `None` is no.
-type Verdicts = [Option<Scope>; VERBS.len()];
-
-/// A set of the verbs that a role is written in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Verbs(u8);
 
 impl Caller {
     /// The account's name.
@@ -73,12 +64,31 @@ impl Caller {
             Tenants::All => true,
             Tenants::Only(names) => names.contains(tenant),
         };
+        let of_token = self.narrowed.as_ref().and_then(|it| it.tenants.as_ref());
+        if welcome && of_token.is_some_and(|names| !names.contains(tenant)) {
+            return Err(self.narrow());
+        }
         if welcome {
             return Ok(());
         }
         Err(AuthError::Tenant {
             account: Arc::clone(&self.account.name),
             tenant: tenant.clone(),
+        })
+    }
+
+    /// Whether the account may call from an address.
+    ///
+    /// # Errors
+    /// [`AuthError::Elsewhere`].
+    pub fn calls_from(&self, address: IpAddr) -> Result<(), AuthError> {
+        let networks = self.account.networks.as_deref();
+        if networks.is_none_or(|networks| network::contain(networks, address)) {
+            return Ok(());
+        }
+        Err(AuthError::Elsewhere {
+            account: Arc::clone(&self.account.name),
+            key: Arc::clone(&self.key),
         })
     }
 
@@ -93,15 +103,39 @@ impl Caller {
     ) -> Result<Permitted, AuthError> {
         self.enter(tenant)?;
         let verb = operation.verb.kind();
-        if let Some(scope) = self.account.rights.scope(&operation.resource, verb) {
-            let scope = scope.clone();
-            return Ok(Permitted { operation, scope });
+        let of_account = self.account.rights.verdict(&operation.resource, verb);
+        let verdict = match &self.narrowed {
+            Some(narrowed) => narrowed.rights.verdict(&operation.resource, verb),
+            None => of_account,
+        };
+        if let (None, Some(_)) = (verdict, of_account) {
+            return Err(self.narrow());
+        }
+        if let Some(verdict) = verdict {
+            // A reading finds its lines when the answer is there: see `Permitted::sight`. A new
+            // resource has no present state, so its lines have no conditions.
+            let exists = matches!(verb, VerbKind::Replace | VerbKind::Patch | VerbKind::Delete);
+            let open = exists && verdict.conditions().next().is_some();
+            return Ok(Permitted {
+                operation,
+                scope: verdict.most.clone(),
+                verdict: Arc::clone(verdict),
+                account: Arc::clone(&self.account),
+                stage: if open { Stage::Open } else { Stage::All },
+            });
         }
         Err(AuthError::Forbidden {
             account: Arc::clone(&self.account.name),
             verb,
             resource: operation.resource,
         })
+    }
+}
+
+impl Caller {
+    fn narrow(&self) -> AuthError {
+        let account = Arc::clone(&self.account.name);
+        AuthError::Narrow { account }
     }
 }
 
@@ -118,6 +152,75 @@ impl Permitted {
         &self.scope
     }
 
+    /// The lines of the account's roles that allow it, in the order of its roles. Where the present
+    /// resource is not known, those too that may turn out to have nothing to do with it.
+    pub fn allowed_by(&self) -> impl Iterator<Item = &Arc<RoleLine>> {
+        let lines = self.verdict.lines.iter().enumerate();
+        let lines = lines.filter(|(index, line)| match &self.stage {
+            Stage::All | Stage::Open => true,
+            Stage::Sure => line.when.is_none(),
+            Stage::Held(held) => held.get(*index).copied().unwrap_or(false),
+        });
+        lines.map(|(_, line)| &line.origin)
+    }
+
+    /// Whether it stands on conditions that nobody has looked at yet. Such a permit is not enough
+    /// for a write: see [`Permitted::narrow`].
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open)
+    }
+
+    /// The same by the lines without a condition alone; `None` where each has one.
+    #[must_use]
+    pub fn sure(&self) -> Option<Self> {
+        Some(Self {
+            scope: self.verdict.sure.clone()?,
+            stage: Stage::Sure,
+            ..self.clone()
+        })
+    }
+
+    /// The same by the lines whose conditions the present resource satisfies.
+    ///
+    /// # Errors
+    /// [`AuthError::Hidden`] where the account does not see it, [`AuthError::Unmet`] where it does
+    /// and may not do this.
+    pub fn narrow(&self, holds: impl Fn(&Condition) -> bool) -> Result<Self, AuthError> {
+        let counts = |line: &Grant| line.when.as_ref().is_none_or(|when| holds(when));
+        let held: Arc<[bool]> = self.verdict.lines.iter().map(|line| counts(line)).collect();
+        if !held.iter().any(|held| *held) {
+            let (account, resource) = (self.account().clone(), self.operation.resource.clone());
+            if !self.verdict.reading.iter().any(|line| counts(line)) {
+                return Err(AuthError::Hidden { account, resource });
+            }
+            let verb = self.operation.verb.kind();
+            return Err(AuthError::Unmet {
+                account,
+                verb,
+                resource,
+            });
+        }
+        Ok(Self {
+            scope: self.verdict.scope(counts),
+            stage: Stage::Held(held),
+            ..self.clone()
+        })
+    }
+
+    /// By which lines resources are seen in the answer; `None` where that is the same for all of
+    /// them, and the [`Scope`] says it.
+    #[must_use]
+    pub fn sight(&self) -> Option<Sight> {
+        Sight::of(&self.verdict.reading, self.verdict.base())
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn account(&self) -> &Arc<str> {
+        &self.account.name
+    }
+
     /// Both, to be used up.
     #[must_use]
     pub fn into_parts(self) -> (Operation<Client>, Scope) {
@@ -125,143 +228,13 @@ impl Permitted {
     }
 }
 
-impl Rights {
-    /// What these lines allow together.
-    pub(super) fn new(grants: &[Grant]) -> Self {
-        let mut types: Vec<ResourceType> = Vec::new();
-        // Roles may name the attributes of these by their schema's URN.
-        types.extend(
-            ["User", "Group"]
-                .iter()
-                .filter_map(|name| name.parse().ok()),
-        );
-        for grant in grants {
-            if let Resources::Only(more) = &grant.resources {
-                types.extend(
-                    more.iter()
-                        .filter(|ty| !types.contains(ty))
-                        .cloned()
-                        .collect::<Vec<_>>(),
-                );
-            }
-        }
-        let verdicts =
-            |resource: Option<&ResourceType>| VERBS.map(|verb| scope(grants, resource, verb));
-        Self {
-            others: verdicts(None),
-            named: types
-                .into_iter()
-                .map(|ty| {
-                    let verdicts = verdicts(Some(&ty));
-                    (ty, verdicts)
-                })
-                .collect(),
-        }
-    }
-
-    fn scope(&self, resource: &ResourceType, verb: VerbKind) -> Option<&Scope> {
-        let mut named = self.named.iter();
-        let verdicts = named
-            .find(|(ty, _)| ty == resource)
-            .map_or(&self.others, |(_, verdicts)| verdicts);
-        let index = VERBS.iter().position(|other| *other == verb)?;
-        verdicts.get(index)?.as_ref()
-    }
-}
-
-/// What the lines allow of one verb on one type; `None` where that is nothing.
-fn scope(grants: &[Grant], resource: Option<&ResourceType>, verb: VerbKind) -> Option<Scope> {
-    let base = resource.and_then(|ty| match ty.as_str() {
-        name if name.eq_ignore_ascii_case("User") => Some(schema::USER),
-        name if name.eq_ignore_ascii_case("Group") => Some(schema::GROUP),
-        _ => None,
-    });
-    let of = |verb| {
-        let meant = grants
-            .iter()
-            .filter(move |grant| grant.allows(resource, verb));
-        meant.map(|grant| grant.attributes.clone())
-    };
-    // A line without a list makes it everything.
-    let set = |verb, use_| {
-        let lists: Option<Vec<_>> = of(verb).collect();
-        Set::compile(lists?, use_, base)
-    };
-    of(verb).next()?;
-    Some(match verb {
-        // There is no part of a resource to delete.
-        VerbKind::Delete => Scope::whole(),
-        VerbKind::Read | VerbKind::List => Scope::new(set(verb, Use::Read), None),
-        // What a write answers is a reading of that resource.
-        VerbKind::Create | VerbKind::Replace | VerbKind::Patch => {
-            Scope::new(set(VerbKind::Read, Use::Read), set(verb, Use::Write))
-        }
-    })
-}
-
-impl Grant {
-    /// `None` is a type that no line names.
-    fn allows(&self, resource: Option<&ResourceType>, verb: VerbKind) -> bool {
-        let resource = match &self.resources {
-            Resources::All => true,
-            Resources::Only(types) => resource.is_some_and(|ty| types.contains(ty)),
-        };
-        resource && self.verbs.cover(verb)
-    }
-}
-
-impl Verbs {
-    /// The words, each with its bits: `read` covers one resource and queries.
-    pub(super) const WORDS: [(&'static str, Self); 4] = [
-        ("create", Self(1)),
-        ("read", Self(2 | 16)),
-        ("update", Self(4)),
-        ("delete", Self(8)),
-    ];
-
-    /// `read: by-id`: one resource whose id is known, and no queries.
-    pub(super) const READ_BY_ID: Self = Self(2);
-
-    /// Both sets together.
-    pub(super) fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether the sets have something in common.
-    pub(super) fn meets(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    /// `update` covers PUT and PATCH.
-    fn cover(self, verb: VerbKind) -> bool {
-        let bit = match verb {
-            VerbKind::Create => 1,
-            VerbKind::Read => 2,
-            VerbKind::Replace | VerbKind::Patch => 4,
-            VerbKind::Delete => 8,
-            VerbKind::List => 16,
-        };
-        self.0 & bit != 0
-    }
-}
-
-/// Every kind of verb, in the order of [`Verdicts`].
-const VERBS: [VerbKind; 6] = [
-    VerbKind::Create,
-    VerbKind::Read,
-    VerbKind::List,
-    VerbKind::Replace,
-    VerbKind::Patch,
-    VerbKind::Delete,
-];
-
 #[cfg(test)]
 mod tests {
     use super::super::access::tests::authenticator;
+    use super::super::rights::VERBS;
     use super::*;
     use crate::scim::Resource;
-    use crate::scim::operation::Document;
-    use crate::scim::operation::Verb;
+    use crate::scim::operation::{Document, Verb};
     use crate::scim::patch::Patch;
     use crate::scim::query::Query;
 
@@ -329,6 +302,42 @@ accounts:
         assert_eq!(
             allowed("[readers, feed]"),
             "read User, list User, replace User, patch User, create Group, read Group, list Group, delete Group"
+        );
+    }
+
+    #[test]
+    fn a_permit_knows_the_lines_that_gave_it() {
+        let caller = authenticator(
+            "roles:
+  readers: {allow: [{resources: [User, Group], verbs: [read]}]}
+  desk:
+    allow:
+      - resources: [User]
+        verbs: [update]
+      - {resources: [User], verbs: [{read: by-id}], attributes: [title]}
+accounts:
+  - {name: a, roles: [readers, desk], tenants: [corp]}",
+        )
+        .caller_for_test("a");
+        let by = |resource, kind| {
+            let permitted = caller.authorize(&"corp".into(), operation(resource, kind));
+            let permitted = permitted.unwrap();
+            let lines = permitted.allowed_by();
+            let lines: Vec<_> = lines.map(|line| format!("{line}: {}", line.text)).collect();
+            lines.join(" | ")
+        };
+        let readers = "readers (access.yaml:2): {resources: [User, Group], verbs: [read]}";
+        assert_eq!(
+            by("User", VerbKind::Read),
+            format!(
+                "{readers} | desk (access.yaml:7): \
+                 {{resources: [User], verbs: [{{read: by-id}}], attributes: [title]}}"
+            )
+        );
+        assert_eq!(by("User", VerbKind::List), readers);
+        assert_eq!(
+            by("User", VerbKind::Patch),
+            "desk (access.yaml:5): resources: [User] verbs: [update]"
         );
     }
 

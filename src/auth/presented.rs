@@ -3,10 +3,12 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use http::HeaderMap;
 
 use super::{AuthError, Caller};
+use crate::net::Certificate;
 
 /// What a request shows of who sent it.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +17,8 @@ pub struct Presented<'a> {
     pub headers: &'a HeaderMap,
     /// The address of the client.
     pub from: IpAddr,
+    /// The certificate of the connection, which TLS has verified.
+    pub certificate: Option<&'a Arc<Certificate>>,
 }
 
 /// What that proves.
@@ -22,14 +26,35 @@ pub enum Proven {
     /// Who it is.
     Caller(Caller),
     /// Somebody else has to be asked.
-    Later(Pin<Box<dyn Future<Output = Result<Caller, AuthError>> + Send>>),
+    Later(Later),
+}
+
+/// Somebody else is asked when `caller` is polled.
+pub struct Later {
+    /// What they say.
+    pub caller: Pin<Box<dyn Future<Output = Result<Caller, AuthError>> + Send>>,
+    /// Whether the same token was a good one a while ago.
+    pub was_good: bool,
 }
 
 impl<'a> Presented<'a> {
     /// Headers that came from an address.
     #[must_use]
     pub fn new(headers: &'a HeaderMap, from: IpAddr) -> Self {
-        Self { headers, from }
+        Self {
+            headers,
+            from,
+            certificate: None,
+        }
+    }
+
+    /// The same over a connection with this certificate.
+    #[must_use]
+    pub fn over(self, certificate: Option<&'a Arc<Certificate>>) -> Self {
+        Self {
+            certificate,
+            ..self
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use super::attributes::{Attributes, Point};
+use super::grant::Grant;
+use super::values::Bound;
 use crate::scim::{AttrName, AttrPath, SchemaUri};
 
 /// Which attributes the caller may read and write in one operation. Only this floor makes one.
@@ -19,8 +21,8 @@ pub struct Scope {
 /// here; what none mentions is decided once for all.
 #[derive(Debug)]
 pub struct Set {
-    /// The lists that it was made of: an account may do what any of them allows.
-    lists: Vec<Arc<Attributes>>,
+    /// The lines that it was made of: an account may do what any of them allows.
+    lines: Vec<Arc<Grant>>,
     use_: Use,
     /// The base schema, as far as that was known.
     base: Option<Box<str>>,
@@ -28,6 +30,8 @@ pub struct Set {
     others: bool,
     /// The base schema first.
     homes: Vec<Home>,
+    /// What may be in it with some values only.
+    bounds: Vec<Bound>,
 }
 
 /// What a set is for.
@@ -71,6 +75,14 @@ impl Scope {
     /// The scope where the sets are these; `None` is everything.
     pub(super) fn new(read: Option<Arc<Set>>, write: Option<Arc<Set>>) -> Self {
         Self { read, write }
+    }
+
+    /// The same where this may be seen; `None` is everything.
+    pub(super) fn reading(&self, read: Option<Arc<Set>>) -> Self {
+        Self {
+            read,
+            write: self.write.clone(),
+        }
     }
 
     /// Nothing is hidden or forbidden.
@@ -128,34 +140,44 @@ impl Scope {
                 list.add(item).unwrap();
             }
             let base = crate::scim::schema::USER;
-            Set::compile(vec![Arc::new(list)], use_, Some(base))
+            Set::compile(vec![Arc::new(Grant::of_attributes(list))], use_, Some(base))
         };
         Self::new(set(read, Use::Read), set(write, Use::Write))
     }
 }
 
 impl Set {
-    /// What any of the lists allows; `None` where that is everything.
+    /// What any of the lines allows; `None` where that is everything. A line without a list allows
+    /// every attribute.
     pub(super) fn compile(
-        lists: Vec<Arc<Attributes>>,
+        lines: Vec<Arc<Grant>>,
         use_: Use,
         base: Option<&str>,
     ) -> Option<Arc<Self>> {
-        let allowed = |point: &Point| lists.iter().any(|list| list.allow(point, base));
+        let lists = || lines.iter().map(|line| line.attributes.as_deref());
+        let allowed =
+            |point: &Point| lists().any(|list| list.is_none_or(|list| list.allow(point, base)));
         let mut set = Self {
-            others: lists.iter().any(|list| list.allow_others()),
+            others: lists().any(|list| list.is_none_or(Attributes::allow_others)),
             use_,
             base: base.map(Box::from),
             homes: vec![Home::new(None)],
-            lists: Vec::new(),
+            lines: Vec::new(),
+            bounds: match use_ {
+                Use::Read => Vec::new(),
+                Use::Write => bounds(&lines, base),
+            },
         };
-        for point in lists.iter().flat_map(|list| list.points(base)) {
+        for point in lists().flatten().flat_map(|list| list.points(base)) {
             set.mention(point);
         }
         for home in &mut set.homes {
             home.fill(&allowed);
         }
-        if set.others && set.homes.iter().all(|home| home.share() == Share::Whole) {
+        if set.bounds.is_empty()
+            && set.others
+            && set.homes.iter().all(|home| home.share() == Share::Whole)
+        {
             return None;
         }
         if use_ == Use::Read
@@ -163,7 +185,7 @@ impl Set {
         {
             base.settle();
         }
-        set.lists = lists;
+        set.lines = lines;
         Some(Arc::new(set))
     }
 
@@ -172,7 +194,7 @@ impl Set {
             return Arc::clone(this);
         }
         // Where the base makes it everything, that is what `others` says too.
-        Self::compile(this.lists.clone(), this.use_, Some(base.as_str()))
+        Self::compile(this.lines.clone(), this.use_, Some(base.as_str()))
             .unwrap_or_else(|| Arc::clone(this))
     }
 
@@ -228,13 +250,60 @@ impl Set {
         }
     }
 
+    /// What an attribute and its parts may become, as far as that is bounded.
+    pub fn bounds_on<'s>(
+        &'s self,
+        uri: Option<&'s str>,
+        name: &'s str,
+    ) -> impl Iterator<Item = &'s Bound> {
+        let uri = uri.filter(|uri| !self.is_base(uri));
+        self.bounds.iter().filter(move |bound| {
+            let own = match (&bound.point.uri, uri) {
+                (Some(own), Some(uri)) => own.is(uri),
+                (None, None) => true,
+                _ => false,
+            };
+            own && bound.point.name.as_ref().is_some_and(|own| own.is(name))
+        })
+    }
+
+    /// Whether anything is bounded at all.
+    #[must_use]
+    pub fn has_bounds(&self) -> bool {
+        !self.bounds.is_empty()
+    }
+
+    /// The bounded attributes of a schema.
+    pub fn bounded_in<'s>(&'s self, uri: &'s str) -> impl Iterator<Item = &'s Bound> {
+        let mut bounds = self.bounds.iter();
+        std::iter::from_fn(move || {
+            bounds.find(|bound| bound.point.uri.as_ref().is_some_and(|own| own.is(uri)))
+        })
+    }
+
+    /// Whether what a path names stays as it is where a document does not name it: it may not be
+    /// removed.
+    #[must_use]
+    pub fn keeps(&self, path: &AttrPath) -> bool {
+        let uri = path.uri.as_ref().map(SchemaUri::as_str);
+        self.bounds_on(uri, path.name.as_str()).any(|bound| {
+            let part = match (&path.sub, bound.sub()) {
+                (Some(sub), Some(own)) => sub.is(own),
+                (Some(sub), None) => sub.is("value"),
+                (None, _) => true,
+            };
+            part && !bound.allows_removal()
+        })
+    }
+
+    fn is_base(&self, uri: &str) -> bool {
+        let known = self.base.as_deref();
+        known.is_some_and(|known| known.eq_ignore_ascii_case(uri))
+    }
+
     fn home(&self, uri: Option<&str>) -> Option<&Home> {
-        let base = |uri: &str| {
-            let known = self.base.as_deref();
-            known.is_some_and(|known| known.eq_ignore_ascii_case(uri))
-        };
         match uri {
-            Some(uri) if !base(uri) => {
+            Some(uri) if !self.is_base(uri) => {
                 let mut homes = self.homes.iter();
                 homes.find(|home| home.uri.as_ref().is_some_and(|own| own.is(uri)))
             }
@@ -256,6 +325,26 @@ impl Set {
             home.mention(name, point.sub);
         }
     }
+}
+
+/// What is bounded in every line that allows it.
+fn bounds(lines: &[Arc<Grant>], base: Option<&str>) -> Vec<Bound> {
+    let mut bounds: Vec<Bound> = Vec::new();
+    let values = lines.iter().filter_map(|line| line.values.as_ref());
+    for point in values.flat_map(|values| values.points(base)) {
+        if bounds.iter().any(|bound| bound.point == point) {
+            continue;
+        }
+        let allowing = lines.iter().filter(|line| {
+            let list = line.attributes.as_ref();
+            list.is_none_or(|list| list.allow(&point, base))
+        });
+        let own = allowing.map(|line| line.values.as_ref()?.of(&point, base).cloned());
+        if let Some(choices) = own.collect::<Option<Vec<_>>>() {
+            bounds.push(Bound { point, choices });
+        }
+    }
+    bounds
 }
 
 impl Home {

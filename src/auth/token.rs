@@ -14,6 +14,7 @@ use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::jwt::MAX_TOKEN;
 use super::{AuthError, Rejection};
 use crate::net::Secret;
 use crate::yaml::TOKEN_PREFIX;
@@ -246,7 +247,7 @@ const CHECKSUM_LEN: usize = 6;
 const MAX_KEY_ID: usize = 32;
 
 /// Longer ones are no tokens of ours, and not worth a hash.
-const MAX_TOKEN: usize = 512;
+pub(super) const MAX_SECRET: usize = 512;
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -277,7 +278,7 @@ pub(crate) mod tests {
 
     #[test]
     fn one_bearer_token_is_found() {
-        let long = format!("Bearer {}", "a".repeat(512));
+        let long = format!("Bearer {}", "a".repeat(8192));
         for value in [
             "Bearer abc",
             "bearer abc",
@@ -320,7 +321,7 @@ pub(crate) mod tests {
         assert_eq!(of(&[b"Bearer \xff"]), Err(AuthError::Malformed));
         assert_eq!(of(&[b"Bearer a", b"Bearer a"]), Err(AuthError::Malformed));
         assert_eq!(of(&[b"Bearer a", b"Basic b"]), Err(AuthError::Malformed));
-        let long = format!("Bearer {}", "a".repeat(513));
+        let long = format!("Bearer {}", "a".repeat(MAX_TOKEN + 1));
         assert_eq!(
             of(&[long.as_bytes()]),
             Err(AuthError::Rejected(Rejection::Unknown))

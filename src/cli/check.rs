@@ -1,4 +1,7 @@
-//! `postern check`: every file as `serve` would read it, and what each mapping keeps.
+//! `postern check`: every file as `serve` would read it, and what each mapping keeps; where that is
+//! asked for, the rules against their directories.
+
+mod online;
 
 use std::fmt::Write as _;
 
@@ -6,9 +9,10 @@ use super::{CliError, ConfigFile};
 use crate::config::file::Config;
 use crate::config::headers;
 use crate::config::load::{load, mistakes};
-use crate::config::{Snapshot, Tenant};
+use crate::config::{Snapshot, Tenant, measure, trail};
+use crate::mapping::Harm;
 use crate::mapping::kind::Class;
-use crate::yaml::Severity;
+use crate::yaml::{Diagnostics, Severity};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit codes: 0 no errors, 1 errors were found, 64 wrong usage.")]
@@ -18,12 +22,16 @@ pub(super) struct Arguments {
     /// Print findings only, not the table of mappings
     #[arg(long, short)]
     quiet: bool,
+    /// Connect to every directory with the rule's credentials, and report as errors where the rule
+    /// does not fit it. Nothing is written
+    #[arg(long)]
+    online: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
     let path = &arguments.file.config;
     let config = Config::load(path).map_err(|found| mistakes(path, found));
-    let loaded = config.and_then(|config| match (headers::check(&config), load(&config)) {
+    let loaded = config.and_then(|config| match (beside(&config), load(&config)) {
         (Ok(()), loaded) => loaded,
         (Err(mut found), loaded) => {
             found.extend(loaded.err().unwrap_or_default());
@@ -36,22 +44,44 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
             if !arguments.quiet {
                 super::print(&report(&loaded.snapshot))?;
             }
-            let warnings = loaded.warnings.iter().count();
+            let mut warnings = loaded.warnings.iter().count();
+            if arguments.online {
+                let found = online::ask(&loaded.snapshot)?;
+                if errors(&found) > 0 {
+                    return Err(failed(&found));
+                }
+                super::tell(&super::rendered(&found));
+                warnings += found.iter().count();
+            }
             let plural = if warnings == 1 { "" } else { "s" };
             super::tell(&format!("no errors, {warnings} warning{plural}\n"));
             Ok(())
         }
-        Err(found) => {
-            let errors = found
-                .iter()
-                .filter(|d| d.severity == Severity::Error)
-                .count();
-            let plural = if errors == 1 { "" } else { "s" };
-            Err(CliError::failed(format!(
-                "{}{errors} error{plural}",
-                super::rendered(&found)
-            )))
-        }
+        Err(found) => Err(failed(&found)),
+    }
+}
+
+/// All findings, and how many of them are errors.
+fn failed(found: &Diagnostics) -> CliError {
+    let errors = errors(found);
+    let plural = if errors == 1 { "" } else { "s" };
+    CliError::failed(format!("{}{errors} error{plural}", super::rendered(found)))
+}
+
+fn errors(found: &Diagnostics) -> usize {
+    let errors = found.iter().filter(|d| d.severity == Severity::Error);
+    errors.count()
+}
+
+/// The files that only the program itself needs.
+fn beside(config: &Config) -> Result<(), Diagnostics> {
+    let mut found = Diagnostics::default();
+    found.extend(headers::check(config).err().unwrap_or_default());
+    found.extend(trail::secret(config).err().unwrap_or_default());
+    if found.has_errors() {
+        Err(found)
+    } else {
+        Ok(())
     }
 }
 
@@ -98,5 +128,39 @@ fn tenant_report(tenant: &Tenant, text: &mut String) {
         }
         let _ = writeln!(text, "{}", out.trim_end());
     }
+    guard_report(tenant, text);
     text.push('\n');
+}
+
+/// What the guard lets through, and what is protected.
+fn guard_report(tenant: &Tenant, text: &mut String) {
+    let plan = &tenant.plan;
+    if let Some(guard) = plan.guard() {
+        let window = measure::print_duration(guard.window);
+        for harm in Harm::ALL {
+            if let Some(limit) = guard.limit(harm) {
+                let harm = harm.as_str();
+                let _ = writeln!(
+                    text,
+                    "  guard: {harm} at most {limit} of a type in {window}"
+                );
+            }
+        }
+    }
+    for resource in plan.protected_types() {
+        let Some(rule) = plan.protection(resource) else {
+            continue;
+        };
+        let filter = rule
+            .filter
+            .as_ref()
+            .map(|filter| format!("those with {filter}"));
+        let ids = match rule.ids.len() {
+            0 => None,
+            1 => Some("1 by id".to_owned()),
+            many => Some(format!("{many} by id")),
+        };
+        let both: Vec<_> = filter.into_iter().chain(ids).collect();
+        let _ = writeln!(text, "  protect: {resource}: {}", both.join("; "));
+    }
 }

@@ -1,5 +1,6 @@
 //! `postern ctl`: asks the control listener of a postern that runs, and gives it orders.
 
+mod guard;
 mod page;
 mod reach;
 
@@ -36,6 +37,11 @@ enum Command {
     },
     /// Have the files looked at now, and wait for what comes of it
     Reload,
+    /// Show what the guards of tenants have counted, or let a tenant do more
+    Guard {
+        #[command(subcommand)]
+        command: Option<guard::Command>,
+    },
     /// Show what is logged, or change it until the next start
     LogLevel {
         /// `error`, `warn`, `info`, `debug` or `trace`; targets may follow, as in
@@ -50,6 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
     match &arguments.command {
         Command::Status { json } => status(&listener, *json),
         Command::Reload => reload(&listener),
+        Command::Guard { command } => guard::run(&listener, command.as_ref()),
         Command::LogLevel { level } => log_level(&listener, level.as_deref()),
     }
 }

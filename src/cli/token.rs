@@ -3,7 +3,8 @@
 
 pub mod owner;
 pub mod rotate;
-mod splice;
+pub mod signing;
+pub(super) mod splice;
 mod store;
 
 use std::fmt::Write as _;
@@ -13,6 +14,7 @@ use std::time::SystemTime;
 
 use self::owner::{Of, Owner, help, owner_of};
 use self::rotate::Rotate;
+use self::signing::SigningKey;
 use self::splice::SpliceError;
 use super::CliError;
 use crate::auth::token::{self, KeyId, Random, TokenHash};
@@ -37,6 +39,8 @@ pub enum Command {
     List(List),
     /// Make a new token and give the older ones of its owner an end
     Rotate(Rotate),
+    /// Make a key that signs access tokens (`issue` in the access file)
+    SigningKey(SigningKey),
     /// Take a token out of the access file: a postern that runs refuses it within seconds
     Revoke(Revoke),
 }
@@ -102,19 +106,25 @@ pub struct Console<'a> {
 
 /// Runs the command of this process: its clock, its randomness, its standard streams.
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
+    console(|console| perform(&arguments.command, console))
+}
+
+/// Does something with the clock, the randomness and the standard streams of this process.
+pub(super) fn console(
+    work: impl FnOnce(&mut Console<'_>) -> Result<(), CliError>,
+) -> Result<(), CliError> {
     #[expect(
         clippy::disallowed_methods,
         reason = "the outermost layer reads the clock"
     )]
     let now = SystemTime::now();
-    let mut console = Console {
+    work(&mut Console {
         now,
         random: &mut secret::random,
         out: &mut io::stdout(),
         err: &mut io::stderr(),
         colour: io::stderr().is_terminal(),
-    };
-    perform(&arguments.command, &mut console)
+    })
 }
 
 /// Does what a command says.
@@ -126,6 +136,7 @@ pub fn perform(command: &Command, console: &mut Console<'_>) -> Result<(), CliEr
         Command::New(options) => new(options, console),
         Command::List(options) => list(options, console),
         Command::Rotate(options) => rotate::rotate(options, console),
+        Command::SigningKey(options) => signing::make(options, console),
         Command::Revoke(options) => revoke(options, console),
     }
 }
@@ -195,19 +206,12 @@ fn list(options: &List, console: &mut Console<'_>) -> Result<(), CliError> {
     let operators = operators.map(|operator| (&operator.name, &operator.keys, "operator "));
     for (name, keys, kind) in accounts.chain(operators) {
         for key in keys {
-            let time = |time: Option<SystemTime>| time.map_or("-".to_owned(), instant::format);
-            let state = match key.state(console.now) {
-                KeyState::NotYet => "not yet",
-                KeyState::Live => "live",
-                KeyState::Expired => "expired",
-            };
-            rows.push([
-                format!("{kind}{name}"),
-                key.id.to_string(),
-                time(key.not_before),
-                time(key.expires),
-                state.to_owned(),
-            ]);
+            rows.push(row(name, key, kind, console.now));
+        }
+    }
+    for account in access.accounts() {
+        for key in &account.clients {
+            rows.push(row(&account.name, key, "client of ", console.now));
         }
     }
     if rows.len() == 1 {
@@ -218,6 +222,23 @@ fn list(options: &List, console: &mut Console<'_>) -> Result<(), CliError> {
         );
     }
     print(console.out, format_args!("{}", table(&rows)))
+}
+
+/// A key as `token list` shows it.
+fn row(name: &str, key: &Key, kind: &str, now: SystemTime) -> [String; 5] {
+    let time = |time: Option<SystemTime>| time.map_or("-".to_owned(), instant::format);
+    let state = match key.state(now) {
+        KeyState::NotYet => "not yet",
+        KeyState::Live => "live",
+        KeyState::Expired => "expired",
+    };
+    [
+        format!("{kind}{name}"),
+        key.id.to_string(),
+        time(key.not_before),
+        time(key.expires),
+        state.to_owned(),
+    ]
 }
 
 fn revoke(options: &Revoke, console: &mut Console<'_>) -> Result<(), CliError> {
@@ -253,7 +274,10 @@ fn revoke(options: &Revoke, console: &mut Console<'_>) -> Result<(), CliError> {
 }
 
 /// Reads the access file; the commands refuse to work on a broken one.
-fn open(path: &Path, console: &Console<'_>) -> Result<(Source, Authenticator), CliError> {
+pub(super) fn open(
+    path: &Path,
+    console: &Console<'_>,
+) -> Result<(Source, Authenticator), CliError> {
     let render = |found: Diagnostics| CliError::usage(found.render(console.colour));
     config::access::open(path, "name the access file with `--access`").map_err(render)
 }
@@ -279,7 +303,7 @@ fn key_id(
     }
 }
 
-fn date(option: &str, text: Option<&str>) -> Result<Option<SystemTime>, CliError> {
+pub(super) fn date(option: &str, text: Option<&str>) -> Result<Option<SystemTime>, CliError> {
     let Some(text) = text else { return Ok(None) };
     instant::parse(text).map(Some).ok_or_else(|| {
         CliError::usage(format!(
@@ -288,7 +312,7 @@ fn date(option: &str, text: Option<&str>) -> Result<Option<SystemTime>, CliError
     })
 }
 
-fn check_life(key: &Key, now: SystemTime) -> Result<(), CliError> {
+pub(super) fn check_life(key: &Key, now: SystemTime) -> Result<(), CliError> {
     if let (Some(start), Some(end)) = (key.not_before, key.expires)
         && start >= end
     {
@@ -320,14 +344,14 @@ fn item(options: &New, id: &KeyId, hash: &TokenHash) -> String {
     item
 }
 
-fn save(path: &Path, source: &Source, text: &str) -> Result<(), CliError> {
+pub(super) fn save(path: &Path, source: &Source, text: &str) -> Result<(), CliError> {
     checked(source, text)?;
     store::replace(path, &source.text, text)
         .map_err(|error| CliError::failed(format!("{} was not changed: {error}", source.name)))
 }
 
 /// A new text must be an access file as well.
-fn checked(source: &Source, text: &str) -> Result<(), CliError> {
+pub(super) fn checked(source: &Source, text: &str) -> Result<(), CliError> {
     let path = Path::new(&*source.name);
     let new = Source::new(source.name.clone(), text);
     match access::load(&new, &config::access::files_of(path, &new)) {
@@ -362,19 +386,19 @@ fn table(rows: &[[String; 5]]) -> String {
     out
 }
 
-fn not_added(source: &Source, error: SpliceError) -> CliError {
+pub(super) fn not_added(source: &Source, error: SpliceError) -> CliError {
     let help = "run this without --write or --kubernetes and put the line in by hand";
     CliError::failed(format!("{} was not changed: {error}; {help}", source.name))
 }
 
-fn print(to: &mut dyn Write, text: std::fmt::Arguments<'_>) -> Result<(), CliError> {
+pub(super) fn print(to: &mut dyn Write, text: std::fmt::Arguments<'_>) -> Result<(), CliError> {
     to.write_fmt(text)
         .and_then(|()| to.flush())
         .map_err(|error| CliError::failed(format!("the output cannot be written: {error}")))
 }
 
 /// The key under which the Secret holds the access file.
-const FILE_IN_SECRET: &str = "access.yaml";
+pub(super) const FILE_IN_SECRET: &str = "access.yaml";
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

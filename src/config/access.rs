@@ -264,7 +264,14 @@ impl Access {
             let same = |served: &&Served| served.text == text && served.files == files;
             let auth = match self.unit.value().filter(same) {
                 Some(served) => Arc::clone(&served.auth),
-                None => Arc::new(access::load(source, &files)?),
+                None => {
+                    let auth = Arc::new(access::load(source, &files)?);
+                    // Before anybody sees it, so that no issuer is asked twice.
+                    if let Some(served) = self.unit.value() {
+                        auth.adopt(&served.auth);
+                    }
+                    auth
+                }
             };
             Ok::<_, Diagnostics>((auth, files))
         };

@@ -19,11 +19,14 @@
 //! log: {level: info, format: auto}
 //! ```
 //!
-//! Only `tls` has no default. Two keys are off unless given:
+//! Only `tls` has no default. These are off unless given:
 //!
 //! ```yaml
+//! tls: {certificate: tls.crt, key: tls.key, client_ca: clients.crt, client_crl: [clients.crl],
+//!       client_certificates: optional}
 //! control: {certificate: ctl.crt, key: ctl.key, client_ca: operators.crt, operator_token: true}
 //! traces: {endpoint: "http://127.0.0.1:4318/v1/traces", ratio: 0.1, headers_file: otlp-headers}
+//! audit: {file: audit/audit.ndjson, key_file: audit.key}   # all of it: file/reader/audit.rs
 //! ```
 //!
 //! Paths are relative to the folder of the file itself.
@@ -38,6 +41,7 @@ use ipnet::IpNet;
 
 use self::reader::Reader;
 use super::read::read;
+use crate::audit::Settings;
 use crate::telemetry::logging::Form;
 use crate::yaml::{self, Diagnostics, Source};
 
@@ -52,6 +56,9 @@ pub struct Config {
     pub certificate: PathBuf,
     /// Its private key: a PEM file.
     pub key: PathBuf,
+    /// What the certificates of SCIM clients are checked against. Default: they are not asked for
+    /// any.
+    pub clients: Option<Clients>,
     /// The folder of the sync rules.
     pub rules: PathBuf,
     /// The access file.
@@ -77,6 +84,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// The operational log.
     pub log: Log,
+    /// The audit trail. Default none.
+    pub audit: Option<Settings>,
 }
 
 /// The listeners.
@@ -99,6 +108,17 @@ pub enum Control {
     Unix(PathBuf),
 }
 
+/// Which clients a listener lets in by their certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clients {
+    /// The CAs that certify them: a PEM file.
+    pub ca: PathBuf,
+    /// What these CAs have revoked: PEM files.
+    pub lists: Vec<PathBuf>,
+    /// Whether nobody is let in without a certificate. Default `required`.
+    pub required: bool,
+}
+
 /// How the control listener is secured: TLS, and a client certificate, an operator's token of the
 /// access file, or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +129,8 @@ pub struct Operators {
     pub key: PathBuf,
     /// Callers need a certificate of one of these CAs: a PEM file.
     pub client_ca: Option<PathBuf>,
+    /// What these CAs have revoked: PEM files.
+    pub client_crl: Vec<PathBuf>,
     /// Callers need a token of one of the `operators` of the access file.
     pub operator_token: bool,
 }
@@ -330,7 +352,7 @@ mod tests {
     fn every_key_is_taken() {
         let config = parse(
             "listen: {public: \"[::]:443\", probe: \"0.0.0.0:9464\", control: \"192.0.2.7:9465\"}
-tls: {certificate: a, key: b}
+tls: {certificate: a, key: b, client_ca: c, client_crl: [d, e], client_certificates: optional}
 rules: /rules
 access: /access.yaml
 workers: 3
@@ -342,7 +364,7 @@ log: {level: trace, format: json}
 trusted_proxies: [10.0.0.0/8, \"fd00::/8\", 192.0.2.1]
 ready: {directories: all}
 reload: {poll: 30s}
-control: {certificate: c, key: d, client_ca: e, operator_token: true}
+control: {certificate: c, key: d, client_ca: e, client_crl: [f, g], operator_token: true}
 traces: {endpoint: \"http://127.0.0.1:4318/v1/traces\", ratio: 0.25, headers_file: f}",
         )
         .unwrap();

@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustls::ServerConfig;
-
 use super::file::Config;
 use super::find::about;
 use super::order::Outcome;
@@ -19,6 +17,7 @@ use super::parts::Parts;
 use super::report::Report;
 use super::restart::Restart;
 use super::snapshot::Snapshot;
+use crate::net::tls::Server;
 use crate::telemetry::Metrics;
 use crate::yaml::{Diagnostic, Diagnostics};
 
@@ -26,10 +25,10 @@ use crate::yaml::{Diagnostic, Diagnostics};
 pub struct Loaded {
     /// Ready to serve.
     pub snapshot: Arc<Snapshot>,
-    /// What the public listener shows its clients.
-    pub certificate: Arc<ServerConfig>,
+    /// What the public listener runs with.
+    pub certificate: Arc<Server>,
     /// What the control listener runs with, where it is secured.
-    pub control: Option<Arc<ServerConfig>>,
+    pub control: Option<Arc<Server>>,
     /// Warnings.
     pub warnings: Diagnostics,
 }
@@ -88,9 +87,9 @@ pub struct Next {
     /// For new requests.
     pub snapshot: Arc<Snapshot>,
     /// For new connections.
-    pub certificate: Arc<ServerConfig>,
+    pub certificate: Arc<Server>,
     /// The same of the control listener, where it is secured.
-    pub control: Option<Arc<ServerConfig>>,
+    pub control: Option<Arc<Server>>,
 }
 
 impl Loader {
@@ -111,7 +110,7 @@ impl Loader {
             found.push(about(&parts.config.rules, message));
         }
         let snapshot = parts.snapshot();
-        let certificate = parts.certificate();
+        let certificate = parts.public();
         let control = parts.control();
         match (snapshot, certificate) {
             (Some((snapshot, warnings)), Some(certificate)) if !found.has_errors() => {
@@ -162,7 +161,7 @@ impl Loader {
         let mut next = None;
         if self.parts.revision() != self.loaded.snapshot.revision
             && let Some((snapshot, warnings)) = self.parts.snapshot()
-            && let Some(certificate) = self.parts.certificate()
+            && let Some(certificate) = self.parts.public()
         {
             let old = Arc::clone(&self.loaded.snapshot.revision);
             self.loaded = Loaded {

@@ -3,10 +3,10 @@
 pub mod access;
 mod apart;
 mod certificate;
-mod control;
 mod digest;
 pub mod file;
 mod find;
+mod findings;
 mod folder;
 pub mod headers;
 pub mod load;
@@ -21,6 +21,7 @@ mod restart;
 mod rules;
 pub mod snapshot;
 mod tenants;
+pub mod trail;
 mod unit;
 mod watch;
 

@@ -70,10 +70,15 @@ pub(super) fn elsewhere<'a>(
 impl Files {
     /// Reads one more.
     pub(super) fn read(&mut self, path: PathBuf, look: &mut Look) {
+        self.read_at_most(path, look, LARGEST);
+    }
+
+    /// The same of one that may be so large.
+    pub(super) fn read_at_most(&mut self, path: PathBuf, look: &mut Look, limit: usize) {
         if self.0.contains_key(&path) {
             return;
         }
-        let read = look.file(&path, LARGEST);
+        let read = look.file(&path, limit);
         let read = read.map(Arc::new).map_err(|error| error.to_string().into());
         self.0.insert(path, read);
     }

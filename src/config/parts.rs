@@ -6,11 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustls::ServerConfig;
-
 use super::access::Access;
-use super::certificate::{Pair, Shown};
-use super::control::Secured;
+use super::certificate::Listener;
 use super::digest::{Digest, Digesting};
 use super::file::Config;
 use super::folder::{State, parent, steadily};
@@ -20,14 +17,15 @@ use super::rules::{self, Compiled, Rules};
 use super::snapshot::Snapshot;
 use super::tenants::{Failure, Made, Making};
 use super::unit::{News, Unit};
+use crate::net::tls::Server;
 use crate::telemetry::{CertificateUse, Metrics};
 use crate::yaml::{Diagnostic, Diagnostics};
 
 /// The last good parts. Each serves on its own: what is wrong with one holds up no other.
 pub(super) struct Parts {
     pub(super) config: Config,
-    certificate: Unit<Shown>,
-    control: Option<Secured>,
+    public: Listener,
+    control: Option<Listener>,
     access: Access,
     rules: Unit<Rules>,
     secrets: BTreeMap<PathBuf, Unit<Files>>,
@@ -51,10 +49,9 @@ pub struct Event {
 
 impl Parts {
     pub(super) fn new(config: Config, metrics: Arc<Metrics>) -> Self {
-        let folder = |file: &Path| parent(file).to_owned();
         Self {
-            certificate: Unit::new(Kind::Tls, folder(&config.certificate)),
-            control: config.operators.clone().map(Secured::new),
+            public: Listener::public(&config),
+            control: config.operators.as_ref().map(Listener::control),
             access: Access::new(&config.access),
             rules: Unit::new(Kind::Rules, config.rules.clone()),
             secrets: BTreeMap::new(),
@@ -68,34 +65,11 @@ impl Parts {
     /// Looks at everything; true when somebody was writing, and it is to be looked at again. With
     /// no clock, nobody waits for a writer to have done.
     pub(super) fn look(&mut self, clock: Clock, now: SystemTime) -> bool {
-        let tls = self.look_at_certificate(clock, now);
+        let tls = self.public.look(clock, now);
         let access = self.access.look(clock, now);
         let tenants = self.look_at_tenants(clock, now);
         let control = self.control.as_mut().map(|it| it.look(clock, now));
         [Some(tls), Some(access), Some(tenants), control].contains(&Some(State::Restless))
-    }
-
-    fn look_at_certificate(&mut self, clock: Clock, now: SystemTime) -> State {
-        let pair = Pair {
-            certificate: self.config.certificate.clone(),
-            key: self.config.key.clone(),
-        };
-        let (read, state) = steadily(clock, |look| pair.read(look));
-        let unit = &mut self.certificate;
-        if state == State::Restless && clock.is_some() {
-            return state;
-        }
-        let digest = read.digest();
-        let is_new = unit.is_new(digest);
-        if unit.serves(digest) {
-            unit.heal();
-        } else if is_new {
-            match pair.config(read, unit.value().map(|previous| &*previous.config)) {
-                Ok(config) => unit.take(digest, config, now),
-                Err(found) => unit.refuse(found, is_new),
-            }
-        }
-        state
     }
 
     /// Rules, and the files that they name: the one does not do without the other.
@@ -269,9 +243,9 @@ impl Parts {
         }
     }
 
-    pub(super) fn control(&self) -> Option<Arc<ServerConfig>> {
-        let secured = self.control.as_ref()?;
-        secured.unit.value().map(Shown::config)
+    /// What the control listener runs with, where it is secured.
+    pub(super) fn control(&self) -> Option<Arc<Server>> {
+        self.control.as_ref()?.server()
     }
 
     fn good(&self, folder: &Path) -> Option<&Files> {
@@ -281,34 +255,36 @@ impl Parts {
     /// Every folder that something was read from, or should have been.
     pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
         let config = &self.config;
-        let files = [
-            &config.certificate,
-            &config.key,
-            &config.access,
-            &config.file,
-        ];
+        let files = [&config.access, &config.file];
         let mut folders: BTreeSet<PathBuf> =
             files.iter().map(|file| parent(file).to_owned()).collect();
         folders.insert(config.rules.clone());
         folders.extend(self.secrets.keys().cloned());
         folders.extend(self.access.elsewhere.keys().cloned());
-        folders.extend(self.control.iter().flat_map(Secured::folders));
+        folders.extend(self.listeners().flat_map(Listener::folders));
         folders
     }
 
-    /// What the public listener shows.
-    pub(super) fn certificate(&self) -> Option<Arc<ServerConfig>> {
-        self.certificate.value().map(Shown::config)
+    /// What the public listener runs with.
+    pub(super) fn public(&self) -> Option<Arc<Server>> {
+        self.public.server()
     }
 
-    /// When the certificates of the listeners end.
+    /// When what the listeners show and demand ends.
     pub(super) fn certificates(&self) -> Vec<(CertificateUse, SystemTime)> {
-        let public = self.certificate.value().and_then(|shown| shown.ends);
-        let control = self.control.as_ref();
-        let control = control.and_then(|secured| secured.unit.value()?.ends);
-        let public = public.map(|ends| (CertificateUse::Public, ends));
-        let control = control.map(|ends| (CertificateUse::Control, ends));
-        public.into_iter().chain(control).collect()
+        use CertificateUse::{ClientCa, ClientCrl, Control, OperatorCa, OperatorCrl, Public};
+
+        let public = self.public.ends().into_iter();
+        let public = [Public, ClientCa, ClientCrl].into_iter().zip(public);
+        let control = self.control.iter().flat_map(Listener::ends);
+        let control = [Control, OperatorCa, OperatorCrl].into_iter().zip(control);
+        let all = public.chain(control);
+        all.filter_map(|(usage, ends)| Some((usage, ends?)))
+            .collect()
+    }
+
+    fn listeners(&self) -> impl Iterator<Item = &Listener> {
+        std::iter::once(&self.public).chain(&self.control)
     }
 
     /// What was found in the rules that stops nothing.
@@ -319,15 +295,12 @@ impl Parts {
     /// All that is wrong with everything.
     pub(super) fn errors(&self) -> Diagnostics {
         let mut all = Diagnostics::default();
-        let parts = [
-            self.certificate.errors(),
-            self.access.unit.errors(),
-            self.rules.errors(),
-        ];
+        let parts = [self.access.unit.errors(), self.rules.errors()];
         let abroad = self.access.elsewhere.values();
         let secrets = self.secrets.values().chain(abroad).map(Unit::errors);
-        let control = self.control.iter().map(|it| it.unit.errors());
-        for finding in parts.into_iter().chain(secrets).chain(control).flatten() {
+        let parts = parts.into_iter().chain(secrets).flatten();
+        let control = self.control.iter().flat_map(Listener::errors);
+        for finding in self.public.errors().chain(parts).chain(control) {
             all.push(finding.clone());
         }
         all
@@ -345,13 +318,9 @@ impl Parts {
         warnings.extend(auth.cross_check(&names, &types));
         let schemas: Vec<_> = tenants().flat_map(|tenant| tenant.plan.schemas()).collect();
         warnings.extend(auth.check_attributes(&schemas));
-        let public = self.certificate.good();
-        let public = public.and_then(|it| it.value.ended(&self.config.certificate, it.loaded));
-        let control = self.control.as_ref().and_then(Secured::ended);
-        public
-            .into_iter()
-            .chain(control)
-            .for_each(|it| warnings.push(it));
+        for finding in self.listeners().flat_map(Listener::warnings) {
+            warnings.push(finding);
+        }
         let tenants = tenants().map(Arc::clone).collect();
         let snapshot = Snapshot::new(self.revision(), Arc::clone(auth), tenants);
         Some((snapshot, warnings))
@@ -361,14 +330,14 @@ impl Parts {
     pub(super) fn revision(&self) -> Arc<str> {
         let mut all = Digesting::default();
         for (name, digest) in [
-            ("tls", self.certificate.good().map(|good| good.digest)),
+            ("tls", self.public.digest()),
             ("access", self.access.unit.good().map(|good| good.digest)),
             ("rules", self.rules.good().map(|good| good.digest)),
         ] {
             all.part(name, digest.unwrap_or(Digest::of(b"")));
         }
-        if let Some(good) = self.control.as_ref().and_then(|it| it.unit.good()) {
-            all.part("control", good.digest);
+        if let Some(digest) = self.control.as_ref().and_then(Listener::digest) {
+            all.part("control", digest);
         }
         let served = self.access.unit.value();
         for (name, content) in served.iter().flat_map(|served| served.files.iter()) {
@@ -393,7 +362,7 @@ impl Parts {
     /// Every source, in a fixed order.
     pub(super) fn sources(&self) -> Vec<Source> {
         // Short secrets could be guessed from their hash: it is mixed with what nobody guesses.
-        let salt = self.certificate.good().map(|good| good.digest);
+        let salt = self.public.digest();
         let salted = |digest: Digest| {
             let mut mixed = Digesting::default();
             mixed.part("key", salt.unwrap_or(Digest::of(b"")));
@@ -403,24 +372,22 @@ impl Parts {
         let parts = [
             self.rules.report(|good| good.value.texts),
             self.access.unit.report(|good| good.value.text),
-            self.certificate.report(|good| good.digest),
         ];
         let secrets = self.secrets.values();
         let secrets = secrets.chain(self.access.elsewhere.values());
         let secrets = secrets.map(|unit| unit.report(|good| salted(good.digest)));
-        let control = self.control.iter();
-        let control = control.map(|it| it.unit.report(|good| good.digest));
-        let all = parts.into_iter().chain(control).chain(secrets);
-        all.flatten().collect()
+        let listeners = self.listeners().flat_map(Listener::sources);
+        let parts = parts.into_iter().flatten().chain(listeners);
+        parts.chain(secrets.flatten()).collect()
     }
 
     pub(super) fn events(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         collect(&mut self.rules, &mut events);
         collect(&mut self.access.unit, &mut events);
-        collect(&mut self.certificate, &mut events);
+        self.public.events(&mut events);
         if let Some(control) = &mut self.control {
-            collect(&mut control.unit, &mut events);
+            control.events(&mut events);
         }
         let abroad = self.access.elsewhere.values_mut();
         for unit in self.secrets.values_mut().chain(abroad) {
@@ -436,7 +403,8 @@ type Attempt = (Vec<Made>, BTreeMap<PathBuf, Diagnostics>);
 /// Tells the time where a writer is to be waited for.
 type Clock = Option<fn() -> SystemTime>;
 
-fn collect<T>(unit: &mut Unit<T>, events: &mut Vec<Event>) {
+/// What has come of this pass of one unit.
+pub(super) fn collect<T>(unit: &mut Unit<T>, events: &mut Vec<Event>) {
     let Some(news) = unit.news() else {
         return;
     };

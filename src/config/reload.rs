@@ -6,8 +6,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{error, info, warn};
@@ -16,14 +14,15 @@ use super::load::{Event, Loader, Pass};
 use super::order::{Orders, Outcome};
 use super::snapshot::{Live, Snapshot};
 use super::watch::Watch;
+use crate::net::tls::Switch;
 use crate::yaml::Diagnostic;
 
 /// Reloads. Everything new is built beside what serves, then put in its place in one step.
 pub struct Reloader {
     loader: Loader,
     live: Arc<Live>,
-    certificate: Arc<ArcSwap<ServerConfig>>,
-    control: Option<Arc<ArcSwap<ServerConfig>>>,
+    certificate: Arc<Switch>,
+    control: Option<Arc<Switch>>,
     hints: Arc<Notify>,
     watch: Option<Watch>,
     after: After,
@@ -42,8 +41,8 @@ impl Reloader {
     pub fn new(
         loader: Loader,
         live: Arc<Live>,
-        certificate: Arc<ArcSwap<ServerConfig>>,
-        control: Option<Arc<ArcSwap<ServerConfig>>>,
+        certificate: Arc<Switch>,
+        control: Option<Arc<Switch>>,
         after: After,
     ) -> Self {
         live.set_report(loader.report());
@@ -107,9 +106,9 @@ impl Reloader {
             if !Arc::ptr_eq(&next.snapshot.auth, &old.auth) {
                 next.snapshot.auth.adopt(&old.auth);
             }
-            self.certificate.store(Arc::clone(&next.certificate));
+            self.certificate.replace(Arc::clone(&next.certificate));
             if let (Some(shown), Some(next)) = (&self.control, &next.control) {
-                shown.store(Arc::clone(next));
+                shown.replace(Arc::clone(next));
             }
             self.retired.push(old);
         }

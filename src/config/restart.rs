@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::digest::{Digest, Digesting};
-use super::file::{Config, Limits, Listen, Log, Operators, Timeouts, Traces};
+use super::file::{Clients, Config, Limits, Listen, Log, Operators, Timeouts, Traces};
 use super::folder::{State, parent, steadily};
 use super::read::text;
+use crate::audit::Settings;
 use crate::yaml::{Diagnostic, MAX_FILE};
 
 /// How the file stands to what runs.
@@ -78,6 +79,7 @@ fn differences(old: &Config, new: &Config) -> Vec<String> {
         listen,
         certificate,
         key,
+        clients,
         rules,
         access,
         workers,
@@ -89,6 +91,7 @@ fn differences(old: &Config, new: &Config) -> Vec<String> {
         limits,
         timeouts,
         log,
+        audit,
     } = old;
     let mut found = Differences::default();
     let Listen {
@@ -101,6 +104,7 @@ fn differences(old: &Config, new: &Config) -> Vec<String> {
     found.note("listen.control", *control != new.listen.control);
     found.note("tls.certificate", *certificate != new.certificate);
     found.note("tls.key", *key != new.key);
+    found.clients(clients.as_ref(), new.clients.as_ref());
     found.note("rules", *rules != new.rules);
     found.note("access", *access != new.access);
     found.note("workers", *workers != new.workers);
@@ -114,6 +118,7 @@ fn differences(old: &Config, new: &Config) -> Vec<String> {
     let Log { level, format } = log;
     found.note("log.level", *level != new.log.level);
     found.note("log.format", *format != new.log.format);
+    found.audit(audit.as_ref(), new.audit.as_ref());
     found.0
 }
 
@@ -127,6 +132,20 @@ impl Differences {
         }
     }
 
+    fn clients(&mut self, old: Option<&Clients>, new: Option<&Clients>) {
+        let (Some(old), Some(new)) = (old, new) else {
+            return self.note("tls.client_ca", old != new);
+        };
+        let Clients {
+            ca,
+            lists,
+            required,
+        } = old;
+        self.note("tls.client_ca", *ca != new.ca);
+        self.note("tls.client_crl", *lists != new.lists);
+        self.note("tls.client_certificates", *required != new.required);
+    }
+
     fn operators(&mut self, old: Option<&Operators>, new: Option<&Operators>) {
         let (Some(old), Some(new)) = (old, new) else {
             return self.note("control", old != new);
@@ -135,11 +154,13 @@ impl Differences {
             certificate,
             key,
             client_ca,
+            client_crl,
             operator_token,
         } = old;
         self.note("control.certificate", *certificate != new.certificate);
         self.note("control.key", *key != new.key);
         self.note("control.client_ca", *client_ca != new.client_ca);
+        self.note("control.client_crl", *client_crl != new.client_crl);
         let differs = *operator_token != new.operator_token;
         self.note("control.operator_token", differs);
     }
@@ -156,6 +177,26 @@ impl Differences {
         self.note("traces.endpoint", *endpoint != new.endpoint);
         self.note("traces.ratio", ratio.to_bits() != new.ratio.to_bits());
         self.note("traces.headers_file", *headers_file != new.headers_file);
+    }
+
+    fn audit(&mut self, old: Option<&Settings>, new: Option<&Settings>) {
+        let (Some(old), Some(new)) = (old, new) else {
+            return self.note("audit", old != new);
+        };
+        let Settings {
+            place,
+            rotate,
+            when_full,
+            wait,
+            sync,
+            key_file,
+        } = old;
+        self.note("audit.file", *place != new.place);
+        self.note("audit.rotate", *rotate != new.rotate);
+        self.note("audit.when_full", *when_full != new.when_full);
+        self.note("audit.wait", *wait != new.wait);
+        self.note("audit.sync", *sync != new.sync);
+        self.note("audit.key_file", *key_file != new.key_file);
     }
 
     fn limits(&mut self, old: &Limits, new: &Limits) {
@@ -220,7 +261,7 @@ mod tests {
         assert_eq!(differences(&bare, &same), [""; 0]);
         let other = parse(
             "listen: {public: \"[::]:443\", probe: \"0.0.0.0:9464\", control: \"192.0.2.7:9465\"}
-tls: {certificate: c, key: d}
+tls: {certificate: c, key: d, client_ca: e, client_certificates: optional}
 rules: /rules
 access: /access.yaml
 workers: 77
@@ -235,23 +276,29 @@ timeouts: {handshake: 1s, head: 2s, body: 3s, idle: 4s, request: 5s, bulk: 6s, g
 log: {level: trace, format: json}",
         );
         let all = differences(&bare, &other);
-        assert_eq!(all.len(), 31, "{all:?}");
-        let text = "control: {certificate: x, key: y, client_ca: z, operator_token: true}
+        assert_eq!(all.len(), 32, "{all:?}");
+        let text =
+            "control: {certificate: x, key: y, client_ca: z, client_crl: [z], operator_token: true}
 traces: {endpoint: \"http://127.0.0.1:1/\", ratio: 0.5, headers_file: h}
 listen: {control: \"192.0.2.7:9465\"}
-tls: {certificate: a, key: b}";
+tls: {certificate: a, key: b, client_ca: f, client_crl: [g]}";
         let parts = differences(
             &parse(text),
             &Config {
+                clients: other.clients,
                 operators: other.operators,
                 traces: other.traces,
                 ..parse(text)
             },
         );
         let wanted = [
+            "tls.client_ca",
+            "tls.client_crl",
+            "tls.client_certificates",
             "control.certificate",
             "control.key",
             "control.client_ca",
+            "control.client_crl",
             "control.operator_token",
             "traces.endpoint",
             "traces.ratio",

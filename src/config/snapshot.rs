@@ -12,6 +12,7 @@ use crate::auth::{Authenticator, TenantName};
 use crate::directory::Directory;
 use crate::mapping::Plan;
 use crate::telemetry::TenantMetrics;
+use crate::yaml::Source;
 
 /// One state of all files.
 pub struct Snapshot {
@@ -33,6 +34,8 @@ pub struct Tenant {
     /// The hosts under which it may be called: the Tenant URL's own, and those in `hosts`; lower
     /// case, without port.
     pub hosts: Vec<Arc<str>>,
+    /// The rule file.
+    pub source: Source,
     /// The mapping.
     pub plan: Arc<Plan>,
     /// The directory.

@@ -173,6 +173,7 @@ impl Making<'_> {
             url: Arc::clone(&rule.url),
             path: Arc::clone(&rule.path),
             hosts: rule.hosts.clone(),
+            source: rule.source.clone(),
             plan: Arc::clone(&rule.plan),
             directory: match &pool {
                 Pool::Http(pool) => http::driver(Arc::clone(pool), Arc::clone(&rule.layout)),
@@ -287,6 +288,7 @@ impl Making<'_> {
             timeouts: ldap::Timeouts {
                 connect: backend.timeouts.connect,
                 answer: backend.timeouts.answer,
+                fail_back: backend.timeouts.fail_back,
                 ..ldap::Timeouts::default()
             },
             ..LdapConfig::new(urls.collect())

@@ -1,6 +1,7 @@
 //! The systems behind: one trait, and a driver for each kind. A driver receives operations in its
 //! own vocabulary and knows nothing of mappings, accounts or clients.
 
+pub mod finding;
 pub mod http;
 pub mod ldap;
 
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant};
 use crate::net::TraceContext;
 use crate::scim::operation::Abilities;
 use crate::scim::{Operation, Reply, ResourceType, ScimType, Upstream};
+
+pub use finding::{Finding, Weight};
 
 /// A directory as the gateway sees it.
 pub trait Directory: Send + Sync + 'static {
@@ -32,6 +35,12 @@ pub trait Directory: Send + Sync + 'static {
     /// Where it is, for logs and labels: scheme, host and port, such as `https://ldap1:636`.
     fn name(&self) -> Arc<str>;
 
+    /// Which of several servers is in use and what it offers, for `/status`, where there is something
+    /// to say.
+    fn server(&self) -> Option<Server> {
+        None
+    }
+
     /// The same number for two views of the same connections, such as those of two rules that reach
     /// one directory in the same way: they are asked after once.
     fn pool(&self) -> usize {
@@ -46,6 +55,19 @@ pub trait Directory: Send + Sync + 'static {
     /// somebody asking.
     fn check<'a>(&'a self, ask: &'a Ask) -> Preparing<'a>;
 
+    /// Compares the rule with what the directory says of itself; [`Self::findings`] says what came
+    /// of it. It changes nothing, and stops nothing.
+    fn examine<'a>(&'a self, ask: &'a Ask) -> Examining<'a> {
+        let _ = ask;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// What does not fit between the rule and the directory, as [`Self::examine`] saw it last;
+    /// `None` where that has not been yet. No I/O.
+    fn findings(&self) -> Option<Arc<[Finding]>> {
+        None
+    }
+
     /// Carries the operation out. A write is sent at most once unless it is certain that nothing
     /// of it left; dropping the future of a read ends it, the future of a write is never dropped
     /// by the gateway.
@@ -55,6 +77,9 @@ pub trait Directory: Send + Sync + 'static {
 /// The future of [`Directory::execute`].
 pub type Answering<'a> =
     Pin<Box<dyn Future<Output = Result<Reply<Upstream>, DirectoryError>> + Send + 'a>>;
+
+/// The future of [`Directory::examine`].
+pub type Examining<'a> = Pin<Box<dyn Future<Output = Result<(), DirectoryError>> + Send + 'a>>;
 
 /// The future of [`Directory::prepare`].
 pub type Preparing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -79,6 +104,17 @@ pub enum Health {
     Up,
     /// It did not; the reason is safe to show to an operator.
     Down(String),
+}
+
+/// The server that is in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Where it is: scheme, host and port.
+    pub name: Arc<str>,
+    /// Its maker's words on it.
+    pub vendor: Option<String>,
+    /// What it can do that not every server can; `None` where that is not known yet.
+    pub offers: Option<Vec<&'static str>>,
 }
 
 /// How the connections to a directory are. Counts go on when a reload opens a new pool to the same

@@ -8,6 +8,7 @@ use std::time::Instant;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
+use crate::config::Tenant;
 use crate::scim::accent::Accents;
 use crate::scim::message::{self, BULK_RESPONSE, BulkOperation, BulkRequest};
 use crate::scim::operation::{Answer, Document, Precondition, Projection, Verb};
@@ -37,9 +38,20 @@ pub(super) async fn run(context: &Context, request: BulkRequest) -> Value {
             continue;
         };
         let told = Told::of(&operation);
-        let outcome = match reference {
-            Ok(()) => one(context, operation, &order.made).await,
+        let own = Context {
+            ledger: context.ledger.at(index),
+            ..context.clone()
+        };
+        let parsed = match reference {
+            Ok(()) => begin(own, operation, &order.made),
             Err(reference) => Err(GatewayError::BulkReference(reference)),
+        };
+        let outcome = match parsed {
+            Ok((own, parsed)) => one(&own, parsed).await,
+            Err(error) => {
+                context.ledger.at(index).refused(&told.method, &error);
+                Err(error)
+            }
         };
         let made = outcome.as_ref().ok().and_then(|done| done.id.clone());
         order.done(index, made);
@@ -71,13 +83,13 @@ struct Told {
     path: Option<String>,
 }
 
-async fn one(
-    context: &Context,
+/// One operation as a value, with what accompanies it.
+fn begin(
+    mut context: Context,
     operation: BulkOperation,
     made: &Made,
-) -> Result<Done, GatewayError> {
+) -> Result<(Context, Operation<Client>), GatewayError> {
     let limits = context.state.limits();
-    let mut context = context.clone();
     let time = Instant::now() + limits.request_time;
     if context.ask.deadline <= Instant::now() {
         return Err(GatewayError::NotBegun);
@@ -88,12 +100,15 @@ async fn one(
     } else {
         Accents::refused()
     };
-    let parsed = parse(&context, operation, made, &mut accents);
+    let parsed = parse(&context.tenant, operation, made, &mut accents);
     super::count(context.metrics(), &accents);
-    let parsed = parsed?;
-    let id = parsed.verb.id().cloned();
-    let collection = collection(&context.tenant, &parsed);
-    let performed = caught(write::perform(&context, parsed)).await;
+    Ok((context, parsed?))
+}
+
+async fn one(context: &Context, operation: Operation<Client>) -> Result<Done, GatewayError> {
+    let id = operation.verb.id().cloned();
+    let collection = collection(&context.tenant, &operation);
+    let performed = caught(write::perform(context, operation)).await;
     if performed.is_none() {
         context.state.metrics().panicked();
     }
@@ -101,15 +116,25 @@ async fn one(
     Ok(Done::of(reply, id, &collection))
 }
 
+/// Ids for what a series would make, as if it were made: each is its `bulkId`.
+pub(super) fn supposed(operations: &[BulkOperation]) -> Made {
+    let names = operations
+        .iter()
+        .filter_map(|operation| operation.bulk_id.clone());
+    names
+        .map(|name| (name.clone(), name.parse().ok()))
+        .collect()
+}
+
 /// One operation, as if it had come by itself.
-fn parse(
-    context: &Context,
+pub(super) fn parse(
+    tenant: &Tenant,
     operation: BulkOperation,
     made: &Made,
     accents: &mut Accents,
 ) -> Result<Operation<Client>, GatewayError> {
-    let path = path(&context.tenant.url, &operation.path, made)?;
-    let endpoint = Endpoint::find(&context.tenant.plan, &path)?;
+    let path = path(&tenant.url, &operation.path, made)?;
+    let endpoint = Endpoint::find(&tenant.plan, &path)?;
     endpoint.takes(&operation.method)?;
     let if_match = match &operation.version {
         Some(version) => Some(head::version(version).ok_or(GatewayError::Header("version"))?),

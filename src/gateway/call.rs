@@ -56,6 +56,15 @@ pub(super) fn has_body(method: &Method) -> bool {
 }
 
 impl Call {
+    /// Whether it changes something.
+    pub(super) fn writes(&self) -> bool {
+        match self {
+            Self::One(operation) => operation.verb.kind().writes(),
+            Self::Bulk(_) => true,
+            Self::Everything(_) | Self::Discovery(_) => false,
+        }
+    }
+
     /// Parses a request for an endpoint that takes its method.
     pub(super) fn parse(
         endpoint: &Endpoint<'_>,

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::auth::Authenticator;
 use crate::config::Tenant;
 use crate::scim::message::LIST_RESPONSE;
 use crate::scim::schema::{Schema, TypeSchema};
@@ -11,7 +12,11 @@ use super::error::GatewayError;
 use super::state::Limits;
 
 /// `/ServiceProviderConfig`.
-pub(super) fn service_provider_config(tenant: &Tenant, limits: &Limits) -> Value {
+pub(super) fn service_provider_config(
+    tenant: &Tenant,
+    auth: &Authenticator,
+    limits: &Limits,
+) -> Value {
     let abilities = tenant.directory.abilities();
     let password = tenant
         .plan
@@ -30,18 +35,33 @@ pub(super) fn service_provider_config(tenant: &Tenant, limits: &Limits) -> Value
         "changePassword": {"supported": password},
         "sort": {"supported": abilities.sort},
         "etag": {"supported": abilities.etag},
-        "authenticationSchemes": [{
-            "type": "oauthbearertoken",
-            "name": "OAuth Bearer Token",
-            "description": "The secret token of an account, sent as a bearer token",
-            "specUri": "https://www.rfc-editor.org/rfc/rfc6750",
-            "primary": true,
-        }],
+        "authenticationSchemes": schemes(auth),
         "meta": {
             "resourceType": "ServiceProviderConfig",
             "location": format!("{}/ServiceProviderConfig", tenant.url),
         },
     })
+}
+
+/// How callers may show who they are (RFC 7643 §5).
+fn schemes(auth: &Authenticator) -> Vec<Value> {
+    let mut schemes = vec![json!({
+        "type": "oauthbearertoken",
+        "name": "OAuth Bearer Token",
+        "description": "The secret token of an account, sent as a bearer token",
+        "specUri": "https://www.rfc-editor.org/rfc/rfc6750",
+        "primary": true,
+    })];
+    if let Some(issuer) = auth.issuer() {
+        let endpoint = issuer.token_endpoint();
+        schemes.push(json!({
+            "type": "oauth2",
+            "name": "OAuth 2.0 Client Credentials",
+            "description": format!("A short-lived access token from {endpoint}"),
+            "specUri": "https://www.rfc-editor.org/rfc/rfc6749",
+        }));
+    }
+    schemes
 }
 
 /// `/Schemas`, or the one of this URI.

@@ -1,18 +1,23 @@
 //! Everything that can keep a request from its answer. These only wrap what the floors below say;
 //! what each becomes on the wire is decided in [`super::respond`].
 
+use super::oauth::OAuthError;
 use crate::auth::{AuthError, Scope};
 use crate::directory::DirectoryError;
-use crate::mapping::{MappingError, Plan};
+use crate::mapping::{Harm, MappingError, Plan};
 use crate::scim::json::JsonError;
 use crate::scim::operation::{Interrupted, VerbKind};
 use crate::scim::{ResourceType, ScimError};
+
+use super::protect::Shield;
 
 /// Why a request does not get what it asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum GatewayError {
     /// Who calls, or what they may do.
     Auth(AuthError),
+    /// Who wants an access token, or how.
+    OAuth(OAuthError),
     /// The account's own rate is used up; seconds until it is not.
     OverRate(u64),
     /// It is not known who calls, and the address has failed too often; seconds until it is told
@@ -75,10 +80,23 @@ pub enum GatewayError {
     Interrupted(Interrupted),
     /// The directory made a resource and did not say which.
     Nameless(ResourceType),
+    /// The audit trail cannot be written, and without its record no write is sent.
+    Unrecorded,
     /// Others kept changing the resource while we prepared the write.
     Contended,
     /// The rule refuses to emulate PATCH where the directory keeps no versions.
     Unguarded,
+    /// The tenant's guard lets no more of this through for now.
+    OverGuard {
+        /// Of what.
+        harm: Harm,
+        /// Seconds until it does.
+        wait: u64,
+    },
+    /// The tenant's guard must know how many resources there are, and the directory does not say.
+    Uncounted,
+    /// It would harm what the rule protects.
+    Protected(Shield),
     /// Too many requests are under way.
     Shed,
     /// The time for the whole request is over; whether it was a write.
@@ -129,6 +147,29 @@ impl GatewayError {
             verb,
             resource: resource.clone(),
             detail,
+        }
+    }
+
+    /// Whether it is certain that a write that was sent, and ended so, changed nothing.
+    pub(super) fn changed_nothing(&self) -> bool {
+        let Self::Directory { error, .. } = self else {
+            return false;
+        };
+        match error {
+            DirectoryError::Refused { .. }
+            | DirectoryError::NotFound
+            | DirectoryError::Conflict { .. }
+            | DirectoryError::Precondition
+            | DirectoryError::Busy { .. }
+            | DirectoryError::TooLarge
+            | DirectoryError::Credentials(_)
+            | DirectoryError::Unsupported
+            | DirectoryError::Unreachable(_)
+            | DirectoryError::Overloaded => true,
+            DirectoryError::Lost
+            | DirectoryError::TimedOut
+            | DirectoryError::Malformed(_)
+            | DirectoryError::Failed(_) => false,
         }
     }
 

@@ -5,7 +5,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::directory::DirectoryError;
 use crate::mapping::{Before, Effect, Encoded, Guard, Need};
-use crate::scim::operation::{Answer, Verb, VerbKind};
+use crate::scim::operation::{Answer, Projection, Verb, VerbKind};
 use crate::scim::{Operation, Resource, ResourceId, Upstream, resource};
 
 use super::error::GatewayError;
@@ -38,8 +38,10 @@ impl Guarded<'_> {
             if !tags {
                 before.guard = Guard::None;
             }
+            // What is checked and what is written are the same bytes.
+            let narrowed = self.prepared.narrowed(&self.context.tenant, &before)?;
             // What an operation says is counted once, however often it is prepared.
-            let (context, prepared) = (self.context, self.prepared.clone());
+            let (context, prepared) = (self.context, narrowed.clone());
             let (encoded, view) = if attempt == 0 {
                 context.encode(prepared, Some(&before), &mut context.counters())?
             } else {
@@ -59,7 +61,7 @@ impl Guarded<'_> {
                 }
                 self.context.metrics().unguarded_write();
             }
-            let effect = self.effect(&before)?;
+            let effect = self.effect(&narrowed, &before)?;
             match send(self.context, self.wanted, operation, view, effect.as_ref()).await {
                 Err(GatewayError::Directory {
                     error: DirectoryError::Precondition,
@@ -86,12 +88,19 @@ impl Guarded<'_> {
     }
 
     /// What the write makes of the resource, where somebody wants to know.
-    fn effect(&self, before: &Before) -> Result<Option<Effect>, GatewayError> {
-        if !self.prepared.watched {
-            return Ok(None);
+    fn effect(&self, narrowed: &Prepared, before: &Before) -> Result<Option<Effect>, GatewayError> {
+        let of = || {
+            let permitted = narrowed.permitted();
+            self.context.tenant.plan.effect(permitted, before)
+        };
+        if narrowed.watched {
+            return Ok(Some(of()?));
         }
-        let permitted = self.prepared.permitted();
-        Ok(Some(self.context.tenant.plan.effect(permitted, before)?))
+        // The trail says what was before where that was read whole for another reason.
+        let whole = self.need.projection == Projection::All;
+        Ok((whole && self.wanted.entry.is_kept())
+            .then(of)
+            .and_then(Result::ok))
     }
 
     async fn read(&self) -> Result<Before, GatewayError> {

@@ -1,8 +1,8 @@
 //! How much is taken from one account, and from one address that does not say who it is.
 
 use crate::auth::rate::whole_seconds;
-use crate::auth::throttle::Verdict;
-use crate::auth::{AuthError, Caller};
+use crate::auth::throttle::{Leave, Verdict};
+use crate::auth::{AuthError, Caller, Later};
 
 use super::error::GatewayError;
 use super::observe::{self, Seen};
@@ -21,19 +21,46 @@ pub(super) fn operations(caller: &Caller, count: usize, state: &State) -> Result
     taken.map_err(|wait| GatewayError::OverRate(whole_seconds(wait)))
 }
 
+/// Somebody else has to be asked who this is. About a token that was good, they always are: whoever
+/// shares an address with somebody who fails again and again is not locked out.
+pub(super) fn asking<'a>(
+    later: &Later,
+    seen: &mut Seen,
+    state: &'a State,
+) -> Result<Option<Leave<'a>>, GatewayError> {
+    if later.was_good {
+        return Ok(None);
+    }
+    let leave = state.throttle().ask(seen.peer.address.ip(), state.age());
+    leave.map(Some).map_err(|wait| {
+        seen.quiet = true;
+        GatewayError::Throttled(whole_seconds(wait))
+    })
+}
+
 /// A request has failed: where nobody knows whose it is, and too many such came from its address,
 /// it becomes another error, without an access line. Its true reason is counted all the same.
 pub(super) fn throttled(error: GatewayError, seen: &mut Seen, state: &State) -> GatewayError {
-    let unknown = match &error {
-        GatewayError::SeveralAuthorizations => true,
-        GatewayError::Auth(error) => match error {
+    let who = match &error {
+        GatewayError::Auth(error) => Some(error),
+        GatewayError::OAuth(error) => error.why.as_ref(),
+        _ => None,
+    };
+    let unknown = match who {
+        None => matches!(error, GatewayError::SeveralAuthorizations),
+        Some(error) => match error {
             AuthError::Missing
             | AuthError::Malformed
             | AuthError::Rejected(_)
+            | AuthError::Certificate(_)
             | AuthError::Elsewhere { .. } => true,
-            AuthError::Tenant { .. } | AuthError::Forbidden { .. } => false,
+            AuthError::Unavailable { .. }
+            | AuthError::Narrow { .. }
+            | AuthError::Tenant { .. }
+            | AuthError::Forbidden { .. }
+            | AuthError::Unmet { .. }
+            | AuthError::Hidden { .. } => false,
         },
-        _ => false,
     };
     if !unknown {
         return error;

@@ -6,22 +6,29 @@
 //! answer; ours hold a place until the body of a list is over, or the task of a write.
 
 mod arrival;
+mod audit;
 mod bulk;
 mod call;
 pub mod clients;
+pub mod decide;
+mod discarded;
 mod discovery;
 mod door;
 mod endpoint;
 mod error;
 mod everything;
+pub mod guard;
 mod guarded;
 mod head;
 mod intake;
 mod limit;
 mod listing;
+mod lists;
+mod oauth;
 mod observe;
 mod panic;
 mod policy;
+pub mod protect;
 mod refusal;
 mod respond;
 mod run;
@@ -34,6 +41,7 @@ mod write;
 mod tests;
 
 pub use error::{BulkReference, GatewayError};
+pub use oauth::{Code, OAuthError};
 pub use run::{Prepared, prepare};
 pub use state::{Admission, Held, Limits, State, Writing};
 
@@ -46,18 +54,20 @@ use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::auth::{Presented, Proven};
+use crate::auth::{Authenticator, Presented, Proven};
 use crate::config::{Live, Tenant};
 use crate::directory::Ask;
 use crate::net::{Body, Peer};
 use crate::scim::accent::Accents;
 use crate::scim::{Client, Operation};
-use crate::telemetry::{AccessLog, TenantMetrics, Tracer};
+use crate::telemetry::{AccessLog, OperationKind, TenantMetrics, Tracer};
 
 use arrival::Arrival;
+use audit::Ledger;
 use call::{Call, Discovery, Parts};
 use clients::Visit;
 use endpoint::Endpoint;
+use oauth::Desk;
 use observe::Seen;
 use refusal::Refusal;
 use respond::Manner;
@@ -82,7 +92,7 @@ pub trait Tap: Send + Sync + 'static {
 }
 
 /// A request that was refused before it came this far.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Refused<'a> {
     /// The method, as far as it could be read.
     pub method: &'a http::Method,
@@ -173,7 +183,14 @@ impl Gateway {
         let arrival = Arrival::of(&nothing, refused.version, &Tracer::off(), now());
         let (metrics, method) = (self.state.metrics(), refused.method.clone());
         let id_of = Arc::clone(&id);
-        let mut seen = Seen::begin(id_of, refused.peer, method, arrival, metrics, &self.log);
+        let mut seen = Seen::begin(
+            id_of,
+            refused.peer.clone(),
+            method,
+            arrival,
+            metrics,
+            &self.log,
+        );
         seen.refused_head(refused.reason);
         respond::mark(&mut answer, &id);
         seen.answered(answer)
@@ -181,7 +198,15 @@ impl Gateway {
 
     fn refuse(&self, error: GatewayError, seen: &mut Seen, one_of_many: bool) -> Response<Body> {
         observe::count_refused(self.state.metrics(), seen.metrics(), &error);
-        let refusal = Refusal::from(error);
+        let trail = self.state.trail();
+        let told = seen.is_told(trail, &error).then(|| error.clone());
+        let mut refusal = Refusal::from(error);
+        if seen.operation == Some(OperationKind::Token) {
+            refusal = refusal.in_words_of_oauth();
+        }
+        if let Some(error) = told {
+            seen.tell(trail, &error, &refusal);
+        }
         seen.failed(&refusal);
         // Who is throttled has to connect anew.
         let close = seen.quiet || !seen.body_ended;
@@ -221,12 +246,28 @@ impl Gateway {
             seen.arrival.leads_to(path, routed);
         }
 
+        if let (Ok(path), Some(issuer)) = (&path, snapshot.auth.issuer())
+            && let Some(door) = issuer.door(path)
+        {
+            let desk = Desk {
+                snapshot: &snapshot,
+                issuer,
+                state: &self.state,
+                now: now(),
+            };
+            return Box::pin(desk.serve(door, &head, body, seen)).await;
+        }
+
         // Who asks comes before everything that the answer could tell a stranger.
         head::one_authorization(&head.headers)?;
-        let presented = Presented::new(&head.headers, seen.peer.address.ip());
+        let certificate = seen.peer.certificate.as_ref();
+        let presented = Presented::new(&head.headers, seen.peer.address.ip()).over(certificate);
         let caller = match snapshot.auth.authenticate(&presented, now())? {
             Proven::Caller(caller) => caller,
-            Proven::Later(caller) => caller.await?,
+            Proven::Later(later) => {
+                let _leave = limit::asking(&later, seen, &self.state)?;
+                later.caller.await?
+            }
         };
         seen.called_by(&caller);
         seen.visit = Some(Visit::begin(self.state.clients(), &head.headers));
@@ -276,8 +317,10 @@ impl Gateway {
             limit::operations(&caller, request.operations.len(), &self.state)?;
         }
 
+        seen.told = call.writes();
         let context = Context {
             tenant: Arc::clone(tenant),
+            ledger: Ledger::of(self.state.trail(), tenant, &caller, seen),
             caller,
             ask: Ask {
                 request_id: Arc::clone(&seen.request_id),
@@ -286,11 +329,12 @@ impl Gateway {
             },
             state: Arc::clone(&self.state),
             timing: Arc::clone(&seen.timing),
+            discarded: Arc::clone(&seen.discarded),
             admission,
         };
         // By far the largest part of the future, and all that comes before it is over: boxed here
         // it is not carried along by every connection that is idle.
-        Box::pin(self.answer(call, context)).await
+        Box::pin(self.answer(call, context, &snapshot.auth)).await
     }
 
     /// The body, bounded; empty where the method has none.
@@ -321,7 +365,12 @@ impl Gateway {
     }
 
     /// Does what is asked, and answers.
-    async fn answer(&self, call: Call, context: Context) -> Result<Response<Body>, GatewayError> {
+    async fn answer(
+        &self,
+        call: Call,
+        context: Context,
+        auth: &Authenticator,
+    ) -> Result<Response<Body>, GatewayError> {
         let limits = self.state.limits();
         // What is asked seldom is boxed, so that the rest is not carried in the room that it takes.
         match call {
@@ -345,7 +394,7 @@ impl Gateway {
                 let value = match asked {
                     Discovery::ServiceProviderConfig => {
                         context.learn().await;
-                        discovery::service_provider_config(tenant, limits)
+                        discovery::service_provider_config(tenant, auth, limits)
                     }
                     Discovery::Schemas(id) => discovery::schemas(tenant, id.as_deref())?,
                     Discovery::ResourceTypes(name) => {

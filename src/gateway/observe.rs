@@ -23,6 +23,7 @@ use crate::telemetry::{
 
 use super::arrival::Arrival;
 use super::clients::Visit;
+use super::discarded::Discarded;
 use super::error::GatewayError;
 use super::refusal::Refusal;
 use super::timing::Timing;
@@ -31,7 +32,7 @@ use super::timing::Timing;
 pub(super) struct Seen {
     pub(super) request_id: Arc<str>,
     pub(super) arrival: Arrival,
-    tenant: Option<TenantName>,
+    pub(super) tenant: Option<TenantName>,
     /// The type's name and what is asked for: from fixed sets, as they become labels.
     pub(super) resource: Option<String>,
     pub(super) operation: Option<OperationKind>,
@@ -40,14 +41,17 @@ pub(super) struct Seen {
     pub(super) body_ended: bool,
     /// For the inventory of clients, once it is known who calls.
     pub(super) visit: Option<Visit>,
-    account: Option<(Arc<str>, Arc<str>)>,
+    pub(super) account: Option<(Arc<str>, Arc<str>)>,
     pub(super) peer: Peer,
-    method: Method,
+    pub(super) method: Method,
     pub(super) timing: Arc<Timing>,
+    pub(super) discarded: Arc<Discarded>,
     status: Option<u16>,
     failure: Option<Failure>,
     /// It is one of so many that it gets no access line.
     pub(super) quiet: bool,
+    /// The audit trail hears of its end from whoever carries it out.
+    pub(super) told: bool,
     bytes: u64,
     metrics: Arc<Metrics>,
     counted: Arc<TenantMetrics>,
@@ -78,9 +82,11 @@ impl Seen {
             method,
             timing: Timing::begin(arrival.started, arrival.tracing.clone()),
             arrival,
+            discarded: Arc::default(),
             status: None,
             failure: None,
             quiet: false,
+            told: false,
             bytes: 0,
             metrics: Arc::clone(metrics),
             counted: Arc::clone(metrics.nobody()),
@@ -184,6 +190,7 @@ impl Drop for Seen {
             self.count(Outcome::Gone);
         }
         self.counted.sent(self.bytes);
+        self.tell_discarded();
         self.leave();
         self.write_line();
         self.end_span();
@@ -191,6 +198,18 @@ impl Drop for Seen {
 }
 
 impl Seen {
+    fn tell_discarded(&self) {
+        if let Some(attributes) = self.discarded.names() {
+            tracing::warn!(
+                request_id = &*self.request_id,
+                tenant = self.tenant.as_ref().map(TenantName::as_str),
+                account = self.account.as_ref().map(|(account, _)| &**account),
+                attributes,
+                "left out what the account may not write"
+            );
+        }
+    }
+
     fn write_line(&self) {
         if self.quiet || !self.log.is_on() {
             return;
@@ -202,6 +221,7 @@ impl Seen {
         let trace_id = arrival.trace_id();
         let digest = shown.and_then(|shown| shown.id.as_deref());
         let digest = digest.map(|id| self.log.digest(id));
+        let discarded = self.discarded.names();
         let line = Line {
             request_id: &self.request_id,
             trace_id: trace_id.as_deref(),
@@ -211,6 +231,7 @@ impl Seen {
             tenant: self.tenant.as_ref().map(TenantName::as_str),
             account: self.account.as_ref().map(|(account, _)| &**account),
             key: self.account.as_ref().map(|(_, key)| &**key),
+            certificate: self.peer.certificate.as_ref().map(|shown| &**shown.word()),
             user_agent: arrival.user_agent.as_deref(),
             method: self.method.as_str(),
             path: shown.map(|shown| shown.path.as_str()),
@@ -221,6 +242,7 @@ impl Seen {
             fault: failure.map(|failure| failure.fault.as_str()),
             reason: failure.map(|failure| &*failure.reason),
             scim_type: failure.and_then(|failure| failure.scim_type.map(ScimType::as_str)),
+            discarded: discarded.as_deref(),
             took: self.timing.started().elapsed(),
             directory: self.timing.directory(),
             mapping: self.timing.mapping(),
@@ -308,16 +330,17 @@ impl Stream for Watched {
 pub(super) fn count_refused(metrics: &Metrics, tenant: &TenantMetrics, error: &GatewayError) {
     match error {
         GatewayError::SeveralAuthorizations => metrics.auth_failed(AuthFailure::Several),
-        GatewayError::Auth(error) => match error {
-            AuthError::Missing => metrics.auth_failed(AuthFailure::Missing),
-            AuthError::Malformed => metrics.auth_failed(AuthFailure::Malformed),
-            AuthError::Rejected(why) => metrics.auth_failed(AuthFailure::from(*why)),
-            AuthError::Elsewhere { .. } => metrics.auth_failed(AuthFailure::Network),
-            AuthError::Tenant { .. } => tenant.denied(Denial::Tenant),
-            AuthError::Forbidden { .. } => tenant.denied(Denial::Role),
-        },
+        GatewayError::Auth(error) => count_unknown(metrics, tenant, error),
+        GatewayError::OAuth(error) => {
+            metrics.token_issued(error.code.issuing());
+            if let Some(why) = &error.why {
+                count_unknown(metrics, tenant, why);
+            }
+        }
         GatewayError::Mapping(MappingError::Forbidden(_)) => tenant.denied(Denial::Attribute),
         GatewayError::OverRate(_) => tenant.rate_limited(),
+        GatewayError::OverGuard { harm, .. } => tenant.guard_refused(*harm),
+        GatewayError::Protected(_) => tenant.protected_refused(),
         GatewayError::Throttled(_) => metrics.auth_throttled(),
         GatewayError::Mapping(MappingError::Refused(..)) => {
             tenant.mapping_failed(Direction::Request);
@@ -326,6 +349,23 @@ pub(super) fn count_refused(metrics: &Metrics, tenant: &TenantMetrics, error: &G
             tenant.mapping_failed(Direction::Answer);
         }
         _ => {}
+    }
+}
+
+fn count_unknown(metrics: &Metrics, tenant: &TenantMetrics, error: &AuthError) {
+    match error {
+        AuthError::Missing => metrics.auth_failed(AuthFailure::Missing),
+        AuthError::Malformed => metrics.auth_failed(AuthFailure::Malformed),
+        AuthError::Rejected(why) => metrics.auth_failed(AuthFailure::from(*why)),
+        AuthError::Elsewhere { .. } => metrics.auth_failed(AuthFailure::Network),
+        AuthError::Unavailable { .. } => metrics.auth_failed(AuthFailure::Unavailable),
+        AuthError::Certificate(fault) => metrics.auth_failed(AuthFailure::from(fault)),
+        AuthError::Tenant { .. } => tenant.denied(Denial::Tenant),
+        AuthError::Narrow { .. } | AuthError::Forbidden { .. } | AuthError::Unmet { .. } => {
+            tenant.denied(Denial::Role);
+        }
+        // To the client there is no such resource.
+        AuthError::Hidden { .. } => {}
     }
 }
 

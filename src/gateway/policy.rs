@@ -4,14 +4,16 @@
 use crate::auth::Permitted;
 use crate::config::Tenant;
 use crate::mapping::{Effect, Need};
+use crate::scim::operation::Projection;
 use crate::scim::{Operation, Upstream};
 
+use super::audit::Sent;
 use super::error::GatewayError;
 use super::run::Context;
 use super::write::{Wanted, Written};
+use super::{guard, protect};
 
 /// A write that is about to be sent.
-#[expect(dead_code, reason = "what each policy looks at comes with it")]
 pub(super) struct Step<'a> {
     /// What the client wants.
     pub(super) wanted: &'a Wanted,
@@ -23,20 +25,50 @@ pub(super) struct Step<'a> {
 
 /// A write that may be sent, with what was noted for it.
 #[must_use]
-pub(super) struct Passed;
+pub(super) struct Passed {
+    places: guard::Places,
+    /// The audit trail knows of it.
+    sent: Sent,
+}
 
 /// What the policies must know of the present resource. Where this is something, every
 /// [`Step`] of the write has its effect.
-pub(super) fn need(_tenant: &Tenant, _permitted: &Permitted) -> Option<Need> {
-    None
+pub(super) fn need(tenant: &Tenant, permitted: &Permitted) -> Option<Need> {
+    let (plan, operation) = (&tenant.plan, permitted.operation());
+    if !operation.verb.kind().writes() {
+        return None;
+    }
+    let why = if plan.protection_looks(operation) {
+        "protected resources"
+    } else if plan.guard_looks(operation) {
+        "the guard"
+    } else {
+        return None;
+    };
+    Some(Need {
+        projection: Projection::All,
+        why,
+    })
 }
 
 /// Lets a write through or not.
-pub(super) async fn pass(_context: &Context, _step: &Step<'_>) -> Result<Passed, GatewayError> {
-    Ok(Passed)
+pub(super) async fn pass(context: &Context, step: &Step<'_>) -> Result<Passed, GatewayError> {
+    protect::check(context, step).await?;
+    let places = guard::take(context, step).await?;
+    // Last: what the trail has as meant is sent. Where it cannot have it, the place is free again.
+    match step.wanted.entry.intent(step.effect).await {
+        Ok(sent) => Ok(Passed { places, sent }),
+        Err(error) => {
+            places.give_back();
+            Err(error)
+        }
+    }
 }
 
 impl Passed {
     /// What became of it.
-    pub(super) fn over(self, _outcome: &Result<Written, GatewayError>) {}
+    pub(super) fn over(self, outcome: &Result<Written, GatewayError>) {
+        self.sent.over(outcome);
+        self.places.over(outcome);
+    }
 }

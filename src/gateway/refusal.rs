@@ -5,12 +5,13 @@ use http::StatusCode;
 
 use crate::auth::{AuthError, Rejection};
 use crate::directory::DirectoryError;
-use crate::mapping::MappingError;
+use crate::mapping::{Harm, MappingError};
 use crate::scim::operation::{Interrupted, VerbKind};
 use crate::scim::{ScimError, ScimType};
 use crate::telemetry::Fault;
 
 use super::error::{BulkReference, GatewayError};
+use super::oauth::{Code, OAuthError};
 
 /// An error as it goes to the client, and to whoever operates us.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,12 +28,15 @@ pub(super) struct Refusal {
     pub(super) allow: Option<&'static str>,
     /// For the access line: never values.
     pub(super) reason: String,
+    /// The error code, where it is said in the words of OAuth.
+    pub(super) oauth: Option<&'static str>,
 }
 
 impl From<GatewayError> for Refusal {
     fn from(error: GatewayError) -> Self {
         match error {
             GatewayError::Auth(error) => auth(&error),
+            GatewayError::OAuth(error) => oauth(&error),
             GatewayError::OverRate(seconds) => Self {
                 reason: "over the account's rate".to_owned(),
                 ..Self::client(429, "the account sends more than it may; come back later")
@@ -119,6 +123,11 @@ impl From<GatewayError> for Refusal {
                     "the directory made the {resource} but did not say which; a query finds it"
                 ),
             ),
+            GatewayError::Unrecorded => Self::gateway(
+                503,
+                "the audit trail of this service cannot be written; nothing was changed",
+            )
+            .later(RETRY_AFTER),
             GatewayError::Contended => Self::gateway(
                 503,
                 "the resource kept changing while the request was prepared; repeat it",
@@ -129,6 +138,21 @@ impl From<GatewayError> for Refusal {
                 "the directory has neither PATCH nor versions, and the rule says \
                  `patch_without_etag: refuse`; use PUT",
             ),
+            GatewayError::OverGuard { harm, wait } => Self {
+                reason: format!("over the guard's limit: {}", harm.as_str()),
+                ..Self::client(429, over_guard(harm))
+            }
+            .later(wait),
+            GatewayError::Uncounted => Self::gateway(
+                503,
+                "the guard must know how many resources there are, and the directory does not say; \
+                 nothing was changed, repeat it later",
+            )
+            .later(10),
+            GatewayError::Protected(shield) => Self {
+                reason: format!("protected by the rule: {}", shield.word()),
+                ..Self::client(403, shield.to_string())
+            },
             GatewayError::Shed => Self::gateway(503, "too many requests are under way").later(1),
             GatewayError::Deadline(false) => Self::gateway(504, "the answer did not come in time"),
             GatewayError::Deadline(true) => Self::gateway(
@@ -152,6 +176,7 @@ impl Refusal {
             challenge: None,
             retry_after: None,
             allow: None,
+            oauth: None,
         }
     }
 
@@ -186,6 +211,25 @@ impl Refusal {
             challenge: None,
             retry_after: None,
             allow: None,
+            oauth: None,
+        }
+    }
+
+    /// The same in the words of OAuth, for who asks for a token: RFC 6749 §5.2, and §4.1.2.1 for what
+    /// that has no word for.
+    pub(super) fn in_words_of_oauth(self) -> Self {
+        if self.oauth.is_some() {
+            return self;
+        }
+        let code = match self.error.status().as_u16() {
+            429 | 503 | 504 => Code::TemporarilyUnavailable.as_str(),
+            500.. => "server_error",
+            _ => Code::InvalidRequest.as_str(),
+        };
+        Self {
+            oauth: Some(code),
+            challenge: None,
+            ..self
         }
     }
 
@@ -218,6 +262,14 @@ fn auth(error: &AuthError) -> Refusal {
                 Rejection::Unknown => "unknown token",
                 Rejection::Expired => "expired token",
                 Rejection::NotYet => "token not yet valid",
+                Rejection::Forged => "forged token",
+                Rejection::Key => "token of an unknown key",
+                Rejection::Issuer => "token of another issuer",
+                Rejection::Audience => "token for another audience",
+                Rejection::Claims => "token with other claims than it must have",
+                Rejection::Inactive => "token that its issuer does not know as good",
+                Rejection::NoAccount => "token of no account",
+                Rejection::Ambiguous => "token of more than one account",
             }
             .to_owned(),
             ..refusal(INVALID_TOKEN, "the token is not valid")
@@ -226,8 +278,77 @@ fn auth(error: &AuthError) -> Refusal {
             reason: format!("token `{key}` of account `{account}` from another network"),
             ..refusal(INVALID_TOKEN, "the token is not valid")
         },
-        AuthError::Tenant { .. } | AuthError::Forbidden { .. } => {
+        AuthError::Certificate(fault) => Refusal {
+            reason: fault.to_string(),
+            ..refusal(
+                CHALLENGE,
+                "send the secret token as a bearer token, with the client certificate if the \
+                 account has one",
+            )
+        },
+        AuthError::Narrow { .. } => Refusal {
+            challenge: Some(INSUFFICIENT_SCOPE),
+            ..Refusal::client(403, error.to_string())
+        },
+        // A 401 would end a client's job for a fault that is not its own.
+        AuthError::Unavailable { trust } => Refusal {
+            reason: format!("the trust `{trust}` cannot be asked"),
+            ..Refusal::gateway(503, error.to_string()).later(RETRY_AFTER)
+        },
+        AuthError::Tenant { .. } | AuthError::Forbidden { .. } | AuthError::Unmet { .. } => {
             Refusal::client(403, error.to_string())
+        }
+        // The same answer as to an id that nobody has.
+        AuthError::Hidden { resource, .. } => Refusal {
+            reason: error.to_string(),
+            ..directory(
+                &DirectoryError::NotFound,
+                VerbKind::Read,
+                resource.as_str(),
+                None,
+            )
+        },
+    }
+}
+
+/// RFC 6749 §5.2.
+fn oauth(error: &OAuthError) -> Refusal {
+    let status = match error.code {
+        Code::InvalidClient => 401,
+        Code::TemporarilyUnavailable => 503,
+        Code::InvalidRequest | Code::InvalidScope | Code::UnsupportedGrantType => 400,
+    };
+    let fault = if status == 503 {
+        Fault::Gateway
+    } else {
+        Fault::Client
+    };
+    let why = error.why.as_ref().map(auth);
+    Refusal {
+        challenge: error.basic.then_some(BASIC),
+        retry_after: (status == 503).then_some(1),
+        reason: match why {
+            Some(why) => format!("{}: {}", error.code.as_str(), why.reason),
+            None => format!("{}: {}", error.code.as_str(), error.detail),
+        },
+        oauth: Some(error.code.as_str()),
+        ..Refusal::new(fault, status, error.detail)
+    }
+}
+
+fn over_guard(harm: Harm) -> &'static str {
+    match harm {
+        Harm::Delete => {
+            "the guard of this tenant lets no more deletions through for now; nothing was changed, \
+             repeat it later"
+        }
+        Harm::Disable => {
+            "the guard of this tenant lets no more users be disabled for now; nothing was changed, \
+             repeat it later"
+        }
+        Harm::Empty => {
+            "the guard of this tenant lets no more groups be emptied for now; nothing was changed, \
+             repeat it later"
         }
     }
 }
@@ -377,7 +498,9 @@ const ANOTHER_VERSION: &str = "the resource has another version than If-Match na
 const NOT_UNDERSTOOD: &str = "the directory's answer could not be understood";
 const RETRY_AFTER: u64 = 5;
 const CHALLENGE: &str = r#"Bearer realm="scim""#;
+const BASIC: &str = r#"Basic realm="oauth2", charset="UTF-8""#;
 const INVALID_TOKEN: &str = r#"Bearer realm="scim", error="invalid_token""#;
+const INSUFFICIENT_SCOPE: &str = r#"Bearer realm="scim", error="insufficient_scope""#;
 const INVALID_REQUEST: &str = r#"Bearer realm="scim", error="invalid_request""#;
 
 #[cfg(test)]

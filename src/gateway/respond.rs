@@ -7,7 +7,7 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderName, HeaderValue, Response, StatusCode, header::X_CONTENT_TYPE_OPTIONS};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::net::Body;
 use crate::scim::json::{Checked, Node};
@@ -72,8 +72,10 @@ pub(super) fn document(value: &Value) -> Response<Body> {
 /// The answer to what failed. `close` says that the connection cannot be used again, because the
 /// request's body was left unread.
 pub(super) fn refusal(refusal: &Refusal, close: bool) -> Response<Body> {
-    let text = error_text(&refusal.error);
-    let mut response = with_body(refusal.error.status(), text.into());
+    let mut response = match refusal.oauth {
+        Some(code) => oauth_error(code, &refusal.error),
+        None => with_body(refusal.error.status(), error_text(&refusal.error).into()),
+    };
     let mut put = |name: HeaderName, value: Option<String>| {
         if let Some(value) = value.and_then(|text| HeaderValue::from_str(&text).ok()) {
             response.headers_mut().insert(name, value);
@@ -83,6 +85,21 @@ pub(super) fn refusal(refusal: &Refusal, close: bool) -> Response<Body> {
     put(RETRY_AFTER, refusal.retry_after.map(|s| s.to_string()));
     put(ALLOW, refusal.allow.map(str::to_owned));
     put(CONNECTION, close.then(|| "close".to_owned()));
+    response
+}
+
+/// An error in the words of OAuth (RFC 6749 §5.2).
+fn oauth_error(code: &'static str, error: &ScimError) -> Response<Body> {
+    let value = json!({"error": code, "error_description": error.detail});
+    plain_json(error.status(), &value)
+}
+
+/// A document that is nothing of SCIM.
+pub(super) fn plain_json(status: StatusCode, value: &Value) -> Response<Body> {
+    let text: Bytes = serde_json::to_vec(value).unwrap_or_default().into();
+    let mut response = with_body(status, text.into());
+    let media = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, media);
     response
 }
 
@@ -191,8 +208,6 @@ const ROOM: usize = 16;
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn shown(value: Value, etag: Option<&str>) -> Shown {

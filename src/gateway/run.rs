@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::auth::{Caller, Permitted, Scope};
+use crate::auth::{AuthError, Caller, Permitted, Scope};
 use crate::config::Tenant;
 use crate::directory::{Ask, DirectoryError};
-use crate::mapping::plan::View;
+use crate::mapping::plan::{Present, View};
 use crate::mapping::{Before, Encoded, MappingError, Need, Witness};
 use crate::scim::operation::{Abilities, Answer, Document, Listing, VerbKind};
 use crate::scim::{Client, Operation, Reply, Resource, ResourceType, Upstream};
 use crate::telemetry::traces::Called;
 use crate::telemetry::{Counters, TenantMetrics};
 
+use super::audit::Ledger;
+use super::discarded::{Discarded, Noting};
 use super::error::GatewayError;
 use super::state::{Admission, State};
 use super::timing::{Timing, Watch};
@@ -28,7 +30,9 @@ pub(super) struct Context {
     pub(super) ask: Ask,
     pub(super) state: Arc<State>,
     pub(super) timing: Arc<Timing>,
+    pub(super) discarded: Arc<Discarded>,
     pub(super) admission: Admission,
+    pub(super) ledger: Ledger,
 }
 
 /// An operation that may be done, with what must be known before it can be sent. Everything up to
@@ -53,6 +57,7 @@ pub fn prepare(
     operation: Operation<Client>,
 ) -> Result<Prepared, GatewayError> {
     let permitted = caller.authorize(&tenant.name, operation)?;
+    let permitted = tenant.plan.settle(permitted)?;
     let abilities = tenant.directory.abilities();
     let need = tenant.plan.need(&permitted, abilities);
     let watched = policy::need(tenant, &permitted);
@@ -85,6 +90,33 @@ impl Prepared {
     ) -> Result<(Encoded, View), MappingError> {
         let (permitted, abilities) = (self.permitted, self.abilities);
         tenant.plan.encode(permitted, abilities, before, witness)
+    }
+
+    /// The same where the present resource is known: by the lines whose conditions it satisfies.
+    ///
+    /// # Errors
+    /// [`AuthError::Hidden`](crate::auth::AuthError::Hidden),
+    /// [`AuthError::Unmet`](crate::auth::AuthError::Unmet), and [`MappingError::Forbidden`] where
+    /// those lines do not allow all of it.
+    pub fn narrowed(&self, tenant: &Tenant, before: &Before) -> Result<Self, GatewayError> {
+        if !self.permitted.is_open() {
+            return Ok(self.clone());
+        }
+        let resource = &self.operation().resource;
+        let present = tenant.plan.present(resource, before)?;
+        self.by(tenant, &present)
+    }
+
+    /// The same by a present resource that can be asked about conditions.
+    pub(super) fn by(&self, tenant: &Tenant, present: &Present<'_>) -> Result<Self, GatewayError> {
+        let permitted = self
+            .permitted
+            .narrow(|condition| present.holds(condition))?;
+        tenant.plan.permit(&permitted)?;
+        Ok(Self {
+            permitted,
+            ..self.clone()
+        })
     }
 
     /// The operation, in the client's words.
@@ -146,6 +178,10 @@ async fn read(
         Encoded::Unchanged(resource) => whole(resource),
     };
     let reply = context.decode(reply, &view)?;
+    if let (Answer::Nothing, Some(_)) = (&reply.answer, &view.sight) {
+        let account = Arc::clone(context.caller.account());
+        return Err(AuthError::Hidden { account, resource }.into());
+    }
     // A directory that keeps versions and does not honour the header has done the work for
     // nothing; the client is still told what it wants to know.
     match (&unless, &reply.etag) {
@@ -168,8 +204,9 @@ impl Context {
     }
 
     /// What the mapping reports to.
-    pub(super) fn counters(&self) -> Counters {
-        Counters::new(Arc::clone(self.metrics()))
+    pub(super) fn counters(&self) -> Noting {
+        let counters = Counters::new(Arc::clone(self.metrics()));
+        Noting::new(counters, &self.discarded)
     }
 
     /// What is counted of this tenant.

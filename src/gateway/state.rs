@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::clients::Clients;
+use super::guard::Guards;
+use crate::audit::Trail;
+use crate::auth::issue::Replays;
 use crate::auth::rate::Rates;
 use crate::auth::throttle::Throttle;
 use crate::config::Snapshot;
@@ -53,6 +56,9 @@ pub struct State {
     clients: Arc<Clients>,
     rates: Rates,
     throttle: Throttle,
+    replays: Replays,
+    trail: Trail,
+    guards: Guards,
     started: Instant,
 }
 
@@ -108,8 +114,23 @@ impl State {
             clients: Arc::default(),
             rates: Rates::default(),
             throttle: Throttle::default(),
+            replays: Replays::default(),
+            trail: Trail::off(),
+            guards: Guards::default(),
             started: Instant::now(),
         }
+    }
+
+    /// The same with an audit trail.
+    #[must_use]
+    pub fn with_trail(self, trail: Trail) -> Self {
+        Self { trail, ..self }
+    }
+
+    /// The audit trail.
+    #[must_use]
+    pub fn trail(&self) -> &Trail {
+        &self.trail
     }
 
     /// The limits.
@@ -142,8 +163,20 @@ impl State {
         &self.throttle
     }
 
-    /// The time since this state began: the clock of [`Self::rates`] and [`Self::throttle`], which
-    /// never goes back.
+    /// The assertions of OAuth clients that were taken.
+    #[must_use]
+    pub fn replays(&self) -> &Replays {
+        &self.replays
+    }
+
+    /// What the guards of tenants remember.
+    #[must_use]
+    pub fn guards(&self) -> &Guards {
+        &self.guards
+    }
+
+    /// The time since this state began: the clock of [`Self::rates`], [`Self::throttle`] and
+    /// [`Self::guards`], which never goes back.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.started.elapsed()
@@ -153,6 +186,7 @@ impl State {
     pub fn prune(&self, snapshot: &Snapshot) {
         self.clients.prune(snapshot);
         self.rates.prune(&snapshot.auth);
+        self.guards.prune(snapshot);
     }
 
     /// A place for one more request, at once or not at all.

@@ -8,11 +8,12 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::directory::DirectoryError;
 use crate::mapping::plan::View;
-use crate::mapping::{Effect, Encoded};
+use crate::mapping::{Effect, Encoded, Plan};
 use crate::scim::operation::{Answer, Projection, Verb, VerbKind};
 use crate::scim::{Client, Operation, Reply, Resource, ResourceId, ResourceType, Upstream};
 
 use super::GRACE;
+use super::audit::Entry;
 use super::error::GatewayError;
 use super::guarded::Guarded;
 use super::panic::caught;
@@ -53,34 +54,47 @@ pub(super) async fn perform(
     context: &Context,
     operation: Operation<Client>,
 ) -> Result<Reply<Client>, GatewayError> {
-    let wanted = Wanted::of(&operation);
+    let wanted = Wanted::of(&operation, context);
+    let outcome = done(context, &wanted, operation).await;
+    wanted.entry.over(&outcome);
+    outcome
+}
+
+async fn done(
+    context: &Context,
+    wanted: &Wanted,
+    operation: Operation<Client>,
+) -> Result<Reply<Client>, GatewayError> {
     context.learn().await;
     let prepared = prepare(&context.tenant, &context.caller, operation)?;
+    wanted.entry.allowed(prepared.permitted());
     let written = match (&prepared.need, &wanted.id) {
         (Some(need), Some(id)) => {
             let guarded = Guarded {
                 context,
-                wanted: &wanted,
+                wanted,
                 prepared: &prepared,
                 need,
                 id,
             };
             guarded.write().await?
         }
-        _ => plain(context, &wanted, prepared).await?,
+        _ => plain(context, wanted, prepared).await?,
     };
-    answer(context, &wanted, written).await
+    answer(context, wanted, written).await
 }
 
 /// What the client wants, as far as it matters after the operation is used up.
 pub(super) struct Wanted {
     pub(super) verb: VerbKind,
     pub(super) resource: ResourceType,
-    id: Option<ResourceId>,
+    pub(super) id: Option<ResourceId>,
     /// The client's own `If-Match`.
     if_match: Option<Vec<String>>,
     /// Whether it named the attributes of the answer.
     named: bool,
+    /// What the audit trail has of it.
+    pub(super) entry: Entry,
 }
 
 /// What became of a write.
@@ -94,13 +108,14 @@ pub(super) struct Written {
 }
 
 impl Wanted {
-    fn of(operation: &Operation<Client>) -> Self {
+    fn of(operation: &Operation<Client>, context: &Context) -> Self {
         Self {
             verb: operation.verb.kind(),
             resource: operation.resource.clone(),
             id: operation.verb.id().cloned(),
             if_match: operation.precondition.if_match.clone(),
             named: matches!(operation.projection, Projection::Only(_)),
+            entry: context.ledger.write(operation),
         }
     }
 
@@ -178,6 +193,19 @@ async fn execute(
 }
 
 impl Written {
+    /// The id of the resource that was made, as the directory gave it.
+    pub(super) fn made(&self, plan: &Plan, resource: &ResourceType) -> Option<String> {
+        match &self.reply.answer {
+            Answer::Created(document) => plan.created_id(resource, document),
+            _ => None,
+        }
+    }
+
+    /// The version that it has now, where the directory gave one.
+    pub(super) fn version(&self) -> Option<&str> {
+        self.reply.etag.as_deref()
+    }
+
     /// It would change nothing: the present resource is the answer.
     pub(super) fn unchanged(resource: Resource, version: Option<String>, view: View) -> Self {
         Self {

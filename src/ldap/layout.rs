@@ -60,6 +60,8 @@ pub struct Home {
     pub revive: bool,
     /// The attribute that `display` of a reference to this type shows.
     pub display: Option<AttrName>,
+    /// The line of the rule file where this is said, for findings about the directory.
+    pub line: usize,
 }
 
 /// How far below the base.
@@ -137,6 +139,10 @@ pub struct Attribute {
     /// Whether its new value was made of the old one: a change takes that away by `remove` with it,
     /// and must fail where it is another by now, so that nobody's change is overwritten.
     pub guarded: bool,
+    /// Whether a new entry can get it.
+    pub created: bool,
+    /// Whether clients may ask for resources by it.
+    pub filtered: bool,
     /// The line of the rule file, for findings about the directory's schema.
     pub line: usize,
 }
@@ -233,10 +239,6 @@ pub enum OnDelete {
 }
 
 /// What disables an entry.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there are a few of them in a rule"
-)]
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "a rule has one or two of them")]
 pub enum Disable {

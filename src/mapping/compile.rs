@@ -4,6 +4,7 @@
 mod build;
 mod chain;
 mod check;
+mod guarded;
 mod held;
 mod keys;
 mod layout;
@@ -24,7 +25,7 @@ use super::covers::Covers;
 use super::kind::{Class, Kind};
 use super::place::Place;
 use super::plan::{Plan, changes};
-use super::ruleset::{Backend, Direction, Entry, Ruleset, TypeRule, Unmapped};
+use super::ruleset::{Backend, Direction, Entry, ProtectRule, Ruleset, TypeRule, Unmapped};
 use crate::ldap::layout::Home;
 
 pub(super) use secret::is_secret;
@@ -44,6 +45,8 @@ pub(super) struct Type {
     pub(super) put_order: Vec<usize>,
     /// What becomes of the rest.
     pub(super) unmapped: Unmapped,
+    /// Whether what an account may not write is left out, instead of refused.
+    pub(super) discards: bool,
     /// What the lines account for on the client's side.
     pub(super) mapped: Covers,
     /// The same, and what clients may send though it is never taken: read-only attributes.
@@ -63,6 +66,10 @@ pub(super) struct Type {
     pub(super) home: Option<Home>,
     /// Attributes with a `$ref`, and the type that they point to where that is always the same.
     pub(super) references: Vec<Reference>,
+    /// The attributes whose values the audit trail shows as they are.
+    pub(super) plain: Vec<AttrPath>,
+    /// Which resources nobody may harm.
+    pub(super) protect: Option<ProtectRule>,
 }
 
 /// A line, compiled.
@@ -163,12 +170,14 @@ pub(super) fn plan(rules: &Ruleset) -> Result<(Plan, Diagnostics), Diagnostics> 
         .map(|rule| compile_type(&rules.source, rule, &rules.types, &mut found))
         .collect();
     layout::clear(rules, &types, &mut found);
+    guarded::watched(rules, &mut found);
     if found.has_errors() {
         return Err(found);
     }
     let plan = Plan {
         base: Arc::clone(&rules.tenant_url.text),
         accents: rules.accents,
+        guard: rules.guard,
         keeps: match &rules.backend {
             Backend::Ldap(ldap) => (ldap.keeps_references, ldap.keeps_unique),
             Backend::Scim(_) => (false, false),
@@ -205,6 +214,7 @@ fn compile_type(source: &Source, rule: &TypeRule, types: &[TypeRule], d: &mut Di
         entry: rule.entry.clone(),
         put_order,
         unmapped: rule.unmapped,
+        discards: rule.discards,
         mapped,
         scim,
         target,
@@ -218,6 +228,8 @@ fn compile_type(source: &Source, rule: &TypeRule, types: &[TypeRule], d: &mut Di
         sent: rule.entry.schemas.clone().unwrap_or_default(),
         references: references(rule),
         home,
+        plain: rule.plain.clone(),
+        protect: rule.protect.clone(),
         lines,
     }
 }

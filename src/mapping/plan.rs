@@ -1,23 +1,31 @@
 //! A tenant's mapping, compiled: operations in, operations out; replies in, replies out.
 
+mod conditions;
 mod decode;
 mod delta;
+mod discreet;
 mod document;
 mod effect;
 mod encode;
 mod explain;
 mod filter;
+mod harm;
 mod patch;
 mod projection;
+mod protect;
 mod put;
 mod scoped;
 mod stream;
 
 use std::sync::Arc;
 
+pub use conditions::Present;
+pub use discreet::Discretion;
 pub use effect::Effect;
+pub use harm::members;
+pub use protect::{Question, Search, Touched};
 
-use crate::auth::{Permitted, Scope};
+use crate::auth::{Permitted, Scope, Sight};
 use crate::ldap::Layout;
 use crate::ldap::layout::Flavor;
 use crate::scim::operation::{Abilities, Projection};
@@ -29,7 +37,7 @@ use crate::yaml::Diagnostics;
 
 use super::compile::{self, Line, Type};
 use super::kind::Class;
-use super::ruleset::Ruleset;
+use super::ruleset::{GuardRule, Ruleset};
 use super::witness::Witness;
 
 /// Everything that one tenant's rule says about attributes. It knows the Tenant URL: every
@@ -39,6 +47,7 @@ pub struct Plan {
     pub(super) base: Arc<str>,
     pub(super) accents: bool,
     pub(super) flavor: Option<Flavor>,
+    pub(super) guard: Option<GuardRule>,
     /// Whether the directory itself keeps references right, and unique values unique.
     pub(super) keeps: (bool, bool),
     pub(super) types: Vec<Type>,
@@ -94,6 +103,8 @@ pub struct View {
     pub resource: ResourceType,
     /// What the caller may see.
     pub scope: Scope,
+    /// Where that differs from resource to resource: what tells it.
+    pub sight: Option<Sight>,
     /// What was asked for, in the client's words.
     pub projection: Projection,
     /// The 1-based index that a query asked for.
@@ -212,6 +223,12 @@ impl Plan {
     /// trip.
     #[must_use]
     pub fn need(&self, permitted: &Permitted, abilities: Abilities) -> Option<Need> {
+        if permitted.is_open() {
+            return Some(Need {
+                projection: Projection::All,
+                why: "condition of a role",
+            });
+        }
         self.need_of(permitted.operation(), permitted.scope(), abilities)
     }
 
@@ -227,8 +244,13 @@ impl Plan {
         before: Option<&Before>,
         witness: &mut impl Witness,
     ) -> Result<(Encoded, View), MappingError> {
+        if permitted.is_open() {
+            let text = "the conditions of the account's roles were not looked at";
+            return Err(MappingError::Malformed(text.to_owned()));
+        }
+        let sight = permitted.sight();
         let (operation, scope) = permitted.into_parts();
-        self.encode_operation(operation, &scope, abilities, before, witness)
+        self.encode_operation(operation, (&scope, sight), abilities, before, witness)
     }
 
     /// Brings an answer into the client's words. Every location in it is made from the Tenant

@@ -20,11 +20,14 @@
 //! ```
 
 mod backend;
+mod discreet;
 mod entry;
+mod guard;
 mod keys;
 mod ldap;
 mod line;
 mod own;
+mod protect;
 mod resource;
 mod scalar;
 mod url;
@@ -36,15 +39,17 @@ use serde_json::Value;
 
 use crate::ldap::layout::Flavor;
 use crate::scim::schema::TypeSchema;
-use crate::scim::{AttrName, ResourceType};
+use crate::scim::{AttrName, AttrPath, ResourceType};
 use crate::yaml::{self, Diagnostic, Diagnostics, Source, Span, Table};
 
 use super::compile;
 use super::place::Place;
 
 pub use entry::{Entry, Keep, LdapEntry};
+pub use guard::{GuardRule, Harm, Limit};
 pub use keys::{Allocate, Form, LdapKeys, ReferenceRule};
 pub use ldap::{Bind, LdapBackend, LdapTimeouts, LdapUrl};
+pub use protect::ProtectRule;
 
 /// One sync rule: one tenant.
 #[derive(Debug, Clone)]
@@ -61,6 +66,8 @@ pub struct Ruleset {
     pub accents: bool,
     /// The directory.
     pub backend: Backend,
+    /// How much harm may be done in a window of time.
+    pub guard: Option<GuardRule>,
     /// The resource types.
     pub types: Vec<TypeRule>,
 }
@@ -172,6 +179,12 @@ pub struct TypeRule {
     pub lines: Vec<LineRule>,
     /// What becomes of attributes without a line.
     pub unmapped: Unmapped,
+    /// The attributes whose values the audit trail shows as they are.
+    pub plain: Vec<AttrPath>,
+    /// Which resources nobody may harm.
+    pub protect: Option<ProtectRule>,
+    /// Whether what an account may not write is left out of its requests (`forbidden: discard`).
+    pub discards: bool,
 }
 
 /// What becomes of attributes without a line.
@@ -299,6 +312,9 @@ impl Ruleset {
             Some(Backend::Ldap(ldap)) => Some(ldap.flavor),
             _ => is_ldap.then(Flavor::default),
         };
+        let guard = table
+            .optional("guard")
+            .and_then(|node| guard::read(source, node, d));
         let own = table
             .optional("schemas")
             .map(|node| own::schemas(source, node, d))
@@ -324,6 +340,7 @@ impl Ruleset {
             hosts,
             accents,
             backend: backend?,
+            guard,
             types: types?,
         })
     }

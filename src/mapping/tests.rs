@@ -3,9 +3,11 @@
 mod answers;
 mod documents;
 mod filters;
+mod guarded;
 mod laws;
 mod ldap;
 mod patches;
+mod roles;
 mod rules;
 mod scopes;
 mod spelling;

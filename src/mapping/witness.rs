@@ -22,6 +22,12 @@ pub enum Event<'a> {
         /// Whether it came from the client (else from the directory).
         inbound: bool,
     },
+    /// An attribute of a request was left out because the account may not write it
+    /// (`forbidden: discard`); its path without any filter.
+    Discarded {
+        /// The attribute.
+        attribute: &'a str,
+    },
     /// A value of the directory could not be brought into SCIM and was left out.
     Undecodable {
         /// The line of the rule file.

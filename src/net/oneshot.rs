@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -36,6 +36,8 @@ pub enum Place {
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
 }
@@ -135,6 +137,7 @@ where
         let body = collect(Body::from(body), terms).await;
         Ok(Answer {
             status: head.status,
+            headers: head.headers,
             body: body.map_err(|error| match error {
                 CollectError::TooLarge(limit) => OneshotError::TooLarge(limit),
                 CollectError::TimedOut => OneshotError::TimedOut,

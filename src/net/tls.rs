@@ -1,6 +1,12 @@
 //! TLS material: from PEM bytes to what rustls runs with. The provider is always passed, never
 //! taken from the process, and no error text carries a byte of a key.
 
+mod clients;
+mod server;
+
+pub use clients::{Checks, Clients};
+pub use server::{Refused, Server, Switch};
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -8,10 +14,8 @@ use hyper_rustls::ConfigBuilderExt as _;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, ConfigBuilder, InconsistentKeys, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, ConfigBuilder, InconsistentKeys, RootCertStore};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
@@ -79,65 +83,12 @@ pub enum Input {
     Ca,
     /// The CA certificates that clients of a listener are checked against.
     ClientCa,
+    /// Of the lists of what these CAs have revoked, the one of this number, from 0.
+    ClientCrl(usize),
     /// The client certificate that a directory wants to see.
     ClientCertificate,
     /// Its key.
     ClientKey,
-}
-
-/// What a TLS listener runs with: TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1 by ALPN.
-///
-/// # Errors
-/// Says which of the two is wrong, and how.
-pub fn server_config(cert_pem: &[u8], key_pem: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
-    let mut config = server(cert_pem, key_pem, None)?;
-    config.ticketer = aws_lc_rs::Ticketer::new().map_err(|e| TlsError::Library(e.to_string()))?;
-    Ok(Arc::new(config))
-}
-
-/// The same for a new certificate on a listener that runs: the ticket keys are kept, so that
-/// clients of the old certificate can resume. (Not for a changed client CA: that needs new ones.)
-///
-/// # Errors
-/// As [`server_config`].
-pub fn renewed_server_config(
-    previous: &ServerConfig,
-    cert_pem: &[u8],
-    key_pem: &[u8],
-) -> Result<Arc<ServerConfig>, TlsError> {
-    let mut config = server(cert_pem, key_pem, None)?;
-    config.ticketer = Arc::clone(&previous.ticketer);
-    config.session_storage = Arc::clone(&previous.session_storage);
-    Ok(Arc::new(config))
-}
-
-/// What the control listener runs with: HTTP/1.1 only, and with `client_ca_pem` only for those who
-/// show a certificate of one of these CAs. Nothing is resumed, so nobody gets in on what an older
-/// CA file allowed.
-///
-/// # Errors
-/// Says which of the inputs is wrong, and how.
-pub fn control_server_config(
-    cert_pem: &[u8],
-    key_pem: &[u8],
-    client_ca_pem: Option<&[u8]>,
-) -> Result<Arc<ServerConfig>, TlsError> {
-    let verifier = match client_ca_pem {
-        None => None,
-        Some(pem) => {
-            let roots = Arc::new(roots(pem, Input::ClientCa)?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider()).build();
-            Some(verifier.map_err(|error| TlsError::Unusable {
-                input: Input::ClientCa,
-                reason: error.to_string(),
-            })?)
-        }
-    };
-    let mut config = server(cert_pem, key_pem, verifier)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config.send_tls13_tickets = 0;
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    Ok(Arc::new(config))
 }
 
 /// What the client towards a directory runs with. With `ca_pem`, only those CAs are trusted;
@@ -202,6 +153,7 @@ impl Input {
             Self::Certificate | Self::ClientCertificate => "certificate",
             Self::Ca | Self::ClientCa => "CA certificate",
             Self::Key | Self::ClientKey => "private key",
+            Self::ClientCrl(_) => "revocation list",
         }
     }
 
@@ -211,6 +163,7 @@ impl Input {
                 "CERTIFICATE"
             }
             Self::Key | Self::ClientKey => "PRIVATE KEY",
+            Self::ClientCrl(_) => "X509 CRL",
         }
     }
 }
@@ -222,33 +175,11 @@ impl std::fmt::Display for Input {
             Self::Key => "the private key",
             Self::Ca => "the CA file",
             Self::ClientCa => "the file of the clients' CA",
+            Self::ClientCrl(_) => "the revocation list",
             Self::ClientCertificate => "the client certificate",
             Self::ClientKey => "the client certificate's key",
         })
     }
-}
-
-fn server(
-    cert_pem: &[u8],
-    key_pem: &[u8],
-    verifier: Option<Arc<dyn ClientCertVerifier>>,
-) -> Result<ServerConfig, TlsError> {
-    let (chain, key) = pair(cert_pem, Input::Certificate, key_pem, Input::Key)?;
-    let builder = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(|e| TlsError::Library(e.to_string()))?;
-    let builder = match verifier {
-        Some(verifier) => builder.with_client_cert_verifier(verifier),
-        None => builder.with_no_client_auth(),
-    };
-    let mut config = builder
-        .with_single_cert(chain, key)
-        .map_err(|e| TlsError::Library(e.to_string()))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // The server's order of cipher suites counts, not the client's.
-    config.ignore_client_order = true;
-    config.send_tls13_tickets = 1;
-    Ok(config)
 }
 
 /// A chain and its key, each usable and checked to fit.
@@ -346,6 +277,11 @@ fn unusable(input: Input, error: &rustls::Error) -> TlsError {
 mod tests {
     use super::*;
 
+    fn config(cert: &str, key: &str) -> Result<Arc<rustls::ServerConfig>, TlsError> {
+        let pair = (cert.as_bytes(), key.as_bytes());
+        Server::public(pair, None, None).map(|server| server.config)
+    }
+
     fn made() -> (String, String) {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
         (made.cert.pem(), made.signing_key.serialize_pem())
@@ -354,7 +290,7 @@ mod tests {
     #[test]
     fn a_fitting_pair_is_taken_and_speaks_both_protocols() {
         let (cert, key) = made();
-        let config = server_config(cert.as_bytes(), key.as_bytes()).unwrap();
+        let config = config(&cert, &key).unwrap();
         assert_eq!(
             config.alpn_protocols,
             [b"h2".to_vec(), b"http/1.1".to_vec()]
@@ -366,18 +302,6 @@ mod tests {
             Some((cert.as_bytes(), key.as_bytes())),
         )
         .unwrap();
-    }
-
-    #[test]
-    fn a_renewed_certificate_keeps_the_ticket_keys() {
-        let (cert, key) = made();
-        let first = server_config(cert.as_bytes(), key.as_bytes()).unwrap();
-        let (cert, key) = made();
-        let second = renewed_server_config(&first, cert.as_bytes(), key.as_bytes()).unwrap();
-        let ticket = first.ticketer.encrypt(b"state").unwrap();
-        assert_eq!(second.ticketer.decrypt(&ticket).unwrap(), b"state");
-        let other = server_config(cert.as_bytes(), key.as_bytes()).unwrap();
-        assert_eq!(other.ticketer.decrypt(&ticket), None);
     }
 
     #[test]
@@ -419,7 +343,7 @@ mod tests {
              AAAA\n-----END EC PRIVATE KEY-----\n",
         ] {
             assert_eq!(
-                server_config(cert.as_bytes(), key.as_bytes()).unwrap_err(),
+                config(&cert, key).unwrap_err(),
                 TlsError::Encrypted { input: Input::Key }
             );
         }
@@ -433,10 +357,7 @@ mod tests {
             certificate: Input::Certificate,
             key: Input::Key,
         };
-        assert_eq!(
-            server_config(cert.as_bytes(), key.as_bytes()).unwrap_err(),
-            mismatch
-        );
+        assert_eq!(config(&cert, &key).unwrap_err(), mismatch);
         let client = client_config(None, Some((cert.as_bytes(), key.as_bytes())));
         assert!(matches!(
             client,
@@ -458,7 +379,7 @@ mod tests {
             (&*noise, "the private key is not valid PEM"),
             (&*wrong, "the private key cannot be used"),
         ] {
-            let error = server_config(cert.as_bytes(), key.as_bytes()).unwrap_err();
+            let error = config(&cert, key).unwrap_err();
             let text = format!("{error} {error:?}");
             assert!(text.starts_with(says), "{text}");
             assert!(!text.contains(secret.get(..12).unwrap()), "{text}");
@@ -467,7 +388,7 @@ mod tests {
             "",
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         ] {
-            let error = server_config(cert.as_bytes(), key.as_bytes()).unwrap_err();
+            let error = config(cert, &key).unwrap_err();
             assert!(error.to_string().starts_with("the certificate "), "{error}");
             let error = client_config(Some(cert.as_bytes()), None).unwrap_err();
             assert!(error.to_string().starts_with("the CA file "), "{error}");

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{timeout, timeout_at};
 
+use super::entry::Entry;
+use crate::net::tls::Switch;
+
 /// Shared by everything that serves one door.
 #[derive(Debug, Clone)]
 pub(super) struct Connections(Arc<Shared>);
@@ -15,7 +18,8 @@ pub(super) struct Connections(Arc<Shared>);
 #[derive(Debug)]
 pub(super) struct Connection {
     shared: Arc<Shared>,
-    phase: watch::Receiver<Phase>,
+    phase: watch::Receiver<State>,
+    entry: Entry,
     _place: OwnedSemaphorePermit,
 }
 
@@ -26,13 +30,13 @@ pub(super) struct Source(Arc<Shared>);
 
 /// Tells how the door stands, without waiting.
 #[derive(Debug, Clone)]
-pub(super) struct Standing(watch::Receiver<Phase>);
+pub(super) struct Standing(watch::Receiver<State>);
 
 #[derive(Debug)]
 struct Shared {
     places: Arc<Semaphore>,
     left: watch::Sender<Left>,
-    phase: watch::Sender<Phase>,
+    phase: watch::Sender<State>,
     cut: AtomicUsize,
 }
 
@@ -41,6 +45,14 @@ struct Shared {
 struct Left {
     connections: usize,
     sources: usize,
+}
+
+/// What every connection of a door hears of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State {
+    phase: Phase,
+    /// The number of what clients are checked against.
+    trust: u64,
 }
 
 /// How a door stands.
@@ -61,7 +73,10 @@ impl Connections {
         Self(Arc::new(Shared {
             places: Arc::new(Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS))),
             left: watch::Sender::default(),
-            phase: watch::Sender::new(Phase::Open),
+            phase: watch::Sender::new(State {
+                phase: Phase::Open,
+                trust: 0,
+            }),
             cut: AtomicUsize::new(0),
         }))
     }
@@ -87,6 +102,7 @@ impl Connections {
         Some(Connection {
             shared: Arc::clone(&self.0),
             phase,
+            entry: Entry::default(),
             _place: place,
         })
     }
@@ -125,17 +141,56 @@ impl Connections {
 
     fn enter_phase(&self, phase: Phase) {
         self.0.phase.send_if_modified(|now| {
-            let later = *now < phase;
-            *now = phase.max(*now);
+            let later = now.phase < phase;
+            now.phase = phase.max(now.phase);
             later
         });
+    }
+
+    /// Tells every connection, each time that clients are checked against something else.
+    pub(super) async fn follow(self, switch: Arc<Switch>) {
+        let mut changes = switch.changes();
+        // It does not keep alive what it follows.
+        drop(switch);
+        loop {
+            let trust = *changes.borrow_and_update();
+            self.0.phase.send_if_modified(|now| {
+                let other = now.trust != trust;
+                now.trust = trust;
+                other
+            });
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 }
 
 impl Connection {
-    /// Ready once the connection is to end after the request under way.
+    /// How its client was let in.
+    pub(super) fn admit(&mut self, entry: Entry) {
+        self.entry = entry;
+    }
+
+    /// Ready once the connection is to end after the request under way: the door drains, or who
+    /// was let in would not be any more.
     pub(super) async fn draining(&mut self) {
-        reached(&mut self.phase, Phase::Draining).await;
+        let Self { phase, entry, .. } = self;
+        loop {
+            let due = |now: &State| now.phase >= Phase::Draining || !entry.is_judged_by(now.trust);
+            let now = phase.wait_for(due).await.map(|now| *now);
+            let Ok(now) = now else {
+                return std::future::pending().await;
+            };
+            if now.phase >= Phase::Draining || !entry.is_welcome() {
+                return;
+            }
+            // Who is still welcome is judged by what is served now, which may be newer than what
+            // was told: that is to come.
+            if !entry.is_judged_by(now.trust) && phase.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// How the door stands.
@@ -166,7 +221,7 @@ impl Connection {
 impl Standing {
     /// Whether clients had better come back elsewhere.
     pub(super) fn is_leaving(&self) -> bool {
-        *self.0.borrow() >= Phase::Leaving
+        self.0.borrow().phase >= Phase::Leaving
     }
 }
 
@@ -183,8 +238,8 @@ impl Drop for Source {
 }
 
 /// Ready when the phase is reached; never, when the door is gone before.
-async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
-    if phase.wait_for(|now| *now >= wanted).await.is_err() {
+async fn reached(state: &mut watch::Receiver<State>, wanted: Phase) {
+    if state.wait_for(|now| now.phase >= wanted).await.is_err() {
         std::future::pending().await
     }
 }

@@ -49,7 +49,9 @@ where
     let (refusals, farewell) = (stream.refusals(), stream.farewell());
     let standing = place.standing();
     let (number, handler) = (AtomicU64::new(0), handler.clone());
+    let asks = peer.clone();
     let service = service_fn(move |request: Request<Incoming>| {
+        let peer = asks.clone();
         let refusal = refusals.of(number.fetch_add(1, Ordering::Relaxed));
         let (handler, standing) = (handler.clone(), standing.clone());
         async move {
@@ -79,6 +81,6 @@ where
         // has just arrived.
         let parts = |late| farewell.is_heard(late);
         let idle = |_| pending();
-        see_out(exchange, peer, place, limits, idle, pending(), parts).await;
+        see_out(exchange, &peer, place, limits, idle, pending(), parts).await;
     }
 }

@@ -45,7 +45,9 @@ pub(super) async fn serve<S, H>(
     let streams = Arc::new(Streams::new());
     let watched = Arc::clone(&streams);
     let (target, head) = (limits.framing.target, limits.head);
+    let asks = peer.clone();
     let service = service_fn(move |request: Request<Incoming>| {
+        let peer = asks.clone();
         let open = OpenStream::new(&streams);
         let handler = handler.clone();
         let method = request.method().clone();
@@ -91,7 +93,7 @@ pub(super) async fn serve<S, H>(
     // What was asked before the client hears of the farewell is served; but who has asked nothing
     // yet would be sent away for nothing.
     let parts = |late| late || watched.has_begun();
-    see_out(connection, peer, place, limits, idle, stalled, parts).await;
+    see_out(connection, &peer, place, limits, idle, stalled, parts).await;
 }
 
 /// Brings a request into the shape that [`Handler`] promises: one `Host`, a path for a URI.

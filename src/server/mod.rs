@@ -7,6 +7,7 @@
 mod accept;
 mod bind;
 mod connections;
+mod entry;
 mod exchange;
 mod guests;
 mod http1;
@@ -24,16 +25,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use http::{Request, Response};
 use ipnet::IpNet;
-use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::gateway::{Gateway, Refused};
 use crate::net::shard::{MOST_WORKERS, Shard};
+use crate::net::tls::Switch;
 use crate::net::{Body, Peer};
 use crate::telemetry::Metrics;
 use connections::Connections;
@@ -102,13 +102,13 @@ pub enum StartError {
 }
 
 /// Opens the public door. `tls` may be exchanged while it is open: the next connection takes what
-/// is there then.
+/// is there then, and those whose client would not be let in any more end.
 ///
 /// # Errors
 /// When the address is taken or may not be used, or the system is out of threads.
 pub fn start<H: Handler>(
     listen: &Listen,
-    tls: &Arc<ArcSwap<ServerConfig>>,
+    tls: &Arc<Switch>,
     handler: &H,
     limits: Limits,
     metrics: &Arc<Metrics>,
@@ -139,6 +139,7 @@ pub fn start<H: Handler>(
             connections: connections.clone(),
             proxies: Arc::clone(&listen.proxies),
             metrics: Arc::clone(metrics),
+            refusals: accept::Sparingly::default(),
         };
         let source = connections.source();
         let listener = {

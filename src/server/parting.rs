@@ -41,7 +41,7 @@ where
 /// one is moved to, and there are thousands of them that idle.
 pub(super) async fn see_out<C, I>(
     mut connection: Pin<Box<C>>,
-    peer: Peer,
+    peer: &Peer,
     place: &mut Connection,
     limits: &Limits,
     idle: impl Fn(Duration) -> I,
@@ -101,13 +101,13 @@ async fn the_moment(parts: impl Fn(bool) -> bool, first: Instant) {
     .await;
 }
 
-fn log(peer: Peer, end: Result<(), hyper::Error>) {
+fn log(peer: &Peer, end: Result<(), hyper::Error>) {
     if let Err(error) = end {
         tracing::debug!(peer = %peer.address, %error, "connection ended");
     }
 }
 
-fn log_stall(peer: Peer) {
+fn log_stall(peer: &Peer) {
     tracing::debug!(peer = %peer.address, "connection cut: the client does not read");
 }
 

@@ -7,11 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
-use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use http::{Request, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -19,12 +16,14 @@ use tokio_rustls::server::TlsStream;
 
 use super::accept::Patience;
 use super::connections::{Connection, Connections};
+use super::entry::{Entry, Watched};
 use super::guests::{Asking, Guests};
 use super::limits::Limits;
 use super::refuse::First;
 use super::{Handler, StartError, bind, http1, refuse};
+use crate::gateway::Refused;
 use crate::net::paced::Paced;
-use crate::net::subject::Subject;
+use crate::net::tls::{Server, Switch};
 use crate::net::{Body, Peer};
 
 /// Where a small door listens.
@@ -57,14 +56,14 @@ pub fn start<H: Handler>(
 }
 
 /// The same behind TLS, which may be exchanged while the door is open: the next connection takes
-/// what is there then, and those of before are told to make one. Requests of a client that showed a
-/// certificate carry its [`Subject`].
+/// what is there then, and those whose client would not be let in any more end. Requests of a client
+/// that showed a certificate carry it in their [`Peer`].
 ///
 /// # Errors
 /// As [`start`].
 pub fn start_tls<H: Handler>(
     address: SocketAddr,
-    tls: Arc<ArcSwap<ServerConfig>>,
+    tls: Arc<Switch>,
     handler: H,
     limits: Limits,
 ) -> Result<Running, StartError> {
@@ -73,11 +72,14 @@ pub fn start_tls<H: Handler>(
 
 fn open<H: Handler>(
     listen: &Listen,
-    tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    tls: Option<Arc<Switch>>,
     handler: H,
     limits: Limits,
 ) -> Result<Running, StartError> {
     let connections = Connections::new(limits.connections);
+    if let Some(tls) = &tls {
+        tokio::spawn(connections.clone().follow(Arc::clone(tls)));
+    }
     let door = Door {
         handler,
         limits,
@@ -135,7 +137,7 @@ impl Drop for Running {
 struct Door<H> {
     handler: H,
     limits: Limits,
-    tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    tls: Option<Arc<Switch>>,
     connections: Connections,
     guests: Guests,
 }
@@ -193,25 +195,24 @@ impl<H: Handler> Door<H> {
     }
 
     /// The same behind TLS: the handshake has its time, and a place among the connections.
-    async fn secured(&self, stream: TcpStream, tls: &Arc<ArcSwap<ServerConfig>>, peer: Peer) {
+    async fn secured(&self, stream: TcpStream, tls: &Arc<Switch>, mut peer: Peer) {
         let Some(place) = self.place().await else {
             return;
         };
-        let (mut handler, limits) = (self.heard(), self.limits);
+        let (handler, limits) = (self.heard(), self.limits);
         let asking = handler.asking.clone();
-        let (current, judged_by) = (Arc::clone(tls), tls.load_full());
+        let switch = Arc::clone(tls);
         let task = tokio::spawn(place.run(move |mut place| async move {
-            let tls = Arc::clone(&judged_by);
-            let Some(stream) = handshake(stream, tls, &limits, peer).await else {
+            let server = switch.current();
+            let Some(stream) = handshake(stream, &server, &limits, &peer).await else {
                 return;
             };
-            let shown = stream.get_ref().1.peer_certificates();
-            let leaf = shown.and_then(<[_]>::first);
-            handler.entry = Some(Entry {
-                subject: leaf.map(|leaf| Subject::of(leaf)),
-                judged_by,
-                current,
-            });
+            let Some(entry) = Entry::of(stream.get_ref().1, &server, &switch) else {
+                return;
+            };
+            peer.certificate = entry.certificate().cloned();
+            place.admit(entry.clone());
+            let handler = Watched { handler, entry };
             http1::serve(stream, peer, &handler, &limits, &mut place).await;
         }));
         self.guests.add(asking, &task);
@@ -231,7 +232,6 @@ impl<H: Handler> Door<H> {
         Heard {
             handler: self.handler.clone(),
             asking: Asking::default(),
-            entry: None,
         }
     }
 }
@@ -239,9 +239,9 @@ impl<H: Handler> Door<H> {
 /// TLS, or the reason why not, in time.
 async fn handshake(
     stream: TcpStream,
-    tls: Arc<ServerConfig>,
+    server: &Server,
     limits: &Limits,
-    peer: Peer,
+    peer: &Peer,
 ) -> Option<TlsStream<Paced<TcpStream>>> {
     let outcome = timeout(limits.handshake, async {
         match refuse::first_bytes(&stream).await? {
@@ -255,10 +255,14 @@ async fn handshake(
             }
         }
         let stream = Paced::new(stream, limits.pace);
-        match TlsAcceptor::from(tls).accept(stream).into_fallible().await {
+        match TlsAcceptor::from(Arc::clone(&server.config))
+            .accept(stream)
+            .into_fallible()
+            .await
+        {
             Ok(stream) => Ok(stream),
             Err((error, stream)) => {
-                part(stream).await;
+                refuse::read_out(stream).await;
                 Err(error)
             }
         }
@@ -270,63 +274,22 @@ async fn handshake(
     outcome.inspect_err(refused).ok()
 }
 
-/// Lets a client that was refused read why: with TLS 1.3 it has sent its request by then, and
-/// closing on what is unread would reset the alert away.
-async fn part(mut stream: Paced<TcpStream>) {
-    let reading = async {
-        let mut waste = [0; 4096];
-        stream.shutdown().await?;
-        for _ in 0..16 {
-            if stream.read(&mut waste).await? == 0 {
-                break;
-            }
-        }
-        io::Result::Ok(())
-    };
-    let _ = timeout(Duration::from_secs(1), reading).await;
-}
-
-/// Says with each request whose certificate the connection showed, and that it is being answered.
+/// Says with each request that it is being answered.
 #[derive(Clone)]
 struct Heard<H> {
     handler: H,
     asking: Asking,
-    entry: Option<Entry>,
-}
-
-/// How a connection was let in by TLS. Who was let in by a CA that is not trusted any more is not
-/// let in again.
-#[derive(Clone)]
-struct Entry {
-    subject: Option<Subject>,
-    judged_by: Arc<ServerConfig>,
-    current: Arc<ArcSwap<ServerConfig>>,
 }
 
 impl<H: Handler> Handler for Heard<H> {
-    async fn handle(&self, mut request: Request<Body>, peer: Peer) -> Response<Body> {
+    async fn handle(&self, request: Request<Body>, peer: Peer) -> Response<Body> {
         let _asked = self.asking.begin();
-        if let Some(entry) = &self.entry {
-            if !Arc::ptr_eq(&entry.judged_by, &entry.current.load()) {
-                return outdated();
-            }
-            if let Some(subject) = &entry.subject {
-                request.extensions_mut().insert(subject.clone());
-            }
-        }
         self.handler.handle(request, peer).await
     }
-}
 
-/// To a connection that is older than the certificates. A client may repeat its request on another.
-fn outdated() -> Response<Body> {
-    let text = "the certificates have changed since: connect again\n";
-    let mut answer = Response::new(Body::Full(Bytes::from_static(text.as_bytes())));
-    *answer.status_mut() = StatusCode::MISDIRECTED_REQUEST;
-    let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    answer
+    fn refused(&self, answer: Response<Body>, refused: &Refused<'_>) -> Response<Body> {
+        self.handler.refused(answer, refused)
+    }
 }
 
 /// A socket left behind by a process that is gone is replaced; one that is in use is not.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -77,6 +77,22 @@ pub(super) async fn plain_http(mut stream: TcpStream) -> io::Result<()> {
     timeout(Duration::from_secs(1), rest)
         .await
         .unwrap_or(Ok(()))
+}
+
+/// Lets a client that TLS has refused read why: with TLS 1.3 it has sent its request by then, and
+/// closing on what is unread would reset the alert away.
+pub(super) async fn read_out<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+    let reading = async {
+        let mut waste = [0; 4096];
+        stream.shutdown().await?;
+        for _ in 0..16 {
+            if stream.read(&mut waste).await? == 0 {
+                break;
+            }
+        }
+        io::Result::Ok(())
+    };
+    let _ = timeout(Duration::from_secs(1), reading).await;
 }
 
 /// The content type of a TLS handshake record.

@@ -22,6 +22,7 @@ use crate::net::client::{Client, ClientConfig as DirectoryClient};
 use crate::net::tls;
 
 mod drain;
+mod entry;
 mod http2;
 mod plain;
 mod proxy;
@@ -33,7 +34,7 @@ const FAR: Duration = Duration::from_secs(60);
 /// A public door whose handler says what it was asked.
 struct TestDoor {
     running: Option<Running>,
-    tls: Arc<ArcSwap<ServerConfig>>,
+    tls: Arc<Switch>,
     ca: String,
     /// Requests that reached the handler.
     asked: Arc<AtomicUsize>,
@@ -58,7 +59,7 @@ impl TestDoor {
         let mut limits = Limits::default();
         change(&mut limits);
         let (ca, tls) = certificate();
-        let tls = Arc::new(ArcSwap::new(tls));
+        let tls = Arc::new(Switch::new(tls));
         let metrics = Arc::new(Metrics::new());
         let asked = Arc::new(AtomicUsize::new(0));
         let go = Arc::new(Semaphore::new(0));
@@ -138,10 +139,10 @@ impl TestDoor {
     }
 }
 
-fn certificate() -> (String, Arc<ServerConfig>) {
+fn certificate() -> (String, tls::Server) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
     let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let config = tls::server_config(cert.as_bytes(), key.as_bytes()).unwrap();
+    let config = tls::Server::public((cert.as_bytes(), key.as_bytes()), None, None).unwrap();
     (cert, config)
 }
 

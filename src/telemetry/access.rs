@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
+use super::json::Json;
 use super::lines::Lines;
 use super::metrics::Metrics;
 use crate::auth::instant;
@@ -33,6 +34,8 @@ pub struct Line<'a> {
     pub account: Option<&'a str>,
     /// The key that proved it.
     pub key: Option<&'a str>,
+    /// Whose client certificate the connection has, as `CN=okta`.
+    pub certificate: Option<&'a str>,
     /// What the client calls itself.
     pub user_agent: Option<&'a str>,
     /// The method.
@@ -54,6 +57,8 @@ pub struct Line<'a> {
     pub reason: Option<&'a str>,
     /// The keyword of the SCIM error, where there is one.
     pub scim_type: Option<&'a str>,
+    /// The attributes that were left out because the account may not write them, by name.
+    pub discarded: Option<&'a str>,
     /// How long it took, the body of the answer included.
     pub took: Duration,
     /// How much of that the directory took.
@@ -142,7 +147,7 @@ impl AccessLog {
 
 impl Line<'_> {
     fn to_json(&self, at: SystemTime) -> Vec<u8> {
-        let mut out = Json(Vec::with_capacity(768));
+        let mut out = Json::with_capacity(768);
         out.text("time", &rfc3339(at), SHORT);
         out.text("request_id", self.request_id, SHORT);
         out.maybe("trace_id", self.trace_id, SHORT);
@@ -152,6 +157,7 @@ impl Line<'_> {
         out.maybe("tenant", self.tenant, SHORT);
         out.maybe("account", self.account, SHORT);
         out.maybe("key", self.key, SHORT);
+        out.maybe("certificate", self.certificate, SHORT);
         out.maybe("user_agent", self.user_agent, SHORT);
         out.text("method", self.method, 32);
         out.maybe("path", self.path, LONG);
@@ -161,6 +167,7 @@ impl Line<'_> {
         out.number("status", u64::from(self.status));
         out.maybe("fault", self.fault, SHORT);
         out.maybe("reason", self.reason, LONG);
+        out.maybe("discarded", self.discarded, LONG);
         out.maybe("scim_type", self.scim_type, SHORT);
         out.time("duration_us", self.took);
         out.time("directory_us", self.directory);
@@ -168,63 +175,7 @@ impl Line<'_> {
         out.number("bytes_in", self.bytes_in);
         out.number("bytes_out", self.bytes_out);
         out.text("revision", self.revision, SHORT);
-        out.finish()
-    }
-}
-
-/// Appends members to one object.
-struct Json(Vec<u8>);
-
-impl Json {
-    fn name(&mut self, name: &'static str) {
-        let lead: &[u8] = if self.0.is_empty() { b"{\"" } else { b",\"" };
-        self.0.extend_from_slice(lead);
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b"\":");
-    }
-
-    /// At most the first `most` bytes of the text; everything but printable ASCII is escaped, as
-    /// terminals and other readers take some of it for orders.
-    fn text(&mut self, name: &'static str, text: &str, most: usize) {
-        self.name(name);
-        self.0.push(b'"');
-        for (at, c) in text.char_indices() {
-            if at + c.len_utf8() > most {
-                self.0.extend_from_slice("\\u2026".as_bytes());
-                break;
-            }
-            match c {
-                '"' | '\\' => self.0.extend([b'\\', c as u8]),
-                ' '..='~' => self.0.push(c as u8),
-                _ => {
-                    for unit in c.encode_utf16(&mut [0; 2]) {
-                        // Writing into memory does not fail.
-                        let _ = write!(self.0, "\\u{unit:04x}");
-                    }
-                }
-            }
-        }
-        self.0.push(b'"');
-    }
-
-    fn maybe(&mut self, name: &'static str, text: Option<&str>, most: usize) {
-        if let Some(text) = text {
-            self.text(name, text, most);
-        }
-    }
-
-    fn number(&mut self, name: &'static str, number: u64) {
-        self.name(name);
-        let _ = write!(self.0, "{number}");
-    }
-
-    fn time(&mut self, name: &'static str, time: Duration) {
-        self.number(name, u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        self.0.extend_from_slice(b"}\n");
-        self.0
+        out.line()
     }
 }
 

@@ -80,10 +80,54 @@ impl Progress {
     }
 }
 
-/// Standard output by its number, so that nothing else that prints ever waits for us.
+/// Standard output by its number, so that nothing else that prints ever waits for us. What is given
+/// to one `write` stands in one piece, whoever else has something to say there.
 #[must_use]
 pub fn stdout() -> Box<dyn Write + Send> {
-    own(&io::stdout()).unwrap_or_else(|| Box::new(io::stdout()))
+    let out = own(&io::stdout()).unwrap_or_else(|| Box::new(io::stdout()));
+    Box::new(InTurn(out))
+}
+
+/// Standard output, one after the other.
+struct InTurn(Box<dyn Write + Send>);
+
+impl Write for InTurn {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _turn = STDOUT.lock().unwrap_or_else(PoisonError::into_inner);
+        let (written, error) = all(&mut self.0, bytes);
+        match error {
+            Some(error) if written == 0 => Err(error),
+            _ => Ok(written),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Writes as much as can be written, and says how much that is and what stopped it.
+fn all(out: &mut impl Write, bytes: &[u8]) -> (usize, Option<io::Error>) {
+    let (mut written, mut patience) = (0, PATIENCE);
+    while let Some(rest) = bytes.get(written..)
+        && !rest.is_empty()
+    {
+        match out.write(rest) {
+            Ok(0) => return (written, Some(ErrorKind::WriteZero.into())),
+            Ok(some) => {
+                written += some;
+                patience = PATIENCE;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // Whoever started us made it so that it does not wait.
+            Err(error) if error.kind() == ErrorKind::WouldBlock && patience > 0 => {
+                patience -= 1;
+                std::thread::park_timeout(PAUSE);
+            }
+            Err(error) => return (written, Some(error)),
+        }
+    }
+    (written, None)
 }
 
 /// Standard error as a place for `tracing`: one queue for the whole process, made when it is first
@@ -172,25 +216,7 @@ impl<W: Write, L: Fn(u64)> Writer<W, L> {
     /// Writes as much as can be written, and says how much that is. What cannot be written is
     /// given up: what follows may fit again.
     fn put(&mut self, batch: &[u8]) -> usize {
-        let (mut written, mut patience) = (0, PATIENCE);
-        while let Some(rest) = batch.get(written..)
-            && !rest.is_empty()
-        {
-            match self.out.write(rest) {
-                Ok(0) => break,
-                Ok(some) => {
-                    written += some;
-                    patience = PATIENCE;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Whoever started us made it so that it does not wait.
-                Err(error) if error.kind() == ErrorKind::WouldBlock && patience > 0 => {
-                    patience -= 1;
-                    std::thread::park_timeout(PAUSE);
-                }
-                Err(_) => break,
-            }
-        }
+        let (written, _) = all(&mut self.out, batch);
         let _ = self.out.flush();
         written
     }
@@ -200,6 +226,7 @@ fn count(lines: usize) -> u64 {
     u64::try_from(lines).unwrap_or(u64::MAX)
 }
 
+static STDOUT: Mutex<()> = Mutex::new(());
 static STDERR: OnceLock<Option<Lines>> = OnceLock::new();
 
 /// How many lines wait at most.

@@ -2,6 +2,7 @@
 //! the words of the protocol and nothing of how requests are served.
 
 pub mod access;
+pub mod json;
 pub mod lines;
 pub mod logging;
 pub mod metrics;
@@ -10,6 +11,6 @@ pub mod traces;
 pub use access::{AccessLog, Line};
 pub use metrics::{
     AuthFailure, Certificate, CertificateUse, Counters, Denial, Direction, DirectoryScene, Fault,
-    Metrics, OperationKind, Outcome, Scene, TenantMetrics,
+    Issuing, Metrics, OperationKind, Outcome, Scene, TenantMetrics,
 };
 pub use traces::Tracer;

@@ -1,6 +1,7 @@
 //! The control listener of the real program, asked by hand and by `postern ctl`.
 
 mod ctl;
+mod guard;
 mod secured;
 
 use std::fs::File;
@@ -242,7 +243,8 @@ async fn what_the_listener_takes_and_what_it_refuses() {
     assert_eq!(status, 405);
     let (status, text) = desk.ask(Method::GET, "/livez", &[], "").await;
     assert_eq!(status, 404);
-    assert_eq!(text, "here are /status, /reload and /log-level\n");
+    let paths = "/status, /reload, /log-level, /guard/release and /guard/hold";
+    assert_eq!(text, format!("here are {paths}\n"));
     let put = async |body: &str| desk.ask(Method::PUT, "/log-level", &[], body).await;
     assert_eq!(put("loud").await.0, 400);
     assert_eq!(put("postern=debug").await.0, 400);

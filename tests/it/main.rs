@@ -11,13 +11,19 @@
     reason = "a test may fail in any way it likes"
 )]
 
+mod audit;
+mod authentication;
 mod bad_input;
 mod commands;
 mod control;
 mod directory_faults;
+mod guard;
 mod limits;
 mod logs;
 mod metrics;
+mod mtls;
+mod oauth;
+mod protect;
 mod proxy_protocol;
 mod readiness;
 mod reload;
@@ -29,5 +35,6 @@ mod support;
 mod systemd;
 mod tenants;
 mod traces;
+mod trust;
 mod under_load;
 mod versions;

@@ -106,6 +106,24 @@ async fn a_write_is_sent_once_and_a_read_three_times_at_most() {
 }
 
 #[tokio::test]
+async fn a_read_that_is_lost_after_its_entry_is_asked_again() {
+    let server = Scripted::new(|mut talk: Conversation, number| async move {
+        talk.opened().await;
+        while let Some(asked) = talk.next().await {
+            talk.say(entry(asked.id, "dc=x")).await;
+            if number == 0 {
+                return; // without a word that this is all
+            }
+            talk.say(result(asked.id, 0x65, 0)).await;
+        }
+    })
+    .await;
+    let pool = pool(server.config());
+    assert_eq!(pool.one(look(), soon()).await.unwrap().unwrap().dn, "dc=x");
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
 async fn a_slow_reader_costs_neither_memory_nor_the_others() {
     let (ended, mut abandoned) = unbounded_channel();
     let server = Scripted::new(move |mut talk: Conversation, _| {

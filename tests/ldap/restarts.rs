@@ -42,15 +42,20 @@ async fn no_read_fails_and_no_write_is_done_twice_while_slapd_is_killed() {
     let dn = people();
     let running = Arc::new(AtomicBool::new(true));
     let reads = Arc::new(AtomicU64::new(0));
+    let kills = Arc::new(AtomicU64::new(0));
     let mut readers = JoinSet::new();
     for _ in 0..8 {
         let (pool, dn) = (Arc::clone(&pool), dn.clone());
         let (running, reads) = (Arc::clone(&running), Arc::clone(&reads));
+        let kills = Arc::clone(&kills);
         readers.spawn(async move {
             while running.load(SeqCst) {
                 let search = Search::entry(dn.clone(), &["ou"]);
+                let before = kills.load(SeqCst);
                 let found = pool.one(search, soon()).await;
-                assert_eq!(found.expect("a read").unwrap().text("ou"), Some("people"));
+                let survived = kills.load(SeqCst) - before;
+                let found = found.unwrap_or_else(|e| panic!("{e:?} after {survived} kills"));
+                assert_eq!(found.unwrap().text("ou"), Some("people"));
                 reads.fetch_add(1, SeqCst);
             }
         });
@@ -84,6 +89,7 @@ async fn no_read_fails_and_no_write_is_done_twice_while_slapd_is_killed() {
     let mut recoveries = Vec::new();
     for _ in 0..3 {
         more(&reads, 300).await;
+        kills.fetch_add(1, SeqCst);
         slapd.kill();
         slapd.start_again();
         let back = Instant::now();
@@ -95,6 +101,11 @@ async fn no_read_fails_and_no_write_is_done_twice_while_slapd_is_killed() {
     while let Some(reader) = readers.join_next().await {
         reader.unwrap();
     }
+    let mut all = Vec::new();
+    while let Some(writes) = writers.join_next().await {
+        all.push(writes.unwrap());
+    }
+    // Only now nothing is under way.
     let entry = pool.one(Search::entry(dn, &["description"]), soon()).await;
     let entry = entry.unwrap().unwrap();
     let there: HashSet<String> = entry
@@ -103,8 +114,7 @@ async fn no_read_fails_and_no_write_is_done_twice_while_slapd_is_killed() {
         .map(|value| String::from_utf8(value.to_vec()).unwrap())
         .collect();
     let (mut known, mut unknown) = (0, 0);
-    while let Some(writes) = writers.join_next().await {
-        let writes = writes.unwrap();
+    for writes in &all {
         for value in &writes.acknowledged {
             assert!(there.contains(value), "{value} was acknowledged");
         }

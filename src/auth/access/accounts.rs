@@ -7,8 +7,8 @@ use ipnet::IpNet;
 use super::{NAME_HELP, Reader, is_name, is_star, short, text};
 use crate::auth::authenticator::{Account, Operator, Tenants};
 use crate::auth::network;
-use crate::auth::permit::{Grant, Rights};
 use crate::auth::rate::Rate;
+use crate::auth::rights::Rights;
 use crate::auth::token::TokenHash;
 use crate::yaml::{Node, Span, Table, mask, suggest};
 
@@ -21,6 +21,10 @@ impl<'a> Reader<'a> {
         let tokens = account.optional("tokens");
         let networks = account.optional("networks");
         let rate = account.optional("rate");
+        let certificates = account.optional("certificates");
+        let requires = account.optional("requires");
+        let clients = account.optional("clients");
+        let claims = account.optional("claims");
         account.finish(&mut self.found);
         let name = name.and_then(|name| self.name(name, "an account"));
         if let Some((name, span)) = name
@@ -33,16 +37,26 @@ impl<'a> Reader<'a> {
         let tenants = tenants.and_then(|tenants| self.tenants(tenants));
         let networks = networks.map(|node| self.networks(node));
         let rate = rate.and_then(|node| Rate::read(node, self.source, &mut self.found));
+        let certificates = self.certificates(certificates);
+        let other = tokens.is_some() || clients.is_some() || claims.is_some();
+        let requires = self.requires(requires, &certificates, other);
         let (keys, hashes) = self.tokens(tokens);
-        let (roles, grants) = roles?;
+        let clients = self.clients(clients, name.map(|(name, _)| name));
+        let claims = self.claims(claims);
+        let (roles, rights) = roles?;
+        let name: Arc<str> = name?.0.into();
+        self.claimed.push((Arc::clone(&name), claims));
         let account = Account {
-            name: name?.0.into(),
+            name,
             roles,
             tenants: tenants?,
             networks,
             rate,
             keys,
-            rights: Rights::new(&grants),
+            certificates,
+            requires,
+            clients,
+            rights,
         };
         Some((account, hashes))
     }
@@ -90,9 +104,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn roles_of(&mut self, node: &'a Node) -> Option<(Vec<Arc<str>>, Vec<Grant>)> {
+    fn roles_of(&mut self, node: &'a Node) -> Option<(Vec<Arc<str>>, Arc<Rights>)> {
         let items = self.names_of(node, "roles are a list: `[provisioner]`")?;
-        let (mut names, mut grants) = (Vec::new(), Vec::new());
+        let (mut names, mut grants) = (Vec::<Arc<str>>::new(), Vec::new());
         for (name, span) in items {
             if let Some(role) = self.roles.get(name) {
                 names.push(name.into());
@@ -108,7 +122,9 @@ impl<'a> Reader<'a> {
             };
             self.error(span, message, help);
         }
-        Some((names, grants))
+        let rights = self.rights.entry(names.clone());
+        let rights = rights.or_insert_with(|| Arc::new(Rights::new(&grants)));
+        Some((names, Arc::clone(rights)))
     }
 
     fn tenants(&mut self, node: &'a Node) -> Option<Tenants> {

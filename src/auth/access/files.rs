@@ -64,10 +64,6 @@ impl Files {
 
 impl<'a> Reader<'a> {
     /// The bytes of the file that is named here.
-    #[expect(
-        dead_code,
-        reason = "the sections that name files come with what uses them"
-    )]
     pub(super) fn content(&mut self, node: &'a Node) -> Option<&'a [u8]> {
         let name = node.string(self.source, &mut self.found)?;
         match self.files.read(name) {

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use super::{Reader, is_star, short, text};
 use crate::auth::attributes::Attributes;
-use crate::auth::permit::{Grant, Resources, Verbs};
+use crate::auth::grant::{Grant, Resources, RoleLine, Verbs};
 use crate::yaml::{Node, Table, Value, suggest};
 
 impl<'a> Reader<'a> {
-    pub(super) fn grant(&mut self, node: &'a Node) -> Option<Grant> {
+    pub(super) fn grant(&mut self, role: &Arc<str>, node: &'a Node) -> Option<Grant> {
         let mut line = Table::open(self.source, node, "an `allow` line", &mut self.found)?;
         let resources = line.required("resources", &mut self.found);
         let verbs = line.required("verbs", &mut self.found);
         let attributes = line.optional("attributes");
+        let when = line.optional("when");
+        let values = line.optional("values");
         line.finish(&mut self.found);
         let resources = resources.and_then(|node| self.resources(node));
         let verbs = verbs.and_then(|node| self.verbs(node));
@@ -21,11 +23,41 @@ impl<'a> Reader<'a> {
             Some(node) => Some(Arc::new(self.attributes(node, &about)?)),
             None => None,
         };
+        let values = match values {
+            Some(node) => {
+                let verbs = verbs.unwrap_or_default();
+                Some(self.values(node, &about, verbs, attributes.as_deref())?)
+            }
+            None => None,
+        };
+        let when = match when {
+            Some(node) => Some(self.when(node, &about, verbs.unwrap_or_default())?),
+            None => None,
+        };
         Some(Grant {
+            origin: Arc::new(self.origin(role, node)),
             resources: resources?,
             verbs: verbs?,
             attributes,
+            when,
+            values,
         })
+    }
+
+    /// Where a line is written.
+    fn origin(&self, role: &Arc<str>, node: &Node) -> RoleLine {
+        let text = self.source.slice(node.span);
+        let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some((at, _)) = words.char_indices().nth(LONGEST) {
+            words.truncate(at);
+            words.push('…');
+        }
+        RoleLine {
+            role: Arc::clone(role),
+            file: Arc::clone(&self.source.name),
+            line: node.span.line,
+            text: words.into(),
+        }
     }
 
     /// `None` where there is a mistake: a list that is read in part could allow too much.
@@ -136,3 +168,6 @@ impl<'a> Reader<'a> {
         }
     }
 }
+
+/// The longest text of a line that is kept for messages, in characters.
+const LONGEST: usize = 200;

@@ -1,5 +1,7 @@
 //! `roles`: each a name and its `allow` lines.
 
+use std::sync::Arc;
+
 use super::{NAME_HELP, Reader, is_name};
 use crate::yaml::{Node, Table};
 
@@ -17,7 +19,9 @@ impl<'a> Reader<'a> {
             if let Some(mut role) = Table::open(self.source, node, "a role", &mut self.found) {
                 let allow = role.required("allow", &mut self.found);
                 role.finish(&mut self.found);
-                grants.extend(self.list(allow).iter().filter_map(|line| self.grant(line)));
+                let name = key.text.as_str().into();
+                let lines = self.list(allow).iter();
+                grants.extend(lines.filter_map(|line| self.grant(&name, line).map(Arc::new)));
             }
             // A role with mistakes is known all the same: one mistake, one finding.
             self.roles.insert(&key.text, grants);

@@ -196,3 +196,87 @@ fn a_pasted_token_is_not_repeated() {
         assert!(!all.contains("abcdefgh"), "{all}");
     }
 }
+
+#[test]
+fn conditions_are_read_strictly() {
+    let role = |resources: &str, verbs: &str, when: &str| {
+        findings(&format!(
+            "roles: {{r: {{allow: [{{resources: {resources}, verbs: [{verbs}], when: {when}}}]}}}}\n\
+             accounts: []\n"
+        ))
+    };
+    for (resources, fine) in [
+        ("[User]", "'title eq \"x\" and not (name.familyName pr)'"),
+        ("[User]", "'emails[type eq \"work\" and value ew \"@x\"]'"),
+        (
+            "[User]",
+            "'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq \"IT\"'",
+        ),
+        ("[User]", "'urn:acme:2.0:User:badge pr'"),
+        (
+            "[User, Group]",
+            "'displayName sw \"a\" or meta.created gt \"2026-01-01T00:00:00Z\"'",
+        ),
+        ("[Car]", "'wheels eq 4'"),
+        ("\"*\"", "'title eq \"x\"'"),
+    ] {
+        assert_eq!(role(resources, "read, update, delete", fine), "", "{fine}");
+    }
+    let mut all = String::new();
+    for (resources, verbs, wrong) in [
+        ("[User]", "read", "'title eq'"),
+        ("[User]", "read", "'title is \"x\"'"),
+        ("[User]", "read", "''"),
+        ("[User]", "read", "true"),
+        ("[User]", "read", "[title pr]"),
+        ("[User]", "read", "'department eq \"IT\"'"),
+        ("[User]", "read", "'titel pr or emails.valu pr'"),
+        ("[User, Group]", "read", "'members pr'"),
+        ("[Group]", "read", "'members[typ eq \"User\"]'"),
+        ("[User]", "read", "'title pr and not (password eq \"x\")'"),
+        ("\"*\"", "read", "'PassWord pr'"),
+        ("[User]", "create", "'title pr'"),
+        ("[User]", "update, create", "'title pr'"),
+        ("[User]", "read", "'active eq \"True\"'"),
+    ] {
+        all += &format!(
+            "{resources} {verbs} {wrong}\n{}\n",
+            role(resources, verbs, wrong)
+        );
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn values_are_read_strictly() {
+    let role = |more: &str| {
+        findings(&format!(
+            "roles: {{r: {{allow: [{{resources: [User], verbs: {more}}}]}}}}\naccounts: []\n"
+        ))
+    };
+    for fine in [
+        "[update], values: {title: [Clerk, null], NAME.familyName: {pattern: '[A-Z].*'}}",
+        "[create], values: {active: [true], 'emails.type': [work, {pattern: 'h.*'}, 7]}",
+        "[update, read], values: {'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department': [IT]}",
+        "[update], values: {'urn:ietf:params:scim:schemas:core:2.0:User:title': [a], 'urn:acme:2.0:U:x': [1]}",
+        "[update], attributes: [title, name], values: {title: [a], name.givenName: [b]}",
+    ] {
+        assert_eq!(role(fine), "", "{fine}");
+    }
+    let mut all = String::new();
+    for wrong in [
+        "[read], values: {title: [a]}",
+        "[update], values: {}",
+        "[update], values: [title]",
+        "[update], values: {title: a, nickName: [], displayName: {patern: x}}",
+        "[update], values: {name: [a], emails: [b], department: [IT], titel: [c], '*': [d], -title: [e]}",
+        "[update], values: {active: ['true']}",
+        "[update], values: {title: [[a]], nickName: {pattern: '('}, displayName: {pattern: '(?=a)'}}",
+        "[update], values: {title: {pattern: '(\\w{900}){900}'}}",
+        "[update], attributes: [title], values: {nickName: [a]}",
+        "[update], attributes: ['*', -title], values: {title: [a]}",
+    ] {
+        all += &format!("{wrong}\n{}\n", role(wrong));
+    }
+    insta::assert_snapshot!(all);
+}

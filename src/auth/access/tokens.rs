@@ -24,7 +24,22 @@ impl<'a> Reader<'a> {
         let expires = token.optional("expires");
         token.finish(&mut self.found);
         let id = id.and_then(|id| self.key_id(id));
-        let hash = hash.and_then(|hash| self.hash(hash));
+        let hash = hash.and_then(|hash| self.hash(hash, "postern token new"));
+        let (not_before, expires) = self.life(not_before, expires);
+        let key = Key {
+            id: id?.share(),
+            not_before,
+            expires,
+        };
+        Some((key, hash?))
+    }
+
+    /// The moments between which a key is alive.
+    pub(super) fn life(
+        &mut self,
+        not_before: Option<&'a Node>,
+        expires: Option<&'a Node>,
+    ) -> (Option<SystemTime>, Option<SystemTime>) {
         // A date that cannot be read is a finding, so the file does not load without it.
         let starts = not_before.and_then(|node| self.instant(node));
         let ends = expires.and_then(|node| self.instant(node));
@@ -34,12 +49,7 @@ impl<'a> Reader<'a> {
             let help = "`expires` must be later than `not_before`";
             self.error(node.span, "the token expires before its life begins", help);
         }
-        let key = Key {
-            id: id?.share(),
-            not_before: starts,
-            expires: ends,
-        };
-        Some((key, hash?))
+        (starts, ends)
     }
 
     fn key_id(&mut self, node: &'a Node) -> Option<KeyId> {
@@ -55,7 +65,8 @@ impl<'a> Reader<'a> {
         Some(id)
     }
 
-    fn hash(&mut self, node: &'a Node) -> Option<TokenHash> {
+    /// The hash of a secret that this command makes.
+    pub(super) fn hash(&mut self, node: &'a Node, command: &str) -> Option<TokenHash> {
         let digits = text(node).or_else(|| node.string(self.source, &mut self.found))?;
         let Ok(hash) = digits.parse::<TokenHash>() else {
             if digits.contains(TOKEN_PREFIX) {
@@ -63,7 +74,7 @@ impl<'a> Reader<'a> {
                     "put its SHA-256 here; if anyone can have seen this file, make a new token";
                 self.error(node.span, "this is the token itself, not its hash", help);
             } else {
-                let help = "64 hexadecimal digits, as `postern token new` prints them";
+                let help = format!("64 hexadecimal digits, as `{command}` prints them");
                 self.error(node.span, "this is no SHA-256", help);
             }
             return None;

@@ -20,11 +20,13 @@ pub struct Of {
 
 /// Who is in the access file and can have tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owner<'a> {
+pub(in crate::cli) enum Owner<'a> {
     /// An account, of this name.
     Account(&'a str),
     /// An operator, of this name.
     Operator(&'a str),
+    /// The clients of an account of this name.
+    Clients(&'a str),
 }
 
 impl Of {
@@ -60,14 +62,14 @@ impl<'a> Owner<'a> {
     /// Its name.
     pub(super) fn name(self) -> &'a str {
         match self {
-            Self::Account(name) | Self::Operator(name) => name,
+            Self::Account(name) | Self::Operator(name) | Self::Clients(name) => name,
         }
     }
 
     /// The word for it.
     pub(super) fn kind(self) -> &'static str {
         match self {
-            Self::Account(_) => "account",
+            Self::Account(_) | Self::Clients(_) => "account",
             Self::Operator(_) => "operator",
         }
     }
@@ -75,8 +77,16 @@ impl<'a> Owner<'a> {
     /// The list of the access file that it is in.
     pub(super) fn list(self) -> &'static str {
         match self {
-            Self::Account(_) => "accounts",
+            Self::Account(_) | Self::Clients(_) => "accounts",
             Self::Operator(_) => "operators",
+        }
+    }
+
+    /// The key under which the items are.
+    pub(super) fn items(self) -> &'static str {
+        match self {
+            Self::Account(_) | Self::Operator(_) => "tokens",
+            Self::Clients(_) => "clients",
         }
     }
 }
@@ -100,7 +110,7 @@ pub(super) fn owner_of<'a>(access: &'a Authenticator, key: &str) -> Option<Owner
 }
 
 /// What might have been meant, or what there is.
-pub(super) fn help(word: &str, known: &[&str], what: &str) -> String {
+pub(in crate::cli) fn help(word: &str, known: &[&str], what: &str) -> String {
     match suggest(word, known.iter().copied()) {
         Some(meant) => format!("; did you mean `{meant}`?"),
         None if known.is_empty() => format!("; it has no {what} at all"),

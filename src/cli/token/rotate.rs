@@ -108,7 +108,7 @@ fn ending<'a>(
     end: SystemTime,
 ) -> Vec<&'a str> {
     let keys: &[Key] = match owner {
-        Owner::Account(name) => {
+        Owner::Account(name) | Owner::Clients(name) => {
             let account = access.accounts().find(|account| &*account.name == name);
             account.map_or(&[], |account| &account.keys)
         }

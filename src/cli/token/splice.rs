@@ -9,7 +9,7 @@ use crate::yaml::{Node, Source, Span, Value, parse};
 
 /// Why a text was not changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum SpliceError {
+pub(in crate::cli) enum SpliceError {
     /// No account or operator has this name.
     #[error("there is no such account or operator")]
     NoOwner,
@@ -25,10 +25,14 @@ pub(super) enum SpliceError {
 ///
 /// # Errors
 /// [`SpliceError::NoOwner`], [`SpliceError::Layout`].
-pub(super) fn add(source: &Source, owner: Owner<'_>, item: &str) -> Result<String, SpliceError> {
+pub(in crate::cli) fn add(
+    source: &Source,
+    owner: Owner<'_>,
+    item: &str,
+) -> Result<String, SpliceError> {
     let mut tree = parse(source).map_err(|_| SpliceError::Layout)?;
     let found = find(&tree, owner).ok_or(SpliceError::NoOwner)?;
-    let edit = addition(&source.text, found, item).ok_or(SpliceError::Layout)?;
+    let edit = addition(&source.text, found, owner.items(), item).ok_or(SpliceError::Layout)?;
     let text = apply(&source.text, &[edit]).ok_or(SpliceError::Layout)?;
     let item = parse(&Source::new("", item)).map_err(|_| SpliceError::Layout)?;
     expect_added(&mut tree, owner, item);
@@ -40,11 +44,23 @@ pub(super) fn add(source: &Source, owner: Owner<'_>, item: &str) -> Result<Strin
 /// # Errors
 /// [`SpliceError::NoToken`], [`SpliceError::Layout`].
 pub(super) fn remove(source: &Source, id: &str) -> Result<String, SpliceError> {
+    remove_from(source, "tokens", id)
+}
+
+/// The text without the first line of a client.
+///
+/// # Errors
+/// [`SpliceError::NoToken`], [`SpliceError::Layout`].
+pub(in crate::cli) fn remove_client(source: &Source, id: &str) -> Result<String, SpliceError> {
+    remove_from(source, "clients", id)
+}
+
+fn remove_from(source: &Source, name: &str, id: &str) -> Result<String, SpliceError> {
     let mut tree = parse(source).map_err(|_| SpliceError::Layout)?;
-    let (items, at, span) = token_of(&tree, id).ok_or(SpliceError::NoToken)?;
+    let (items, at, span) = item_of(&tree, name, id).ok_or(SpliceError::NoToken)?;
     let edits = removal(&source.text, items, at, span).ok_or(SpliceError::Layout)?;
     let text = apply(&source.text, &edits).ok_or(SpliceError::Layout)?;
-    expect_removed(&mut tree, id);
+    expect_removed(&mut tree, name, id);
     confirm(text, &tree)
 }
 
@@ -70,21 +86,21 @@ struct Edit {
 }
 
 /// Where and how a token is added to an account or an operator.
-fn addition(text: &str, owner: &Node, item: &str) -> Option<Edit> {
+fn addition(text: &str, owner: &Node, name: &str, item: &str) -> Option<Edit> {
     let Value::Table(entries) = &owner.value else {
         return None;
     };
-    let Some((key, tokens)) = entries.iter().find(|(key, _)| key.text == "tokens") else {
+    let Some((key, tokens)) = entries.iter().find(|(key, _)| key.text == name) else {
         let end = entries.last()?.1.span.end();
         return if is_flow(text, owner.span, '{') {
-            insert(end, format!(", tokens: [{item}]"))
+            insert(end, format!(", {name}: [{item}]"))
         } else {
             let indent = " ".repeat(owner.span.column.checked_sub(1)?);
             let new = line_end(text);
             insert_line(
                 text,
                 end,
-                &format!("{indent}tokens:{new}{indent}  - {item}"),
+                &format!("{indent}{name}:{new}{indent}  - {item}"),
             )
         };
     };
@@ -265,9 +281,14 @@ fn find<'a>(tree: &'a Node, owner: Owner<'_>) -> Option<&'a Node> {
 
 /// The list that holds a token, the token's place in it, and the list's place in the text.
 fn token_of<'a>(tree: &'a Node, id: &str) -> Option<(&'a [Node], usize, Span)> {
+    item_of(tree, "tokens", id)
+}
+
+/// The same of the items of this name.
+fn item_of<'a>(tree: &'a Node, name: &str, id: &str) -> Option<(&'a [Node], usize, Span)> {
     let owners = LISTS.into_iter().flat_map(|name| list(tree, name));
     owners.into_iter().find_map(|owner| {
-        let tokens = entry(owner, "tokens")?;
+        let tokens = entry(owner, name)?;
         let Value::List(items) = &tokens.value else {
             return None;
         };
@@ -283,14 +304,16 @@ fn expect_added(tree: &mut Node, owner: Owner<'_>, item: Node) {
     let Some(Value::Table(entries)) = find_mut(tree, owner).map(|node| &mut node.value) else {
         return;
     };
-    let tokens = entries.iter_mut().find(|(key, _)| key.text == "tokens");
+    let tokens = entries
+        .iter_mut()
+        .find(|(key, _)| key.text == owner.items());
     match tokens.map(|(_, node)| &mut node.value) {
         Some(Value::List(items)) => items.push(item),
         Some(other) => *other = Value::List(vec![item]),
         None => {
             let key = crate::yaml::Key {
                 span,
-                text: "tokens".to_owned(),
+                text: owner.items().to_owned(),
             };
             let value = Value::List(vec![item]);
             entries.push((key, Node { span, value }));
@@ -298,15 +321,21 @@ fn expect_added(tree: &mut Node, owner: Owner<'_>, item: Node) {
     }
 }
 
-fn expect_removed(tree: &mut Node, id: &str) {
+/// Takes the first item of an id out of the first list that has one.
+fn expect_removed(tree: &mut Node, items: &str, id: &str) {
     for name in LISTS {
         let Some(Value::List(owners)) = entry_mut(tree, name).map(|node| &mut node.value) else {
             continue;
         };
         for owner in owners {
-            let tokens = entry_mut(owner, "tokens").map(|node| &mut node.value);
-            if let Some(Value::List(items)) = tokens {
-                items.retain(|item| !entry(item, "id").is_some_and(|node| is_text(node, id)));
+            let Some(Value::List(items)) = entry_mut(owner, items).map(|node| &mut node.value)
+            else {
+                continue;
+            };
+            let its = |item: &Node| entry(item, "id").is_some_and(|node| is_text(node, id));
+            if let Some(at) = items.iter().position(its) {
+                items.remove(at);
+                return;
             }
         }
     }

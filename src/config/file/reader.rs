@@ -1,5 +1,7 @@
 //! From the tree of `postern.yaml` to the configuration that is meant.
 
+mod audit;
+
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -8,7 +10,8 @@ use std::time::Duration;
 
 use super::super::measure::{duration, print_duration, print_size, size};
 use super::{
-    Config, Control, Limits, Listen, Log, Operators, Ready, Timeouts, Traces, default_workers,
+    Clients, Config, Control, Limits, Listen, Log, Operators, Ready, Timeouts, Traces,
+    default_workers,
 };
 use crate::auth::network;
 use crate::telemetry::logging::Form;
@@ -59,6 +62,7 @@ impl<'a> Reader<'a> {
         let limits = file.optional("limits");
         let timeouts = file.optional("timeouts");
         let log = file.optional("log");
+        let audit = file.optional("audit");
         file.finish(&mut self.found);
 
         let secured = operators.is_some();
@@ -85,12 +89,14 @@ impl<'a> Reader<'a> {
             self.reload(node, &mut poll);
         }
         let traces = traces.map(|node| self.traces(node));
-        let (certificate, key) = tls?;
+        let audit = audit.map(|node| self.audit(node));
+        let (certificate, key, clients) = tls?;
         Some(Config {
             file: PathBuf::from(&*self.source.name),
             listen: listen?,
             certificate,
             key,
+            clients,
             rules,
             access,
             workers: threads,
@@ -102,6 +108,7 @@ impl<'a> Reader<'a> {
             limits: limits?,
             timeouts: timeouts?,
             log: log?,
+            audit: audit.flatten(),
         })
     }
 
@@ -199,11 +206,13 @@ impl<'a> Reader<'a> {
         let certificate = table.required("certificate", &mut self.found);
         let key = table.required("key", &mut self.found);
         let ca = table.optional("client_ca");
+        let crl = table.optional("client_crl");
         let token = table.optional("operator_token");
         table.finish(&mut self.found);
         let certificate = certificate.and_then(|node| self.path(node));
         let key = key.and_then(|node| self.path(node));
         let client_ca = ca.and_then(|node| self.path(node));
+        let client_crl = self.lists(crl, ca);
         let token = token.and_then(|node| node.boolean(self.source, &mut self.found));
         let operator_token = token.unwrap_or_default();
         if client_ca.is_none() && !operator_token {
@@ -216,6 +225,7 @@ impl<'a> Reader<'a> {
             certificate: certificate?,
             key: key?,
             client_ca,
+            client_crl,
             operator_token,
         })
     }
@@ -275,14 +285,44 @@ impl<'a> Reader<'a> {
         fits.then(|| text.to_owned())
     }
 
-    fn tls(&mut self, node: &Node) -> Option<(PathBuf, PathBuf)> {
+    fn tls(&mut self, node: &Node) -> Option<(PathBuf, PathBuf, Option<Clients>)> {
         let mut table = Table::open(self.source, node, "`tls`", &mut self.found)?;
         let certificate = table.required("certificate", &mut self.found);
         let key = table.required("key", &mut self.found);
+        let ca = table.optional("client_ca");
+        let crl = table.optional("client_crl");
+        let wanted = table.optional("client_certificates");
         table.finish(&mut self.found);
         let certificate = certificate.and_then(|node| self.path(node));
         let key = key.and_then(|node| self.path(node));
-        Some((certificate?, key?))
+        let lists = self.lists(crl, ca);
+        let word = wanted.and_then(|node| self.word(node, &["optional", "required"]));
+        if let (None, Some(node)) = (ca, wanted) {
+            let help = "`client_ca: FILE` names the CA that certifies clients";
+            self.error(node.span, "nothing says whose certificates", help);
+        }
+        let clients = match ca {
+            Some(node) => Some(Clients {
+                ca: self.path(node)?,
+                lists,
+                required: word != Some(0),
+            }),
+            None => None,
+        };
+        Some((certificate?, key?, clients))
+    }
+
+    /// Revocation lists, which are of no use without a CA.
+    fn lists(&mut self, node: Option<&Node>, ca: Option<&Node>) -> Vec<PathBuf> {
+        let Some(node) = node else {
+            return Vec::new();
+        };
+        let items = node.list(self.source, &mut self.found).unwrap_or_default();
+        if let (None, false) = (ca, items.is_empty()) {
+            let help = "`client_ca: FILE` names the CA whose lists these are";
+            self.error(node.span, "these lists are of nobody", help);
+        }
+        items.iter().filter_map(|item| self.path(item)).collect()
     }
 
     fn limits(&mut self, node: &Node) -> Option<Limits> {

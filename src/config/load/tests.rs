@@ -1,5 +1,7 @@
 //! Loading and loading again, without a program around it.
 
+mod access;
+
 use std::fs;
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 
-use crate::ldap::base64;
+use crate::net::base64;
 use crate::net::secret::Secret;
 use crate::net::tls::not_after;
 

@@ -41,7 +41,7 @@ pub(super) struct Shared {
     next: AtomicI32,
     ended: OnceLock<Why>,
     born: Instant,
-    /// When something was last read, in milliseconds since `born`.
+    /// When something was last read, in microseconds since `born`.
     heard: AtomicU64,
     messages: AtomicU64,
     in_flight: AtomicUsize,
@@ -146,7 +146,12 @@ impl Connection {
     /// For how long nothing has been heard on it.
     #[must_use]
     pub fn quiet_for(&self) -> Duration {
-        self.0.shared.last_heard().elapsed()
+        self.last_heard().elapsed()
+    }
+
+    /// When something was last heard on it; when it came to stand, if nothing was since.
+    pub(super) fn last_heard(&self) -> Instant {
+        self.0.shared.last_heard()
     }
 
     /// One operation that has one answer.
@@ -305,7 +310,7 @@ impl Shared {
 
     /// Something was read.
     pub(super) fn heard(&self) {
-        let now = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = u64::try_from(self.born.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.heard.store(now, Relaxed);
     }
 
@@ -320,7 +325,7 @@ impl Shared {
     }
 
     fn last_heard(&self) -> Instant {
-        self.born + Duration::from_millis(self.heard.load(Relaxed))
+        self.born + Duration::from_micros(self.heard.load(Relaxed))
     }
 }
 

@@ -292,6 +292,9 @@ impl Pool {
                 self.prove(&link, deadline).await;
             }
             let outcome = link.connection.call(request, controls, deadline).await;
+            if let Err(error) = &outcome {
+                self.lost(link.server, error);
+            }
             let again = match &outcome {
                 Ok(answer) if answer.result.code == Code::REFERRAL => self.has_another(link.server),
                 Ok(_) => false,
@@ -301,10 +304,18 @@ impl Pool {
                 break outcome;
             }
             retries -= 1;
-            self.tally.retried();
+            self.again(retries).await;
         };
         self.note(outcome.as_ref().map(|_| ()));
         outcome
+    }
+
+    /// Before something is asked again: a short while, so that what a server said before it died is
+    /// not taken for a sign of life.
+    async fn again(&self, left: u32) {
+        self.tally.retried();
+        let pause = FIRST_PAUSE * 4_u32.pow(RETRIES.saturating_sub(left + 1));
+        tokio::time::sleep(pause.mul_f32(0.5 + supply::jitter())).await;
     }
 
     /// A connection on which nothing was heard for long may be gone without our knowing: better to
@@ -318,6 +329,14 @@ impl Pool {
         };
         if answered.await.is_err() {
             link.connection.close("it has been silent for long");
+        }
+    }
+
+    /// Where a connection was lost, the others to that server are not trusted unheard: a read that
+    /// is asked again must not meet one dead connection after the other.
+    fn lost(&self, server: usize, error: &LdapError) {
+        if let Some(links) = self.links(server).filter(|_| error.is_lost()) {
+            links.lose();
         }
     }
 
@@ -386,6 +405,17 @@ async fn one_of(
         search.size_limit = 1;
     }
     let mut entries = ask(search);
+    loop {
+        let found = first_and_only(&mut entries).await;
+        match found {
+            // Lost between the entry and the word that there is no other.
+            Err(error) if error.is_lost() && entries.starts_again().await => {}
+            found => return found,
+        }
+    }
+}
+
+async fn first_and_only(entries: &mut Entries) -> Result<Option<Entry>, LdapError> {
     let first = entries.next().await?;
     match entries.next().await {
         Ok(None) => Ok(first),
@@ -406,6 +436,8 @@ fn outcome(answer: Answer) -> Result<WriteOutcome, LdapError> {
 
 /// How often a read is asked again.
 const RETRIES: u32 = 2;
+/// The pause before a read is asked a second time; before the third it is four times as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// An exchange that went well so long ago answers for a check.
 const JUST_NOW: Duration = Duration::from_secs(5);
 /// A connection on which nothing was heard for so long proves itself before a write.

@@ -169,6 +169,16 @@ impl Schema {
             })
     }
 
+    /// Whether every entry of the class is one of the other as well.
+    #[must_use]
+    pub fn is_kind_of(&self, class: &str, other: &str) -> bool {
+        let Some(other) = self.class(other) else {
+            return false;
+        };
+        let all = self.with_superclasses(&[class]);
+        all.iter().any(|above| above.oid == other.oid)
+    }
+
     /// Whether both name one attribute.
     #[must_use]
     pub fn is_same(&self, one: &str, other: &str) -> bool {

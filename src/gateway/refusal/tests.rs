@@ -24,6 +24,15 @@ fn every_error() -> Vec<GatewayError> {
             account: "okta".into(),
             tenant: TenantName::from("corp"),
         }),
+        GatewayError::Auth(AuthError::Unmet {
+            account: "hr-feed".into(),
+            verb: VerbKind::Patch,
+            resource: "User".parse().unwrap(),
+        }),
+        GatewayError::Auth(AuthError::Hidden {
+            account: "hr-feed".into(),
+            resource: "User".parse().unwrap(),
+        }),
         GatewayError::Auth(AuthError::Forbidden {
             account: "okta".into(),
             verb: VerbKind::Delete,
@@ -66,6 +75,7 @@ fn every_error() -> Vec<GatewayError> {
         GatewayError::Mapping(MappingError::NoVersions),
         GatewayError::Mapping(MappingError::Changed),
         GatewayError::Nameless(user.clone()),
+        GatewayError::Unrecorded,
         GatewayError::Contended,
         GatewayError::Unguarded,
         GatewayError::Shed,

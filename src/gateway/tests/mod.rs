@@ -330,13 +330,15 @@ resources:
     unmapped: drop
 "
     );
-    let (rule, _) = Ruleset::read(&Source::new("rule.yaml", rule.as_str())).unwrap();
+    let source = Source::new("rule.yaml", rule.as_str());
+    let (rule, _) = Ruleset::read(&source).unwrap();
     let (plan, _) = Plan::compile(&rule).unwrap();
     Tenant {
         name: name.into(),
         url: format!("https://scim.example.com/{name}/v2").into(),
         path: format!("/{name}/v2").into(),
         hosts: vec!["scim.example.com".into()],
+        source,
         plan: Arc::new(plan),
         directory: Arc::clone(fake) as Arc<dyn Directory>,
         verify_without_etag,

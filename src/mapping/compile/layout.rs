@@ -10,7 +10,7 @@ use crate::ldap::layout::{
     Attribute, By, Disable, Flavor, Home, Made, OnDelete, Piece, Reference, Secret, Syntax, Values,
 };
 use crate::mapping::kind::Delta;
-use crate::mapping::plan::{changes, creates};
+use crate::mapping::plan::{changes, creates, reads};
 use crate::mapping::ruleset::{Backend, Form, LdapEntry, LineRule, Ruleset, TypeRule};
 use crate::scim::patch::PatchOp;
 use crate::scim::schema::Kind as DataType;
@@ -61,6 +61,7 @@ pub(super) fn home(
         on_delete: on_delete(source, rule, own, lines, d),
         revive: own.revive,
         display: display(lines),
+        line: own.line,
     })
 }
 
@@ -119,6 +120,8 @@ impl Context<'_> {
                 unique: line.unique,
                 made: made(written),
                 guarded: line.kind.remembers(),
+                created: creates(line),
+                filtered: line.scim.is_some() && reads(line),
                 line: line.number,
             })
             .collect()
@@ -333,6 +336,8 @@ fn merge(known: &mut Attribute, other: Attribute) {
     known.reference = known.reference.take().or(other.reference);
     known.secret = known.secret.or(other.secret);
     known.guarded |= other.guarded;
+    known.created |= other.created;
+    known.filtered |= other.filtered;
     known.unique |= other.unique;
     known.needs_class = known.needs_class.take().or(other.needs_class);
     known.made = known.made.take().or(other.made);

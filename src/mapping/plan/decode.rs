@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::conditions::Unclear;
 use super::scoped::show_only;
 use super::{MappingError, Plan, View, stream};
+use crate::auth::Visible;
 use crate::mapping::compile::Type;
 use crate::mapping::witness::Witness;
 use crate::scim::json::{Checked, Members, Node, Sort};
@@ -20,10 +22,17 @@ impl Plan {
         let mut etag = reply.etag;
         let answer = match reply.answer {
             Answer::Created(document) => {
-                Answer::Created(self.one(document, view, &mut etag, &mut witness)?)
+                let shown = self.one(document, view, true, &mut etag, &mut witness)?;
+                shown.map_or(Answer::Nothing, Answer::Created)
             }
             Answer::Resource(document) => {
-                Answer::Resource(self.one(document, view, &mut etag, &mut witness)?)
+                match self.one(document, view, false, &mut etag, &mut witness)? {
+                    Some(document) => Answer::Resource(document),
+                    None => {
+                        etag = None;
+                        Answer::Nothing
+                    }
+                }
             }
             Answer::List(listing) => Answer::List(self.list(listing, view, witness)?),
             Answer::Nothing => Answer::Nothing,
@@ -32,7 +41,7 @@ impl Plan {
         Ok(Reply::new(answer).versioned(etag))
     }
 
-    /// One resource as an answer shows it.
+    /// One resource as an answer shows it; `None` where it is not there for this account.
     pub(in crate::mapping) fn show<'a>(
         &'a self,
         ty: &'a Type,
@@ -40,12 +49,39 @@ impl Plan {
         view: &View,
         etag: Option<&'a str>,
         witness: &mut impl Witness,
-    ) -> Result<Members<'a>, MappingError> {
-        let mut shown = self.to_client(ty, from, etag, witness)?;
-        if let Some(set) = view.scope.readable() {
-            show_only(set, &mut shown);
+    ) -> Result<Option<Members<'a>>, MappingError> {
+        let Some(sight) = &view.sight else {
+            let mut shown = self.to_client(ty, from, etag, witness)?;
+            if let Some(set) = view.scope.readable() {
+                show_only(set, &mut shown);
+            }
+            project(&mut shown, &view.projection);
+            return Ok(Some(shown));
+        };
+        let mut unclear = Unclear(witness, Vec::new());
+        let mut shown = self.to_client(ty, from, etag, &mut unclear)?;
+        match self.sees(ty, sight, shown.to_resource(), unclear.1) {
+            Visible::Nothing => return Ok(None),
+            Visible::Everything => {}
+            Visible::Only(set) => show_only(&set, &mut shown),
         }
         project(&mut shown, &view.projection);
+        Ok(Some(shown))
+    }
+
+    /// What is told of a resource that is not there for who made it: that it was made.
+    fn made<'a>(
+        &'a self,
+        ty: &'a Type,
+        from: Members<'a>,
+        etag: Option<&'a str>,
+    ) -> Result<Members<'a>, MappingError> {
+        let mut shown = self.to_client(ty, from, etag, &mut ())?;
+        let told = ["schemas", "id", "meta"];
+        shown.retain(|key, _| told.iter().any(|name| key.eq_ignore_ascii_case(name)));
+        if let Some(schemas) = shown.find_mut("schemas").and_then(Node::array) {
+            schemas.truncate(1);
+        }
         Ok(shown)
     }
 
@@ -53,9 +89,10 @@ impl Plan {
         &self,
         document: Document,
         view: &View,
+        made: bool,
         etag: &mut Option<String>,
         witness: &mut impl Witness,
-    ) -> Result<Document, MappingError> {
+    ) -> Result<Option<Document>, MappingError> {
         let ty = self.known(&view.resource)?;
         let text = document.into_checked();
         let mut from = text.members();
@@ -65,9 +102,12 @@ impl Plan {
         {
             *etag = Some(version.into_owned());
         }
-        let shown = self.show(ty, from, view, etag.as_deref(), witness)?;
+        let shown = match self.show(ty, from, view, etag.as_deref(), witness)? {
+            None if made => Some(self.made(ty, text.members(), etag.as_deref())?),
+            shown => shown,
+        };
         let size = text.as_bytes().len() + GROWTH;
-        Ok(Document::Checked(Checked::print(&shown, size)))
+        Ok(shown.map(|shown| Document::Checked(Checked::print(&shown, size))))
     }
 
     fn list<W: Witness + Send + 'static>(
@@ -83,12 +123,15 @@ impl Plan {
                 start,
                 resources,
             } => {
-                let mut mapped = Vec::with_capacity(resources.len());
+                let (mut mapped, mut hidden) = (Vec::with_capacity(resources.len()), 0);
                 for resource in resources {
                     let text = Checked::of(&resource);
-                    let shown = self.show(ty, text.members(), view, None, &mut witness)?;
-                    mapped.push(shown.to_resource());
+                    match self.show(ty, text.members(), view, None, &mut witness)? {
+                        Some(shown) => mapped.push(shown.to_resource()),
+                        None => hidden += 1,
+                    }
                 }
+                let total = total.map(|total| total.saturating_sub(hidden));
                 match view.cut {
                     None => Listing::Page {
                         total,

@@ -4,10 +4,11 @@ use std::cell::OnceCell;
 
 use serde_json::{Map, Value};
 
+use super::conditions::widened;
 use super::document::from_scim;
-use super::scoped::{keep, narrowed, spared};
+use super::scoped::{keep, spared};
 use super::{Before, Encoded, Guard, MappingError, Need, Plan, View, delta, refused};
-use crate::auth::Scope;
+use crate::auth::{Scope, Sight};
 use crate::mapping::compile::Type;
 use crate::mapping::kind::{Pushed, Write};
 use crate::mapping::place::{find, is_absent};
@@ -17,11 +18,11 @@ use crate::mapping::transform::number::AsNumber;
 use crate::mapping::witness::{Event, Witness};
 use crate::scim::accent;
 use crate::scim::json::{Checked, Members, Node};
-use crate::scim::operation::{Abilities, Document, Precondition, Projection, Verb};
+use crate::scim::operation::{Abilities, Document, Precondition, Projection, Verb, VerbKind};
 use crate::scim::patch::{self, Change, Patch, PatchOp};
 use crate::scim::query::Query;
 use crate::scim::{
-    Client, Operation, PatchPath, Resource, ResourceId, SchemaUri, ScimType, Upstream, value,
+    Client, Operation, PatchPath, Resource, ResourceId, SchemaUri, ScimType, Upstream, parse, value,
 };
 
 impl Plan {
@@ -45,7 +46,7 @@ impl Plan {
             Verb::Replace(..) if ty.looks => need("mapping with memory"),
             Verb::Patch(_, patch) => {
                 // What is wrong with it is said by `encode`.
-                let patch = narrowed(scope, patch);
+                let patch = self.left_of(ty, scope, patch, &mut Vec::new());
                 let translated = self.patch(ty, &patch).ok()?;
                 match translated.changes {
                     _ if !abilities.patch => need("patch without PATCH"),
@@ -61,25 +62,40 @@ impl Plan {
     pub(in crate::mapping) fn encode_operation(
         &self,
         operation: Operation<Client>,
-        scope: &Scope,
+        (scope, sight): (&Scope, Option<Sight>),
         abilities: Abilities,
         before: Option<&Before>,
         witness: &mut impl Witness,
     ) -> Result<(Encoded, View), MappingError> {
         let ty = self.known(&operation.resource)?;
-        let scope = scope.based(&ty.held.base.id);
+        let mut scope = scope.based(&ty.held.base.id);
         self.permitted(ty, &scope, &operation)?;
-        let precondition = precondition(operation.precondition, abilities, before)?;
-        let projection = self.projection(ty, &operation.projection);
+        let sight = sight.map(|sight| sight.based(&ty.held.base.id));
+        let mut precondition = precondition(operation.precondition, abilities, before)?;
+        if let (Some(sight), VerbKind::Read | VerbKind::List | VerbKind::Create) =
+            (&sight, operation.verb.kind())
+        {
+            // Of a resource that has not changed nothing would come to tell whether it is seen.
+            precondition.if_none_match = None;
+            scope = sight.least(&scope);
+        }
+        let asked = widened(ty, &operation.projection, sight.as_ref());
+        let projection = self.projection(ty, &asked);
         let mut view = View {
             resource: operation.resource,
             scope,
+            sight,
             projection: operation.projection,
             start: 1,
             cut: None,
         };
         let verb = match operation.verb {
-            Verb::Create(document) => Verb::Create(self.create(ty, document, witness)?),
+            Verb::Create(document) => {
+                let mut out = Vec::new();
+                let document = self.left(ty, &view.scope, document, false, &mut out)?;
+                discarded(ty, &out, witness);
+                Verb::Create(self.create(ty, document, witness)?)
+            }
             Verb::Read(id) => Verb::Read(id),
             Verb::Delete(id) => Verb::Delete(id),
             Verb::List(query) => match self.list_query(ty, query, abilities, &mut view)? {
@@ -87,6 +103,9 @@ impl Plan {
                 None => return Ok((Encoded::Empty, view)),
             },
             Verb::Replace(id, document) if !abilities.put => {
+                let mut out = Vec::new();
+                let document = self.left(ty, &view.scope, document, true, &mut out)?;
+                discarded(ty, &out, witness);
                 let changes = self.changed(ty, &view.scope, &id, document, before, witness)?;
                 match (changes.is_empty(), before) {
                     (true, Some(before)) => {
@@ -97,6 +116,9 @@ impl Plan {
                 }
             }
             Verb::Replace(id, document) => {
+                let mut out = Vec::new();
+                let document = self.left(ty, &view.scope, document, true, &mut out)?;
+                discarded(ty, &out, witness);
                 let new = self.replace(ty, &view.scope, &id, document, before, witness)?;
                 match (new, before) {
                     (None, Some(before)) => {
@@ -215,7 +237,9 @@ impl Plan {
         witness: &mut impl Witness,
     ) -> Result<Option<Verb>, MappingError> {
         let (ty, scope) = (self.known(&view.resource)?, &view.scope);
-        let patch = narrowed(scope, patch);
+        let mut out = Vec::new();
+        let patch = self.left_of(ty, scope, patch, &mut out);
+        discarded(ty, &out, witness);
         let mut translated = self.patch(ty, &patch)?;
         if ty.is_ldap() {
             translated
@@ -306,17 +330,26 @@ impl Plan {
         view: &mut View,
     ) -> Result<Option<Query>, MappingError> {
         view.start = query.start_index.unwrap_or(1).max(1);
-        let filter = match query.filter {
-            None => None,
-            Some(filter) => match self.filter(ty, &filter)? {
-                Pushed::Always => None,
-                Pushed::Never => return Ok(None),
-                Pushed::Ask(filter) if abilities.filter => Some(filter),
-                Pushed::Ask(_) => {
-                    let text = "the directory behind this service does not evaluate filters";
-                    return Err(refused(ScimType::InvalidFilter, text));
-                }
-            },
+        let visible = match &view.sight {
+            None => Pushed::Always,
+            Some(sight) => {
+                let (pushed, sight) = self.visible(ty, &query, sight, abilities)?;
+                view.sight = Some(sight);
+                pushed
+            }
+        };
+        let asked = match &query.filter {
+            None => Pushed::Always,
+            Some(filter) => self.filter(ty, filter)?,
+        };
+        if let (Pushed::Ask(_), false) = (&asked, abilities.filter) {
+            let text = "the directory behind this service does not evaluate filters";
+            return Err(refused(ScimType::InvalidFilter, text));
+        }
+        let filter = match Pushed::all([asked, visible]) {
+            Pushed::Always => None,
+            Pushed::Never => return Ok(None),
+            Pushed::Ask(filter) => Some(filter),
         };
         let sort_by = match query.sort_by {
             // A service that does not sort says so in its configuration and leaves the order.
@@ -335,6 +368,18 @@ impl Plan {
             (pushed.start_index, pushed.count) = (None, None);
         }
         Ok(Some(pushed))
+    }
+}
+
+/// Tells what was left out because the account may not write it.
+fn discarded(ty: &Type, names: &[String], witness: &mut impl Witness) {
+    for name in names {
+        // What no schema has is the client's own word, and may be anything.
+        let known = parse::attr_path(name, &ty.full)
+            .is_ok_and(|path| ty.full.find(&path).is_some())
+            || ty.full.uris().any(|uri| uri.is(name));
+        let attribute = if known { name.as_str() } else { "(unknown)" };
+        witness.saw(Event::Discarded { attribute });
     }
 }
 

@@ -1,8 +1,10 @@
 //! What an account may see and change of a resource, in the client's words: requests that name
 //! more are refused, answers show no more, and a PUT leaves alone what it was not about.
 
+mod discarded;
 mod kept;
 mod shown;
+mod values;
 
 use std::borrow::Cow;
 
@@ -15,6 +17,7 @@ use crate::scim::filter::Filter;
 use crate::scim::json::{Members, Node, Sort};
 use crate::scim::operation::{Document, Verb};
 use crate::scim::patch::{Change, Patch, PatchOp};
+use crate::scim::query::Query;
 use crate::scim::schema::{Attribute, Mutability};
 use crate::scim::{AttrName, AttrPath, Client, Operation, PatchPath, SchemaUri};
 
@@ -30,23 +33,44 @@ impl Plan {
         scope: &Scope,
         operation: &Operation<Client>,
     ) -> Result<(), MappingError> {
+        self.permitted_if(ty, scope, operation, ty.discards)
+    }
+
+    /// The same, where what may not be written is left out (`lenient`) or refused.
+    pub(super) fn permitted_if(
+        &self,
+        ty: &Type,
+        scope: &Scope,
+        operation: &Operation<Client>,
+        lenient: bool,
+    ) -> Result<(), MappingError> {
         if scope.is_whole() {
             return Ok(());
         }
         let looks = Looks { ty, scope };
         match &operation.verb {
             Verb::Read(_) | Verb::Delete(_) => Ok(()),
-            Verb::List(query) => {
-                query.filter.iter().try_for_each(|f| looks.filter(f))?;
-                query.sort_by.iter().try_for_each(|p| looks.asked(p))
-            }
+            Verb::List(query) => looks.query(query),
             Verb::Create(document) => {
-                self.named(&looks, document)?;
+                if !lenient {
+                    self.named(&looks, document)?;
+                }
                 let mut lines = ty.lines.iter().filter(|l| l.required && super::creates(l));
                 lines.try_for_each(|line| looks.required(line))
             }
+            Verb::Replace(..) if lenient => Ok(()),
             Verb::Replace(_, document) => self.named(&looks, document),
-            Verb::Patch(_, patch) => patch.changes.iter().try_for_each(|c| looks.change(c)),
+            Verb::Patch(_, patch) if lenient => patch
+                .changes
+                .iter()
+                .try_for_each(|change| looks.asks(change)),
+            Verb::Patch(_, patch) => patch.changes.iter().try_for_each(|change| {
+                looks.change(change)?;
+                match scope.writable().filter(|set| set.has_bounds()) {
+                    Some(set) => looks.changes(set, change),
+                    None => Ok(()),
+                }
+            }),
         }
     }
 
@@ -60,6 +84,9 @@ impl Plan {
         for (key, value) in members.iter_mut() {
             if value.is_absent() || is_common(key) {
                 continue;
+            }
+            if set.has_bounds() {
+                looks.bounded(set, key, value)?;
             }
             if let Some((uri, name)) = written_out(set, key) {
                 looks.member(set, Some(uri), name, value)?;
@@ -77,12 +104,19 @@ impl Plan {
     }
 }
 
-struct Looks<'a> {
-    ty: &'a Type,
-    scope: &'a Scope,
+/// What an account may name of resources of a type.
+pub(super) struct Looks<'a> {
+    pub(super) ty: &'a Type,
+    pub(super) scope: &'a Scope,
 }
 
 impl Looks<'_> {
+    /// What a query asks about.
+    pub(super) fn query(&self, query: &Query) -> Result<(), MappingError> {
+        query.filter.iter().try_for_each(|f| self.filter(f))?;
+        query.sort_by.iter().try_for_each(|p| self.asked(p))
+    }
+
     /// A member of a document: not what is only read, which is ignored further in.
     fn member(
         &self,
@@ -130,6 +164,22 @@ impl Looks<'_> {
         }
     }
 
+    /// What a member of a document makes of bounded attributes.
+    fn bounded(&self, set: &Set, key: &str, value: &Node<'_>) -> Result<(), MappingError> {
+        let value = value.to_value();
+        match &value {
+            Value::Object(inner) if key.contains(':') => inner
+                .iter()
+                .try_for_each(|(name, value)| self.becomes(set, Some(key), name, value)),
+            value => self.becomes(set, None, key, value),
+        }?;
+        // Where the schema is written out before the attribute.
+        match written_out(set, key) {
+            Some((uri, name)) => self.becomes(set, Some(uri), name, &value),
+            None => Ok(()),
+        }
+    }
+
     /// A line that every new resource needs: who may not give it cannot make one.
     fn required(&self, line: &Line) -> Result<(), MappingError> {
         let (Some(set), Some(place)) = (self.scope.writable(), &line.scim) else {
@@ -155,9 +205,7 @@ impl Looks<'_> {
             return self.extension(change);
         };
         let uri = uri.as_ref().map(SchemaUri::as_str);
-        if let (Some(filter), Some(set)) = (filter, self.scope.readable()) {
-            elements(set, uri, name, filter)?;
-        }
+        self.asks(change)?;
         let Some(set) = self.scope.writable() else {
             return Ok(());
         };
@@ -352,7 +400,11 @@ pub(super) fn narrowed<'a>(scope: &Scope, patch: &'a Patch) -> Cow<'a, Patch> {
             name,
             filter: Some(filter),
             ..
-        } => elements(set, uri.as_ref().map(SchemaUri::as_str), name, filter).is_ok(),
+        } => {
+            let uri = uri.as_ref().map(SchemaUri::as_str);
+            elements(set, uri, name, filter).is_ok()
+                && values::makes(set, uri, name.as_str(), filter)
+        }
         _ => true,
     };
     if !patch.create_missing || patch.changes.iter().all(makes) {

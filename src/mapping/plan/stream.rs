@@ -24,8 +24,10 @@ pub(super) struct Mapped<W> {
     view: View,
     witness: W,
     source: Source,
-    /// How many elements the directory gave.
+    /// How many elements the directory gave that are there for this account.
     seen: usize,
+    /// How many are not.
+    hidden: usize,
     /// How many of them went out.
     sent: usize,
     out: BytesMut,
@@ -93,6 +95,7 @@ impl<W: Witness> Mapped<W> {
             witness,
             source,
             seen: 0,
+            hidden: 0,
             sent: 0,
             out: BytesMut::new(),
             state: State::Start,
@@ -101,9 +104,14 @@ impl<W: Witness> Mapped<W> {
 
     /// Maps one resource and writes it.
     fn write(&mut self, resource: Members<'_>) -> Result<(), Interrupted> {
-        self.seen += 1;
-        if !self.wanted() {
-            return Ok(());
+        // Which page one belongs to is known before it is mapped, unless some are not there for
+        // this account.
+        let plain = self.view.sight.is_none();
+        if plain {
+            self.seen += 1;
+            if !self.wanted() {
+                return Ok(());
+            }
         }
         let shown = self
             .plan
@@ -114,6 +122,16 @@ impl<W: Witness> Mapped<W> {
                     .show(ty, resource, &self.view, None, &mut self.witness)
             })
             .map_err(interrupted)?;
+        let Some(shown) = shown else {
+            self.hidden += 1;
+            return Ok(());
+        };
+        if !plain {
+            self.seen += 1;
+            if !self.wanted() {
+                return Ok(());
+            }
+        }
         if self.sent > 0 {
             self.out.extend_from_slice(b",");
         }
@@ -134,7 +152,7 @@ impl<W: Witness> Mapped<W> {
 
     fn element(&mut self, text: Bytes) -> Result<(), Interrupted> {
         let checked = json::check(text).map_err(|error| {
-            let number = self.seen + 1;
+            let number = self.seen + self.hidden + 1;
             Interrupted::Malformed(format!("resource {number} of the list: {error}"))
         })?;
         self.write(checked.members())
@@ -146,6 +164,9 @@ impl<W: Witness> Mapped<W> {
             Some((first, _)) => (self.seen, first),
             None => {
                 let start = start.unwrap_or(self.view.start).max(1);
+                // The directory was asked for what can be seen; where it means something else by
+                // a value than we do, that is told by nothing either.
+                let total = total.map(|total| total.saturating_sub(self.hidden));
                 (total.unwrap_or(self.seen + start - 1), start)
             }
         };

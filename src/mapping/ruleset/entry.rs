@@ -60,6 +60,8 @@ pub struct LdapEntry {
     pub keep: Option<(Keep, Span)>,
     /// Whether making a resource that was kept brings it back.
     pub revive: bool,
+    /// The line where all this begins.
+    pub line: usize,
 }
 
 /// `on_delete: {disable: true, move_to: …}`.
@@ -181,6 +183,7 @@ fn in_ldap(
         create: None,
         keep: None,
         revive: false,
+        line: node.map_or(place, |node| node.span).line,
     };
     let table = match node {
         Some(node) => Table::open(source, node, "an entry", d),
@@ -414,8 +417,7 @@ fn filter_text(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<Filt
     match text.parse::<Filter>() {
         Ok(filter) => Some(filter),
         Err(error) => {
-            let error =
-                Diagnostic::error(source, node.span, format!("this is no filter: it {error}"));
+            let error = Diagnostic::error(source, node.span, format!("this is no filter: {error}"));
             d.push(error.help("such as `(objectClass=inetOrgPerson)`"));
             None
         }

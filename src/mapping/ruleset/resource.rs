@@ -6,7 +6,7 @@ use crate::scim::schema::{self, Schema, TypeSchema};
 use crate::scim::{ResourceType, SchemaUri};
 use crate::yaml::{Diagnostic, Diagnostics, Key, Node, Source, Table, suggest};
 
-use super::{TypeRule, Unmapped, entry, line, scalar};
+use super::{TypeRule, Unmapped, discreet, entry, line, protect, scalar};
 use crate::ldap::layout::Flavor;
 
 pub(super) fn types(
@@ -76,6 +76,12 @@ fn one(
         .optional("unmapped")
         .and_then(|node| scalar::word(source, node, &policies, d))
         .unwrap_or_default();
+    let audit = table.optional("audit");
+    let protect_node = table.optional("protect");
+    let discards = table
+        .optional("forbidden")
+        .and_then(|node| scalar::word(source, node, &[("refuse", false), ("discard", true)], d))
+        .unwrap_or_default();
     table.finish(d);
     let (name, mut schema) = (name?, schema?);
     schema.name = name.clone();
@@ -87,6 +93,9 @@ fn one(
             schema.extensions.push(extension);
         }
     }
+    let plain = audit
+        .map(|node| discreet::plain(source, node, &schema, d))
+        .unwrap_or_default();
     let mut entry = entry::read(source, entry_node, key.span, &schema, ldap, d);
     entry::ends(source, ends, &mut entry, d);
     if let (Some(_), Unmapped::Pass) = (ldap, unmapped) {
@@ -98,6 +107,7 @@ fn one(
     let mut known: Vec<SchemaUri> = entry.schemas.iter().flatten().cloned().collect();
     known.extend(schema.uris().cloned());
     known.extend(own.iter().map(|schema| schema.id.clone()));
+    let protect = protect_node.and_then(|node| protect::read(source, node, &schema, &known, d));
     let mut lines = Vec::new();
     if let Some(node) = attributes_node {
         for item in node.list(source, d).unwrap_or_default() {
@@ -120,6 +130,9 @@ fn one(
         entry,
         lines,
         unmapped,
+        plain,
+        protect,
+        discards,
     })
 }
 

@@ -107,7 +107,7 @@ fn drops_are_reported_in_the_clients_words() {
     });
     let verb = Verb::Create(Document::Tree(resource(document)));
     let mut seen = Seen::default();
-    plan.encode_operation(operation(verb), &scope(), FULL, None, &mut seen)
+    plan.encode_operation(operation(verb), (&scope(), None), FULL, None, &mut seen)
         .unwrap();
     seen.0.sort();
     assert_eq!(

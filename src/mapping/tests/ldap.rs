@@ -63,7 +63,13 @@ pub(super) fn run(
         resource: resource(value),
         guard: Guard::Version("\"7\"".to_owned()),
     });
-    let encoded = plan.encode_operation(operation, &scope(), CHANGES, before.as_ref(), &mut ());
+    let encoded = plan.encode_operation(
+        operation,
+        (&scope(), None),
+        CHANGES,
+        before.as_ref(),
+        &mut (),
+    );
     match encoded.unwrap().0 {
         Encoded::Unchanged(_) => (need, None, Precondition::default()),
         Encoded::Ask(operation) => {
@@ -98,7 +104,7 @@ fn shown(plan: &Plan, ty: &str, upstream: Value) -> Value {
     let ty = plan.ty(&ty.parse().unwrap()).unwrap();
     let text = Checked::of(&resource(upstream));
     let shown = plan.show(ty, text.members(), &view(Projection::All), None, &mut ());
-    Value::from(shown.unwrap().to_resource())
+    Value::from(shown.unwrap().unwrap().to_resource())
 }
 
 fn account(flags: &str) -> Value {

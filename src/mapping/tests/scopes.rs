@@ -132,7 +132,10 @@ fn shown(plan: &Plan, upstream: &Value, scope: Scope) -> Vec<u8> {
     let mut view = view(Projection::All);
     view.scope = scope;
     let ty = plan.ty(&user()).unwrap();
-    let members = plan.show(ty, text.members(), &view, None, &mut ()).unwrap();
+    let members = plan
+        .show(ty, text.members(), &view, None, &mut ())
+        .unwrap()
+        .unwrap();
     let mut out = bytes::BytesMut::new();
     members.print(&mut out);
     out.to_vec()
@@ -208,22 +211,45 @@ proptest! {
     }
 }
 
-/// The members of which nothing may be changed.
+/// The members that may not be changed, each part of one by itself.
 fn without(write: &[String], shown: &Value) -> Value {
-    let may = |path: &str, value: &Value| left(write, path, value).is_some();
     let mut out = Map::new();
     for (key, value) in shown.as_object().unwrap() {
         if key.contains(':') {
             for (name, value) in value.as_object().unwrap() {
-                if !may(&format!("{key}:{name}"), value) {
-                    out.insert(format!("{key}:{name}"), value.clone());
-                }
+                let path = format!("{key}:{name}");
+                out.extend(rest(write, &path, value).map(|rest| (path, rest)));
             }
-        } else if !may(key, value) {
-            out.insert(key.clone(), value.clone());
+        } else {
+            out.extend(rest(write, key, value).map(|rest| (key.clone(), rest)));
         }
     }
     out.into()
+}
+
+/// What [`left`] does not leave of a member.
+fn rest(items: &[String], path: &str, value: &Value) -> Option<Value> {
+    match value {
+        Value::Object(element) => {
+            let kept = left(items, path, value);
+            let gone = element.iter().filter(|(sub, _)| {
+                let kept = kept.as_ref().and_then(|kept| kept.get(sub));
+                // What it points to is made from the value.
+                kept.is_none() && *sub != "$ref"
+            });
+            let gone: Map<String, Value> = gone.map(|(k, v)| (k.clone(), v.clone())).collect();
+            (!gone.is_empty()).then(|| gone.into())
+        }
+        Value::Array(list) => {
+            let gone = list.iter().filter_map(|item| match item {
+                Value::Object(_) => rest(items, path, item),
+                plain => rest(items, &format!("{path}.value"), plain),
+            });
+            let gone: Vec<Value> = gone.collect();
+            (!gone.is_empty()).then(|| gone.into())
+        }
+        plain => (!allows(items, &path.to_ascii_lowercase())).then(|| plain.clone()),
+    }
 }
 
 fn put(
@@ -238,7 +264,7 @@ fn put(
     };
     let verb = Verb::Replace("7".parse().unwrap(), Document::Tree(resource(document)));
     let (encoded, _) =
-        plan.encode_operation(operation(verb), scope, FULL, Some(&before), &mut ())?;
+        plan.encode_operation(operation(verb), (scope, None), FULL, Some(&before), &mut ())?;
     Ok(match encoded {
         Encoded::Unchanged(resource) => Value::from(resource),
         encoded => match ask(encoded).verb {
@@ -311,7 +337,10 @@ resources:
     let text = Checked::of(&resource(json!({"id": "1", "no": "s", "who": "me"})));
     let mut view = view(Projection::All);
     (view.resource, view.scope) = ("Device".parse().unwrap(), scope);
-    let shown = plan.show(ty, text.members(), &view, None, &mut ()).unwrap();
+    let shown = plan
+        .show(ty, text.members(), &view, None, &mut ())
+        .unwrap()
+        .unwrap();
     assert_eq!(
         bare(Value::from(shown.to_resource())),
         json!({"serial": "s"})

@@ -67,8 +67,13 @@ fn sent(plan: &Plan, document: Document, overwrites: Option<Value>) -> (String, 
         resource: resource(value),
         guard: crate::mapping::Guard::None,
     });
-    let encoded =
-        plan.encode_operation(operation(verb), &scope(), FULL, before.as_ref(), &mut notes);
+    let encoded = plan.encode_operation(
+        operation(verb),
+        (&scope(), None),
+        FULL,
+        before.as_ref(),
+        &mut notes,
+    );
     let text = match encoded {
         Ok((Encoded::Ask(operation), _)) => match operation.verb {
             Verb::Create(document) | Verb::Replace(_, document) => tree(document).to_string(),
@@ -84,7 +89,9 @@ fn seen_text(plan: &Plan, text: &Checked) -> (String, Vec<String>) {
     let mut notes = Notes::default();
     let ty = plan.ty(&user()).unwrap();
     let view = view(Projection::All);
-    let shown = plan.show(ty, text.members(), &view, None, &mut notes);
+    let shown = plan
+        .show(ty, text.members(), &view, None, &mut notes)
+        .map(Option::unwrap);
     // As a value of its own and as text it is the same, and the text is strict JSON.
     let shown = shown.unwrap();
     let printed = Checked::print(&shown, 0).into_bytes();

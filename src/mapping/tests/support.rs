@@ -137,7 +137,13 @@ pub(super) fn encode(
         resource: resource(value),
         guard: Guard::Version("\"7\"".to_owned()),
     });
-    plan.encode_operation(operation, &scope(), abilities, before.as_ref(), &mut ())
+    plan.encode_operation(
+        operation,
+        (&scope(), None),
+        abilities,
+        before.as_ref(),
+        &mut (),
+    )
 }
 
 pub(super) fn ask(encoded: Encoded) -> Operation<Upstream> {
@@ -204,7 +210,9 @@ pub(super) fn show_as(
 ) -> Result<Value, MappingError> {
     let text = Checked::of(&resource(upstream));
     let view = view(Projection::All);
-    let shown = plan.show(ty, text.members(), &view, None, witness)?;
+    let shown = plan
+        .show(ty, text.members(), &view, None, witness)?
+        .unwrap();
     Ok(Value::from(shown.to_resource()))
 }
 
@@ -212,6 +220,7 @@ pub(super) fn view(projection: Projection) -> View {
     View {
         resource: user(),
         scope: scope(),
+        sight: None,
         projection,
         start: 1,
         cut: None,

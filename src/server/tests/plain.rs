@@ -97,28 +97,3 @@ async fn whoever_asks_nothing_makes_room_for_who_does() {
     busy.add_permits(1);
     assert_eq!(answer(&mut under_way).await.0, 200);
 }
-
-#[tokio::test]
-async fn a_connection_does_not_outlive_what_it_was_judged_by() {
-    let (ca, first) = certificate();
-    let tls = Arc::new(ArcSwap::new(first));
-    let any = "127.0.0.1:0".parse().unwrap();
-    let door = plain::start_tls(any, Arc::clone(&tls), echoing(), Limits::default()).unwrap();
-    let plain::Listen::Tcp(address) = *door.at() else {
-        panic!("not TCP");
-    };
-    let config = tls::client_config(Some(ca.as_bytes()), None).unwrap();
-    let connector = TlsConnector::from(Arc::new(config));
-    let name = ServerName::try_from("localhost").unwrap();
-    let stream = TcpStream::connect(address).await.unwrap();
-    let mut stream = connector.connect(name, stream).await.unwrap();
-    for status in [200, 421] {
-        stream
-            .write_all(b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n")
-            .await
-            .unwrap();
-        assert_eq!(answer(&mut stream).await.0, status);
-        tls.store(certificate().1);
-    }
-    assert_eq!(stream.read(&mut [0; 9]).await.unwrap(), 0);
-}

@@ -51,7 +51,7 @@ async fn the_next_connection_takes_the_new_certificate() {
     let mut door = TestDoor::open(|_| {});
     let mut old = door.tls(&[]).await;
     let (ca, config) = certificate();
-    door.tls.store(config);
+    door.tls.replace(Arc::new(config));
     assert!(door.handshake(&[], rustls::ALL_VERSIONS).await.is_err());
     door.ca = ca;
     door.tls(&[]).await;

@@ -157,17 +157,27 @@ families! {
     PANICS: Counter "postern_panics_total" []
         "Defects of postern that a request ran into (it got a 500): please report them.";
     AUTH_FAILURES: Counter "postern_authentication_failures_total" ["reason"]
-        "Requests answered 401 (400 for several; 429 from an address that failed too often), by the true reason, which the client is not told.";
+        "Requests answered 401 (400 for several; 503 for unavailable; 429 from an address that failed too often), by the true reason, which the client is not told.";
     AUTH_THROTTLED: Counter "postern_authentication_throttled_total" []
         "Those of them answered 429, because their address had failed too often; they have no access line.";
+    TOKENS_ISSUED: Counter "postern_oauth_tokens_issued_total" ["result"]
+        "Requests for an access token at /oauth2/token, by what came of them: issued, invalid_client (not known who asked), invalid_scope, invalid_request, unavailable.";
     RATE_LIMITED: Counter "postern_rate_limited_total" ["tenant"]
         "Requests answered 429 because the account's own rate in the access file was used up, in this replica.";
     DENIALS: Counter "postern_authorization_denials_total" ["tenant", "reason"]
         "Requests answered 403: the account may not use the tenant (tenant), no role of it allows the operation (role), or an attribute that the request names (attribute).";
+    GUARD_REFUSED: Counter "postern_guard_refused_total" ["tenant", "effect"]
+        "Writes answered 429 because as many resources were deleted (delete), disabled (disable) or emptied (empty) as the rule's `guard` lets through in its window, in this replica.";
+    GUARD_RELEASED: Gauge "postern_guard_released" ["tenant"]
+        "1 while an operator lets the tenant do more than its `guard` allows (`postern ctl guard release`).";
+    PROTECTED_REFUSED: Counter "postern_protected_refused_total" ["tenant"]
+        "Writes answered 403 because they would harm what the rule's `protect` names, or because that could not be found out.";
     ACCENTS: Counter "postern_accents_total" ["tenant", "kind"]
         "Things that clients said differently from RFC 7644 and that were understood.";
     DROPPED: Counter "postern_attributes_dropped_total" ["tenant", "direction"]
         "Attributes left out because no line of the rule maps them; `postern check` lists what the rule maps.";
+    DISCARDED: Counter "postern_attributes_discarded_total" ["tenant"]
+        "Attributes left out of requests because the account may not write them, and the rule says `forbidden: discard`.";
     UNDECODABLE: Counter "postern_values_undecodable_total" ["tenant", "line"]
         "Values of the directory left out of answers because this line of the rule file could not read them.";
     MAPPING_ERRORS: Counter "postern_mapping_errors_total" ["tenant", "direction"]
@@ -178,6 +188,8 @@ families! {
         "Writes prepared again because somebody else changed the resource in between.";
     UP: Gauge "postern_directory_up" ["tenant", "directory"]
         "Whether the last exchange with the tenant's directory went well (1) or not (0); no series while nothing was asked yet.";
+    FINDINGS: Gauge "postern_directory_findings" ["tenant"]
+        "Places where the tenant's rule does not fit what its directory says of itself: requests will fail there. The log, /status and `postern check --online` say which; no series while nothing was compared yet.";
     CONNECTIONS: Gauge "postern_directory_connections" ["directory", "state"]
         "Connections that stand to the directory (open), and how many of these carry no request (idle).";
     WAITING: Gauge "postern_directory_requests_waiting" ["directory"]
@@ -192,6 +204,8 @@ families! {
         "Connections that stand on the public listener.";
     HANDSHAKES: Counter "postern_tls_handshake_failures_total" []
         "Connections of the public listener that ended before TLS stood.";
+    CLIENT_CERTIFICATES: Counter "postern_client_certificates_refused_total" ["reason"]
+        "Those of them that were refused for the client's certificate: missing, unknown_ca, expired, not_yet, revoked, unlisted (no revocation list of its CA), usage (it is not for clients), other.";
     PROXY_HEADERS: Counter "postern_proxy_header_failures_total" []
         "Connections refused for their PROXY protocol header: missing or broken from a trusted proxy, or sent by someone else.";
     RELOADS: Counter "postern_config_reloads_total" ["source", "result"]
@@ -203,11 +217,17 @@ families! {
     CONFIG_INFO: Gauge "postern_config_info" ["revision"]
         "Always 1; the revision that serves. Replicas that differ for long do not see the same files.";
     CERTIFICATES: Gauge "postern_certificate_expiry_timestamp_seconds" ["use", "tenant"]
-        "When the certificate ends, of its chain the first: of the public or control listener, or of the client certificate that a tenant's directory wants.";
+        "When the certificate ends, of its chain the first: of the public or control listener, of the CAs of SCIM clients (client_ca) or operators (operator_ca), or of the client certificate that a tenant's directory wants.";
+    LISTS: Gauge "postern_revocation_list_due_timestamp_seconds" ["use"]
+        "When the first of the revocation lists should have been replaced: of SCIM clients (client_crl) or operators (operator_crl). It counts after that, too; who was revoked since is let in.";
     TOKEN_EXPIRY: Gauge "postern_token_nearest_expiry_timestamp_seconds" []
         "When the next of the live tokens ends; no series where none does.";
     TOKENS: Gauge "postern_tokens" ["state"]
         "Tokens of the access file, by where they are in their life.";
+    KEY_FETCHES: Counter "postern_oauth_keys_fetches_total" ["issuer", "result"]
+        "Fetches of the keys of an entry of `trust`: ok, unchanged (by the issuer's own word), failed; what was fetched before serves on for a day.";
+    INTROSPECTIONS: Counter "postern_oauth_introspections_total" ["issuer", "result"]
+        "Questions about tokens that an entry of `trust` was asked: active, inactive, failed; while they fail, such tokens are answered 503.";
     TENANTS: Gauge "postern_tenants" []
         "Tenants that are served.";
     CLIENTS: Gauge "postern_clients" []
@@ -220,6 +240,10 @@ families! {
         "Traces that the collector took.";
     TRACES_DROPPED: Counter "postern_traces_dropped_total" []
         "Traces lost: the collector was away, too slow, or refused them.";
+    AUDIT_RECORDS: Counter "postern_audit_records_total" ["result"]
+        "Records of the audit trail: written, dropped (it happened all the same), refused (a write that was not sent for it).";
+    AUDIT_UP: Gauge "postern_audit_up" []
+        "Whether the audit trail can be written: 1 or 0; not there where none is kept.";
     BUILD_INFO: Gauge "postern_build_info" ["version"]
         "Always 1; the version that runs.";
     CPU: Counter "process_cpu_seconds_total" []

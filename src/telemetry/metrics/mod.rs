@@ -20,7 +20,9 @@ mod tests;
 pub use families::{BUCKETS, FAMILIES, Family, Kind};
 pub use scene::{Certificate, DirectoryScene, Scene};
 pub use tenant::{Counters, TenantMetrics};
-pub use words::{AuthFailure, CertificateUse, Denial, Direction, Fault, OperationKind, Outcome};
+pub use words::{
+    AuthFailure, CertificateUse, Denial, Direction, Fault, Issuing, OperationKind, Outcome,
+};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,10 +30,12 @@ use std::time::SystemTime;
 
 use prometheus::{IntCounter, IntGauge};
 
+use crate::net::tls::Refused;
+
 use families::{
-    ACCESS_DROPPED, AUTH_FAILURES, AUTH_THROTTLED, BUILD_INFO, HANDSHAKES, IN_FLIGHT, PANICS,
-    PROXY_HEADERS, PUBLIC_CONNECTIONS, SHED, TRACES_DROPPED, TRACES_EXPORTED, TRUNCATED,
-    WRITES_IN_FLIGHT,
+    ACCESS_DROPPED, AUDIT_RECORDS, AUTH_FAILURES, AUTH_THROTTLED, BUILD_INFO, CLIENT_CERTIFICATES,
+    HANDSHAKES, IN_FLIGHT, PANICS, PROXY_HEADERS, PUBLIC_CONNECTIONS, SHED, TOKENS_ISSUED,
+    TRACES_DROPPED, TRACES_EXPORTED, TRUNCATED, WRITES_IN_FLIGHT,
 };
 use page::Page;
 use reloads::Reloads;
@@ -49,14 +53,17 @@ pub struct Metrics {
     connections: IntGauge,
     auth_failures: [IntCounter; AuthFailure::ALL.len()],
     auth_throttled: IntCounter,
+    tokens_issued: [IntCounter; Issuing::ALL.len()],
     shed: IntCounter,
     truncated: IntCounter,
     panics: IntCounter,
     handshakes: IntCounter,
+    client_certificates: [IntCounter; Refused::ALL.len()],
     proxy_headers: IntCounter,
     access_dropped: IntCounter,
     traces_exported: IntCounter,
     traces_dropped: IntCounter,
+    audit: [IntCounter; 3],
 }
 
 /// A connection that is counted while it stands.
@@ -88,14 +95,18 @@ impl Metrics {
             connections: PUBLIC_CONNECTIONS.gauge(&[]),
             auth_failures: AuthFailure::ALL.map(|why| AUTH_FAILURES.counter(&[why.as_str()])),
             auth_throttled: AUTH_THROTTLED.counter(&[]),
+            tokens_issued: Issuing::ALL.map(|it| TOKENS_ISSUED.counter(&[it.as_str()])),
             shed: SHED.counter(&[]),
             truncated: TRUNCATED.counter(&[]),
             panics: PANICS.counter(&[]),
             handshakes: HANDSHAKES.counter(&[]),
+            client_certificates: Refused::ALL
+                .map(|why| CLIENT_CERTIFICATES.counter(&[why.as_str()])),
             proxy_headers: PROXY_HEADERS.counter(&[]),
             access_dropped: ACCESS_DROPPED.counter(&[]),
             traces_exported: TRACES_EXPORTED.counter(&[]),
             traces_dropped: TRACES_DROPPED.counter(&[]),
+            audit: ["written", "dropped", "refused"].map(|what| AUDIT_RECORDS.counter(&[what])),
         }
     }
 
@@ -145,19 +156,46 @@ impl Metrics {
             page.kept(&AUTH_FAILURES, counter);
         }
         page.kept(&AUTH_THROTTLED, &self.auth_throttled);
+        for counter in &self.tokens_issued {
+            page.kept(&TOKENS_ISSUED, counter);
+        }
         page.kept(&SHED, &self.shed);
         page.kept(&TRUNCATED, &self.truncated);
         page.kept(&PANICS, &self.panics);
         page.kept(&HANDSHAKES, &self.handshakes);
+        for refused in &self.client_certificates {
+            page.kept(&CLIENT_CERTIFICATES, refused);
+        }
         page.kept(&PROXY_HEADERS, &self.proxy_headers);
         page.kept(&ACCESS_DROPPED, &self.access_dropped);
         page.kept(&TRACES_EXPORTED, &self.traces_exported);
         page.kept(&TRACES_DROPPED, &self.traces_dropped);
+        for counter in &self.audit {
+            page.kept(&AUDIT_RECORDS, counter);
+        }
         page.add(
             &BUILD_INFO,
             BUILD_INFO.now(&[env!("CARGO_PKG_VERSION")], 1.0),
         );
         page.text()
+    }
+
+    /// So many records are in the audit trail.
+    pub fn audit_written(&self, records: u64) {
+        let [written, _, _] = &self.audit;
+        written.inc_by(records);
+    }
+
+    /// So many are missing in it, of what has happened all the same.
+    pub fn audit_dropped(&self, records: u64) {
+        let [_, dropped, _] = &self.audit;
+        dropped.inc_by(records);
+    }
+
+    /// A write was not sent, as its record could not be written.
+    pub fn audit_refused(&self) {
+        let [_, _, refused] = &self.audit;
+        refused.inc();
     }
 
     /// A source folder that changed was loaded, or could not be, at this time. The sources are those
@@ -186,6 +224,13 @@ impl Metrics {
     /// It was answered 429, since its address had failed too often.
     pub fn auth_throttled(&self) {
         self.auth_throttled.inc();
+    }
+
+    /// Somebody asked for an access token.
+    pub fn token_issued(&self, result: Issuing) {
+        if let Some(counter) = self.tokens_issued.get(result as usize) {
+            counter.inc();
+        }
     }
 
     /// Requests that have no answer yet.
@@ -223,6 +268,14 @@ impl Metrics {
     /// A connection ended before TLS stood.
     pub fn handshake_failed(&self) {
         self.handshakes.inc();
+    }
+
+    /// A connection was refused for its client's certificate.
+    pub fn client_certificate_refused(&self, why: Refused) {
+        let all = Refused::ALL.iter().zip(&self.client_certificates);
+        if let Some((_, count)) = all.into_iter().find(|(known, _)| **known == why) {
+            count.inc();
+        }
     }
 
     /// A connection was refused for its PROXY protocol header.

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::families::{
-    CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, Family, RETRIES, TENANTS,
-    TOKEN_EXPIRY, TOKENS, UP, WAITING,
+    AUDIT_UP, CERTIFICATES, CLIENTS, CONNECT_FAILURES, CONNECTIONS, DRAINING, FINDINGS, Family,
+    GUARD_RELEASED, INTROSPECTIONS, KEY_FETCHES, LISTS, RETRIES, TENANTS, TOKEN_EXPIRY, TOKENS, UP,
+    WAITING,
 };
 use super::page::Page;
 use super::words::{CertificateUse, NONE};
 use crate::auth::TokenCounts;
+use crate::auth::trust::{Origin, TrustState};
 use crate::directory::{Health, Vitals};
 
 /// One moment.
@@ -23,12 +25,18 @@ pub struct Scene {
     pub clients: usize,
     /// Whether we are about to stop.
     pub draining: bool,
+    /// The tenants whose guard an operator has released.
+    pub released: Vec<Arc<str>>,
     /// The directory of each tenant. Several may share one.
     pub directories: Vec<DirectoryScene>,
     /// When certificates end.
     pub certificates: Vec<Certificate>,
     /// How the tokens are.
     pub tokens: TokenCounts,
+    /// Whose tokens are taken besides.
+    pub trusts: Vec<TrustState>,
+    /// Whether the audit trail can be written, where there is one.
+    pub audit_up: Option<bool>,
 }
 
 /// A tenant's directory at one moment.
@@ -42,6 +50,8 @@ pub struct DirectoryScene {
     pub health: Health,
     /// How its connections are.
     pub vitals: Vitals,
+    /// How often the rule does not fit it, where that has been looked at.
+    pub findings: Option<usize>,
 }
 
 /// When a certificate ends.
@@ -63,6 +73,12 @@ impl Scene {
         put(&TENANTS, &[], count(self.tenants));
         put(&CLIENTS, &[], count(self.clients));
         put(&DRAINING, &[], f64::from(u8::from(self.draining)));
+        if let Some(up) = self.audit_up {
+            put(&AUDIT_UP, &[], f64::from(u8::from(up)));
+        }
+        for tenant in &self.released {
+            put(&GUARD_RELEASED, &[tenant], 1.0);
+        }
         let mut seen = HashSet::new();
         for scene in &self.directories {
             let name = &*scene.directory;
@@ -73,6 +89,9 @@ impl Scene {
             };
             if let Some(up) = up {
                 put(&UP, &[&scene.tenant, name], up);
+            }
+            if let Some(findings) = scene.findings {
+                put(&FINDINGS, &[&scene.tenant], count(findings));
             }
             if !seen.insert(name) {
                 continue;
@@ -85,13 +104,34 @@ impl Scene {
             put(&RETRIES, &[name], float(vitals.retries));
         }
         for certificate in &self.certificates {
+            let (usage, ends) = (certificate.usage.as_str(), seconds(certificate.ends));
             let tenant = certificate.tenant.as_deref().unwrap_or(NONE);
-            let labels = [certificate.usage.as_str(), tenant];
-            put(&CERTIFICATES, &labels, seconds(certificate.ends));
+            match certificate.usage {
+                CertificateUse::ClientCrl | CertificateUse::OperatorCrl => {
+                    put(&LISTS, &[usage], ends);
+                }
+                _ => put(&CERTIFICATES, &[usage, tenant], ends),
+            }
         }
         put(&TOKENS, &["live"], count(self.tokens.live));
         put(&TOKENS, &["expired"], count(self.tokens.expired));
         put(&TOKENS, &["not_yet"], count(self.tokens.not_yet));
+        for trust in &self.trusts {
+            match &trust.origin {
+                Origin::Keys { fetches, .. } => {
+                    for (result, times) in fetches.iter().flatten() {
+                        let labels = [&*trust.name, result.as_str()];
+                        put(&KEY_FETCHES, &labels, float(*times));
+                    }
+                }
+                Origin::Asked { told, .. } => {
+                    for (result, times) in told {
+                        let labels = [&*trust.name, result.as_str()];
+                        put(&INTROSPECTIONS, &labels, float(*times));
+                    }
+                }
+            }
+        }
         if let Some(ends) = self.tokens.nearest_end {
             put(&TOKEN_EXPIRY, &[], seconds(ends));
         }

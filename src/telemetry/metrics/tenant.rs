@@ -10,15 +10,15 @@ use prometheus::core::Metric;
 use prometheus::{Histogram, IntCounter};
 
 use super::families::{
-    ACCENTS, CONFLICTS, CREDENTIALS, DENIALS, DIRECTORY_DURATION, DROPPED, Family,
-    MAPPING_DURATION, MAPPING_ERRORS, RATE_LIMITED, REQUEST_BYTES, REQUEST_DURATION, REQUESTS,
-    RESPONSE_BYTES, UNDECODABLE, UNGUARDED,
+    ACCENTS, CONFLICTS, CREDENTIALS, DENIALS, DIRECTORY_DURATION, DISCARDED, DROPPED, Family,
+    GUARD_REFUSED, MAPPING_DURATION, MAPPING_ERRORS, PROTECTED_REFUSED, RATE_LIMITED,
+    REQUEST_BYTES, REQUEST_DURATION, REQUESTS, RESPONSE_BYTES, UNDECODABLE, UNGUARDED,
 };
 use super::lines::Lines;
 use super::page::Page;
 use super::types::Types;
 use super::words::{Denial, Direction, NONE, OperationKind, Outcome};
-use crate::mapping::{Event, Witness};
+use crate::mapping::{Event, Harm, Witness};
 use crate::scim::accent::Accent;
 
 /// The series of one tenant; they end with it.
@@ -33,8 +33,11 @@ pub struct TenantMetrics {
     response_bytes: Slot<IntCounter>,
     denials: [Slot<IntCounter>; 3],
     rate_limited: Slot<IntCounter>,
+    guard_refused: [Slot<IntCounter>; Harm::ALL.len()],
+    protected_refused: Slot<IntCounter>,
     accents: [Slot<IntCounter>; Accent::ALL.len()],
     dropped: [Slot<IntCounter>; 2],
+    discarded: Slot<IntCounter>,
     undecodable: Lines,
     mapping_errors: [Slot<IntCounter>; 2],
     unguarded: Slot<IntCounter>,
@@ -69,8 +72,11 @@ impl TenantMetrics {
             response_bytes: Slot::new(),
             denials: [const { Slot::new() }; 3],
             rate_limited: Slot::new(),
+            guard_refused: [const { Slot::new() }; Harm::ALL.len()],
+            protected_refused: Slot::new(),
             accents: [const { Slot::new() }; Accent::ALL.len()],
             dropped: [const { Slot::new() }; 2],
+            discarded: Slot::new(),
             undecodable: Lines::new(),
             mapping_errors: [const { Slot::new() }; 2],
             unguarded: Slot::new(),
@@ -88,6 +94,10 @@ impl TenantMetrics {
     fn begin(&self) {
         self.one(&self.unguarded, &UNGUARDED);
         self.one(&self.credentials, &CREDENTIALS);
+        self.one(&self.protected_refused, &PROTECTED_REFUSED);
+        for (slot, harm) in self.guard_refused.iter().zip(Harm::ALL) {
+            slot.get(|| GUARD_REFUSED.counter(&[&self.name, harm.as_str()]));
+        }
         for (slot, why) in
             self.denials
                 .iter()
@@ -156,6 +166,17 @@ impl TenantMetrics {
         self.one(&self.rate_limited, &RATE_LIMITED).inc();
     }
 
+    /// The guard had no place for a write.
+    pub fn guard_refused(&self, harm: Harm) {
+        let slots = &self.guard_refused;
+        self.of(slots, harm.index(), &GUARD_REFUSED, harm.as_str());
+    }
+
+    /// A write would have harmed what is protected.
+    pub fn protected_refused(&self) {
+        self.one(&self.protected_refused, &PROTECTED_REFUSED).inc();
+    }
+
     /// A client's accent was understood.
     pub fn accent(&self, accent: Accent) {
         self.of(&self.accents, accent as usize, &ACCENTS, accent.as_str());
@@ -218,8 +239,11 @@ impl TenantMetrics {
         page.slots(&RESPONSE_BYTES, [&self.response_bytes]);
         page.slots(&DENIALS, &self.denials);
         page.slots(&RATE_LIMITED, [&self.rate_limited]);
+        page.slots(&GUARD_REFUSED, &self.guard_refused);
+        page.slots(&PROTECTED_REFUSED, [&self.protected_refused]);
         page.slots(&ACCENTS, &self.accents);
         page.slots(&DROPPED, &self.dropped);
+        page.slots(&DISCARDED, [&self.discarded]);
         page.slots(&MAPPING_ERRORS, &self.mapping_errors);
         page.slots(&UNGUARDED, [&self.unguarded]);
         page.slots(&CONFLICTS, [&self.conflicts]);
@@ -247,6 +271,7 @@ impl Witness for Counters {
             Event::Accent(accent) => self.0.accent(accent),
             Event::Dropped { inbound: true, .. } => self.0.dropped(Direction::Request),
             Event::Dropped { inbound: false, .. } => self.0.dropped(Direction::Answer),
+            Event::Discarded { .. } => self.0.one(&self.0.discarded, &DISCARDED).inc(),
             Event::Undecodable { line } => self.0.undecodable(line),
         }
     }

@@ -1,6 +1,6 @@
 //! The words that become labels: small closed sets, so that no label can grow.
 
-use crate::auth::Rejection;
+use crate::auth::{CertificateFault, Rejection};
 
 /// Who has to act when something fails. It chooses the class of the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,6 +47,23 @@ pub enum OperationKind {
     Me,
     /// What the tenant can do.
     Discovery,
+    /// An access token of our own.
+    Token,
+}
+
+/// What came of asking for an access token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Issuing {
+    /// It was made.
+    Issued,
+    /// It is not known who asked.
+    InvalidClient,
+    /// For more than the account may.
+    InvalidScope,
+    /// The request is not understood.
+    InvalidRequest,
+    /// Not now.
+    Unavailable,
 }
 
 /// Which way something goes.
@@ -86,6 +103,26 @@ pub enum AuthFailure {
     NotYet,
     /// A valid key, from a network that its account does not call from.
     Network,
+    /// A certificate of nobody, none where one is wanted, or nothing else where more is.
+    Certificate,
+    /// A token that is not signed by whom it says, or not as it must be.
+    Forged,
+    /// A token signed by a key that its issuer does not have.
+    Key,
+    /// A token of an issuer that is not trusted.
+    Issuer,
+    /// A token meant for somebody else.
+    Audience,
+    /// A token without a claim that it must have, or with one that it must not.
+    Claims,
+    /// A token that is not good by the word of whoever issued it.
+    Inactive,
+    /// A good token that is that of no account.
+    NoAccount,
+    /// A good token that is that of more than one account.
+    Ambiguous,
+    /// Whoever could say whether the token is good cannot be asked: 503.
+    Unavailable,
 }
 
 /// Which certificate.
@@ -97,6 +134,14 @@ pub enum CertificateUse {
     Control,
     /// The client certificate towards a directory.
     Directory,
+    /// The CAs of SCIM clients.
+    ClientCa,
+    /// What these CAs have revoked.
+    ClientCrl,
+    /// The CAs of operators.
+    OperatorCa,
+    /// What these CAs have revoked.
+    OperatorCrl,
 }
 
 impl Fault {
@@ -139,7 +184,7 @@ impl Outcome {
 
 impl OperationKind {
     /// How many there are.
-    pub(super) const COUNT: usize = Self::Discovery as usize + 1;
+    pub(super) const COUNT: usize = Self::Token as usize + 1;
 
     /// The word for labels and logs.
     #[must_use]
@@ -155,6 +200,30 @@ impl OperationKind {
             Self::Bulk => "bulk",
             Self::Me => "me",
             Self::Discovery => "discovery",
+            Self::Token => "token",
+        }
+    }
+}
+
+impl Issuing {
+    /// All of them.
+    pub(super) const ALL: [Self; 5] = [
+        Self::Issued,
+        Self::InvalidClient,
+        Self::InvalidScope,
+        Self::InvalidRequest,
+        Self::Unavailable,
+    ];
+
+    /// The word for labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidRequest => "invalid_request",
+            Self::Unavailable => "unavailable",
         }
     }
 }
@@ -184,7 +253,7 @@ impl Denial {
 
 impl AuthFailure {
     /// All of them.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::Several,
         Self::Missing,
         Self::Malformed,
@@ -192,6 +261,16 @@ impl AuthFailure {
         Self::Expired,
         Self::NotYet,
         Self::Network,
+        Self::Certificate,
+        Self::Forged,
+        Self::Key,
+        Self::Issuer,
+        Self::Audience,
+        Self::Claims,
+        Self::Inactive,
+        Self::NoAccount,
+        Self::Ambiguous,
+        Self::Unavailable,
     ];
 
     /// The word for labels.
@@ -205,6 +284,16 @@ impl AuthFailure {
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
             Self::Network => "network",
+            Self::Certificate => "certificate",
+            Self::Forged => "forged",
+            Self::Key => "key",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Claims => "claims",
+            Self::Inactive => "inactive",
+            Self::NoAccount => "account",
+            Self::Ambiguous => "ambiguous",
+            Self::Unavailable => "unavailable",
         }
     }
 }
@@ -215,6 +304,25 @@ impl From<Rejection> for AuthFailure {
             Rejection::Unknown => Self::Unknown,
             Rejection::Expired => Self::Expired,
             Rejection::NotYet => Self::NotYet,
+            Rejection::Forged => Self::Forged,
+            Rejection::Key => Self::Key,
+            Rejection::Issuer => Self::Issuer,
+            Rejection::Audience => Self::Audience,
+            Rejection::Claims => Self::Claims,
+            Rejection::Inactive => Self::Inactive,
+            Rejection::NoAccount => Self::NoAccount,
+            Rejection::Ambiguous => Self::Ambiguous,
+        }
+    }
+}
+
+impl From<&CertificateFault> for AuthFailure {
+    fn from(fault: &CertificateFault) -> Self {
+        match fault {
+            CertificateFault::Ambiguous => Self::Ambiguous,
+            CertificateFault::Unknown
+            | CertificateFault::Wanted(_)
+            | CertificateFault::Alone(_) => Self::Certificate,
         }
     }
 }
@@ -227,6 +335,10 @@ impl CertificateUse {
             Self::Public => "public",
             Self::Control => "control",
             Self::Directory => "directory",
+            Self::ClientCa => "client_ca",
+            Self::ClientCrl => "client_crl",
+            Self::OperatorCa => "operator_ca",
+            Self::OperatorCrl => "operator_crl",
         }
     }
 }

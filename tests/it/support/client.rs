@@ -65,6 +65,15 @@ impl Client {
         }
     }
 
+    /// The same with other means of TLS, such as a certificate of its own.
+    pub(crate) fn with_tls(&self, tls: rustls::ClientConfig) -> Self {
+        Self {
+            tls: Arc::new(tls),
+            authorization: String::new(),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn at(&self, base: &str) -> Self {
         Self {
             base: base.to_owned(),
@@ -83,6 +92,19 @@ impl Client {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], Bytes::new()).await
+    }
+
+    /// The status of a GET by HTTP/2; nothing where there is no answer.
+    pub(crate) async fn try_get(&self, path: &str) -> Option<u16> {
+        let stream = self.try_connect(&[b"h2"]).await?;
+        let io = TokioIo::new(stream);
+        let shaken = hyper::client::conn::http2::handshake(TokioExecutor::new(), io);
+        let (mut sender, connection) = shaken.await.ok()?;
+        tokio::spawn(connection);
+        let target = format!("https://{}{}{path}", self.host, self.base);
+        let request = Request::get(target).body(Full::new(Bytes::new())).unwrap();
+        let answer = sender.send_request(request).await.ok()?;
+        Some(answer.status().as_u16())
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {

@@ -2,18 +2,22 @@
 
 pub(crate) mod client;
 pub(crate) mod exposition;
+pub(crate) mod issuer;
 pub(crate) mod kubelet;
 pub(crate) mod load;
 pub(crate) mod marked;
 pub(crate) mod mix;
+pub(crate) mod pki;
 pub(crate) mod pod;
 pub(crate) mod program;
+pub(crate) mod registry;
 pub(crate) mod scripted;
 pub(crate) mod service;
 pub(crate) mod world;
 
 pub(crate) use client::{Answer, Client};
 pub(crate) use program::Program;
+pub(crate) use registry::Registry;
 pub(crate) use scripted::Scripted;
 pub(crate) use world::World;
 

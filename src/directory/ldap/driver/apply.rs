@@ -84,6 +84,7 @@ impl Order<'_> {
         if !may_assume {
             stand_ins.look(self, ask).await?;
         }
+        let mut futile = 0;
         for _ in 0..TRIES {
             if changes.is_empty() {
                 return Ok(None);
@@ -114,7 +115,12 @@ impl Order<'_> {
             }
             if is_about_values(&result) && has_values(&changes) {
                 stand_ins.look(self, ask).await?;
-                changes = self.rest(changes, ask).await?;
+                let rest = self.rest(changes.clone(), ask).await?;
+                futile = if rest == changes { futile + 1 } else { 0 };
+                if futile == MOST_FUTILE || (futile > 0 && !is_surely_so(&result)) {
+                    return Err(refusal::of(&result));
+                }
+                changes = rest;
                 continue;
             }
             if result.code == Code::OBJECT_CLASS_VIOLATION && stand_ins.come(&changes) {
@@ -291,9 +297,15 @@ fn is_about_values(result: &LdapResult) -> bool {
         Code::NO_SUCH_ATTRIBUTE | Code::ATTRIBUTE_OR_VALUE_EXISTS | Code::ENTRY_ALREADY_EXISTS => {
             true
         }
-        Code::UNWILLING_TO_PERFORM => result.message.starts_with("00000561"),
+        // A member that is none, or none any more.
+        Code::UNWILLING_TO_PERFORM => true,
         _ => false,
     }
+}
+
+/// Whether nothing else can be meant, whatever the entry looks like a moment later.
+fn is_surely_so(result: &LdapResult) -> bool {
+    result.code != Code::UNWILLING_TO_PERFORM
 }
 
 /// Whether some of the changes are about values by themselves.
@@ -346,6 +358,8 @@ const CHUNK: usize = 1000;
 const AT_A_TIME: usize = 32;
 /// Once, and again for each time that others change the same values meanwhile.
 const TRIES: usize = 16;
+/// So often in a row nothing is found that would explain a refusal.
+const MOST_FUTILE: usize = 3;
 
 #[cfg(test)]
 mod tests {

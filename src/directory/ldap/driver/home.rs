@@ -67,6 +67,7 @@ impl Homes {
             .find(|home| home.place.resource == *resource)
     }
 
+    /// All of them.
     pub(super) fn all(&self) -> &[Home] {
         &self.homes
     }
@@ -79,6 +80,21 @@ impl Homes {
     /// Whether the server itself refuses a unique value that is taken.
     pub(super) fn keeps_unique(&self) -> bool {
         self.keeps_unique
+    }
+
+    /// What kind of server the rule is written for.
+    pub(super) fn flavor(&self) -> Flavor {
+        self.flavor
+    }
+
+    /// The attributes that filters may name, of all types.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.homes.iter().flat_map(|home| {
+            let stamps = home.stamps();
+            let own = [stamps.created, stamps.modified, "memberOf"];
+            let named = home.place.attributes.iter();
+            own.into_iter().chain(named.map(|a| a.name.as_str()))
+        })
     }
 
     /// Whether entries have versions that a write can be held to.

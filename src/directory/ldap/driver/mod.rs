@@ -6,10 +6,10 @@
 //! or read again on the same connection where the server has no such control.
 
 mod apply;
-mod certain;
 mod change;
 mod counter;
 mod draft;
+mod examine;
 mod find;
 mod home;
 mod integrity;
@@ -29,23 +29,33 @@ mod values;
 mod version;
 mod work;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::offers::Offers;
 use super::pool::Pool;
-use crate::directory::{Answering, Ask, Directory, DirectoryError, Health, Preparing, Vitals};
+use crate::directory::{
+    Answering, Ask, Directory, DirectoryError, Examining, Finding, Health, Preparing, Server,
+    Vitals,
+};
 use crate::ldap::Layout;
 use crate::scim::operation::{Abilities, Verb};
 use crate::scim::{Operation, Reply, Upstream};
 
 use home::Homes;
+use listing::Walks;
+use question::Learnt;
 
 /// One rule's view of an LDAP directory: the connections, and where its resources live.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Ldap {
     pool: Arc<Pool>,
     homes: Arc<Homes>,
+    walks: Arc<Walks>,
     member_of: Arc<references::MemberOf>,
+    /// What the last look at the directory's own schema found.
+    findings: Arc<Mutex<Option<Arc<[Finding]>>>>,
+    /// How the server compares.
+    learnt: Arc<Learnt>,
 }
 
 /// A rule's view of a directory.
@@ -54,7 +64,10 @@ pub fn driver(pool: Arc<Pool>, layout: Layout) -> Arc<dyn Directory> {
     Arc::new(Ldap {
         pool,
         homes: Arc::new(Homes::of(layout)),
+        walks: listing::of_this_process(),
         member_of: Arc::new(references::MemberOf::new()),
+        findings: Arc::default(),
+        learnt: Arc::default(),
     })
 }
 
@@ -62,6 +75,10 @@ impl Ldap {
     /// What the server offers, as far as is known.
     fn offers(&self) -> Arc<Offers> {
         self.pool.offers().unwrap_or_default()
+    }
+
+    fn lock_findings(&self) -> MutexGuard<'_, Option<Arc<[Finding]>>> {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn done(
@@ -119,6 +136,15 @@ impl Directory for Ldap {
         self.pool.name()
     }
 
+    fn server(&self) -> Option<Server> {
+        let offers = self.pool.offers();
+        Some(Server {
+            name: self.pool.in_use(),
+            vendor: offers.as_ref().and_then(|offers| offers.vendor.clone()),
+            offers: offers.map(|offers| offers.names()),
+        })
+    }
+
     fn pool(&self) -> usize {
         Arc::as_ptr(&self.pool).addr()
     }
@@ -129,6 +155,19 @@ impl Directory for Ldap {
 
     fn check<'a>(&'a self, ask: &'a Ask) -> Preparing<'a> {
         Box::pin(self.pool.check(ask.deadline))
+    }
+
+    fn examine<'a>(&'a self, ask: &'a Ask) -> Examining<'a> {
+        Box::pin(async {
+            let found = self.look(ask).await?;
+            let mut known = self.lock_findings();
+            *known = Some(found.into());
+            Ok(())
+        })
+    }
+
+    fn findings(&self) -> Option<Arc<[Finding]>> {
+        self.lock_findings().clone()
     }
 
     fn execute<'a>(&'a self, operation: Operation<Upstream>, ask: &'a Ask) -> Answering<'a> {

@@ -134,7 +134,7 @@ impl Work {
             self.moves(home, entry, dn, name, values.first());
         }
         if dn.rdn().is_some_and(|rdn| rdn.has(name)) && kind == ChangeKind::Replace {
-            return self.names(dn, name, values, present);
+            return self.names(dn, name, &values, present);
         }
         if let Some(class) = known.needs_class.as_deref().filter(|_| !values.is_empty())
             && kind != ChangeKind::Delete
@@ -157,7 +157,7 @@ impl Work {
         &mut self,
         dn: &Dn,
         name: &str,
-        values: Vec<Bytes>,
+        values: &[Bytes],
         present: &[Bytes],
     ) -> Result<(), DirectoryError> {
         let empty = || refused(format!("{name} names the entry and cannot be empty"));
@@ -165,7 +165,7 @@ impl Work {
         let own = dn.rdn().and_then(|rdn| value_in(rdn, name));
         let own = own.unwrap_or_default();
         // Until then the value that names it stays, and others go.
-        let mut kept = values.clone();
+        let mut kept = values.to_vec();
         if !kept.contains(&own) {
             kept.push(own.clone());
         }

@@ -24,6 +24,8 @@ pub struct Entries {
     page: Option<u32>,
     pinned: bool,
     link: Option<(Link, Option<OwnedSemaphorePermit>)>,
+    /// The server that was asked last.
+    server: Option<usize>,
     rows: Option<Rows>,
     cookie: Bytes,
     begun: bool,
@@ -52,6 +54,7 @@ impl Entries {
             page: (!few && page > 0).then_some(page),
             pinned: link.is_some(),
             link: link.map(|link| (link, None)),
+            server: None,
             rows: None,
             cookie: Bytes::new(),
             begun: false,
@@ -77,24 +80,33 @@ impl Entries {
                 Ok(None) => {}
                 Err(error) => {
                     (self.rows, self.link) = (None, None);
-                    let again = error.is_lost()
-                        && self.handed_on == 0
-                        && !self.pinned
-                        && self.retries > 0
-                        && Instant::now() < self.deadline;
-                    if !again {
+                    if let Some(server) = self.server {
+                        self.pool.lost(server, &error);
+                    }
+                    let again = error.is_lost() && self.handed_on == 0;
+                    if !again || !self.starts_again().await {
                         self.over = true;
                         self.pool.note(Err(&error));
                         return Err(error);
                     }
-                    self.retries -= 1;
-                    self.pool.tally.retried();
-                    self.begun = false;
-                    self.cookie = Bytes::new();
                 }
             }
         }
         Ok(None)
+    }
+
+    /// Asks everything again, where that is still allowed: for who has made no use yet of what was
+    /// handed on.
+    pub(super) async fn starts_again(&mut self) -> bool {
+        if self.pinned || self.retries == 0 || Instant::now() >= self.deadline {
+            return false;
+        }
+        self.retries -= 1;
+        self.pool.again(self.retries).await;
+        (self.rows, self.link) = (None, None);
+        (self.begun, self.over, self.handed_on) = (false, false, 0);
+        self.cookie = Bytes::new();
+        true
     }
 
     /// How many references to other servers came; they are not followed.
@@ -150,6 +162,7 @@ impl Entries {
             }
             None => (self.pool.link(deadline).await?, None),
         };
+        self.server = Some(link.server);
         let mut controls = self.controls.clone();
         if let Some(page) = self.page.filter(|_| link.offers.paged) {
             controls.push(Control::paged(page, &self.cookie));

@@ -247,7 +247,7 @@ impl Pool {
         });
     }
 
-    fn links(&self, index: usize) -> Option<&Links> {
+    pub(super) fn links(&self, index: usize) -> Option<&Links> {
         let of_worker = self.links.get(Shard::current().index())?;
         let make = || self.servers.iter().map(|_| Links::default()).collect();
         of_worker.get_or_init(make).get(index)
@@ -255,7 +255,7 @@ impl Pool {
 }
 
 /// From 0 to 1, different for each caller: hash keys are the randomness that `std` has.
-fn jitter() -> f32 {
+pub(super) fn jitter() -> f32 {
     use std::hash::{BuildHasher as _, Hasher as _};
     let bits = std::hash::RandomState::new().build_hasher().finish();
     f32::from(u16::try_from(bits & 0xffff).unwrap_or_default()) / f32::from(u16::MAX)

@@ -128,7 +128,7 @@ fn frames() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    // By default 10,000; 300,000 and more with `scripts/test --long`.
+    // 10,000 by default, 200,000 with `scripts/test --long`.
     #![proptest_config(ProptestConfig {
         cases: ProptestConfig::default().cases.saturating_mul(40),
         ..ProptestConfig::default()

@@ -24,6 +24,7 @@ pub(in crate::mapping::plan) fn spared(
         return Vec::new();
     }
     let own = |path: &AttrPath| match (put, scope.writable()) {
+        (true, Some(set)) if set.keeps(path) => Share::None,
         (true, _) => scope.own(path),
         (false, set) => set.map_or(Share::Whole, |set| set.path(path)),
     };
@@ -55,7 +56,8 @@ pub(in crate::mapping::plan) fn keep<'a>(
                 let inner = std::mem::take(inner);
                 for (name, value) in inner.into_members() {
                     let path = path(Some(&key), &name);
-                    if path.as_ref().is_some_and(|p| scope.own(p) == Share::Whole) {
+                    let whole = |p| scope.own(p) == Share::Whole && !keeps(scope, p);
+                    if path.as_ref().is_some_and(whole) {
                         continue;
                     }
                     if let Some(home) = from.slot(key.clone()).make_object() {
@@ -80,18 +82,30 @@ fn keep_one<'a>(
     mut present: Node<'a>,
 ) -> Result<(), MappingError> {
     let share = path.map_or(Share::None, |path| scope.own(path));
+    let kept = path.is_some_and(|path| keeps(scope, path));
     let absent = home.find(&name).is_none_or(Node::is_absent);
-    let own = |sub: &str| {
-        let sub = sub.parse().ok();
-        let part = sub.and_then(|sub| {
-            Some(AttrPath {
-                sub: Some(sub),
-                ..path?.clone()
-            })
-        });
-        part.is_some_and(|part| scope.own(&part) == Share::Whole)
+    let part = |sub: &str| {
+        Some(AttrPath {
+            sub: Some(sub.parse().ok()?),
+            ..path?.clone()
+        })
     };
+    let own = |sub: &str| part(sub).is_some_and(|part| scope.own(&part) == Share::Whole);
+    let stays = |sub: &str| part(sub).is_some_and(|part| keeps(scope, &part));
     match (share, present.sort()) {
+        (Share::Whole, Sort::Object) if kept => {
+            // Of what may not be removed the parts stay that are not given.
+            let parts = present.object().map(std::mem::take).unwrap_or_default();
+            let Some(given) = home.slot(name).make_object() else {
+                return Ok(());
+            };
+            for (sub, value) in parts.into_members() {
+                if stays(&sub) && given.find(&sub).is_none_or(Node::is_absent) {
+                    *given.slot(sub) = value;
+                }
+            }
+        }
+        (Share::Whole, _) if kept && absent => *home.slot(name) = present,
         (Share::Whole, _) => {}
         (Share::None, _) => {
             if absent {
@@ -104,7 +118,7 @@ fn keep_one<'a>(
                 return Ok(());
             };
             for (sub, value) in parts.into_members() {
-                if !own(&sub) && own_parts.find(&sub).is_none_or(Node::is_absent) {
+                if (!own(&sub) || stays(&sub)) && own_parts.find(&sub).is_none_or(Node::is_absent) {
                     *own_parts.slot(sub) = value;
                 }
             }
@@ -139,6 +153,11 @@ fn keep_one<'a>(
         }
     }
     Ok(())
+}
+
+/// Whether the account may not remove it.
+fn keeps(scope: &Scope, path: &AttrPath) -> bool {
+    scope.writable().is_some_and(|set| set.keeps(path))
 }
 
 fn path(uri: Option<&str>, name: &str) -> Option<AttrPath> {

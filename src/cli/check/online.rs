@@ -1,0 +1,116 @@
+//! `postern check --online`: every directory is asked whether it is there, and what it says of
+//! itself is compared with the rule. Nothing is written.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::cli::CliError;
+use crate::config::{Snapshot, Tenant};
+use crate::directory::{Ask, DirectoryError, Finding, Health};
+use crate::yaml::{Diagnostic, Diagnostics, Severity};
+
+/// What came of asking one directory.
+enum Told {
+    /// It does not answer; why.
+    Away(String),
+    /// It is there, and could not be looked at to the end.
+    Broken(DirectoryError),
+    /// What does not fit.
+    Found(Option<Arc<[Finding]>>),
+}
+
+/// Asks the directories of all tenants. One that does not answer is an error as well.
+pub(super) fn ask(snapshot: &Snapshot) -> Result<Diagnostics, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::failed(format!("error: nothing can be asked: {error}")))?;
+    let mut tenants: Vec<_> = snapshot.tenants().cloned().collect();
+    tenants.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut answers = runtime.block_on(all(&tenants));
+    answers.sort_by_key(|(at, _)| *at);
+    // Connections that are still being opened need not end first.
+    runtime.shutdown_background();
+    let mut found = Diagnostics::default();
+    for (at, told) in answers {
+        let Some(tenant) = tenants.get(at) else {
+            continue;
+        };
+        let place = tenant.directory.name();
+        let (said, diagnostics) = read(tenant, told);
+        super::super::tell(&format!("tenant {}: {place} {said}\n", tenant.name));
+        diagnostics.into_iter().for_each(|one| found.push(one));
+    }
+    Ok(found)
+}
+
+async fn all(tenants: &[Arc<Tenant>]) -> Vec<(usize, Told)> {
+    let mut asked = JoinSet::new();
+    let mut answers = Vec::with_capacity(tenants.len());
+    for (at, tenant) in tenants.iter().enumerate() {
+        if asked.len() >= AT_A_TIME
+            && let Some(Ok(answer)) = asked.join_next().await
+        {
+            answers.push(answer);
+        }
+        let tenant = Arc::clone(tenant);
+        asked.spawn(async move { (at, one(&tenant).await) });
+    }
+    while let Some(done) = asked.join_next().await {
+        answers.extend(done);
+    }
+    answers
+}
+
+async fn one(tenant: &Tenant) -> Told {
+    let ask = |patience| Ask {
+        request_id: "check".into(),
+        traceparent: None,
+        deadline: Instant::now() + patience,
+    };
+    tenant.directory.check(&ask(PATIENCE)).await;
+    match tenant.directory.health() {
+        Health::Up => {}
+        Health::Down(reason) => return Told::Away(reason),
+        Health::Unknown => return Told::Away("it does not answer".to_owned()),
+    }
+    match tenant.directory.examine(&ask(PATIENCE * 2)).await {
+        Ok(()) => Told::Found(tenant.directory.findings()),
+        Err(error) => Told::Broken(error),
+    }
+}
+
+/// In a word, and as findings in the rule's file.
+fn read(tenant: &Tenant, told: Told) -> (&'static str, Vec<Diagnostic>) {
+    let error = |message: String| {
+        let finding = Finding::warning(1, "backend", message, HELP);
+        vec![tenant.diagnose(&finding, Severity::Error)]
+    };
+    match told {
+        Told::Away(reason) => (
+            "is down",
+            error(format!("the directory does not answer: {reason}")),
+        ),
+        Told::Broken(why) => (
+            "is up",
+            error(format!(
+                "the directory could not be looked at to the end: {why}"
+            )),
+        ),
+        Told::Found(found) => {
+            let found = found.unwrap_or_default();
+            let told = found.iter();
+            let told = told.map(|one| tenant.diagnose(one, Severity::Error));
+            ("is up", told.collect())
+        }
+    }
+}
+
+const HELP: &str = "see that the URL, the certificates and the credentials in the rule are right, \
+                    and that this machine may connect to it";
+/// How long a directory may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// So many directories are asked at a time.
+const AT_A_TIME: usize = 16;
