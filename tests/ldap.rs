@@ -15,6 +15,8 @@
 mod app;
 #[path = "ldap/app_attacks.rs"]
 mod app_attacks;
+#[path = "ldap/app_concurrent.rs"]
+mod app_concurrent;
 #[path = "ldap/app_count.rs"]
 mod app_count;
 #[path = "ldap/app_members.rs"]
@@ -23,12 +25,16 @@ mod app_members;
 mod app_places;
 #[path = "ldap/app_races.rs"]
 mod app_races;
+#[path = "ldap/app_sizes.rs"]
+mod app_sizes;
 #[path = "ldap/app_writes.rs"]
 mod app_writes;
 #[path = "ldap/faults.rs"]
 mod faults;
 #[path = "ldap/front.rs"]
 mod front;
+#[path = "ldap/filters.rs"]
+mod filters;
 #[path = "ldap/lists.rs"]
 mod lists;
 #[path = "ldap/names.rs"]
@@ -37,6 +43,8 @@ mod names;
 mod own;
 #[path = "ldap/place.rs"]
 mod place;
+#[path = "ldap/relay.rs"]
+mod relay;
 #[path = "ldap/restarts.rs"]
 mod restarts;
 #[path = "ldap/scripted.rs"]

@@ -44,7 +44,7 @@ async fn references_go_both_ways(place: Place) {
     }
     // The groups of users: those that they are members of themselves.
     let read = app.read(&format!("/Users/{ann}")).await;
-    assert_eq!(values(&read["groups"]), [inner.clone()]);
+    assert_eq!(values(&read["groups"]), std::slice::from_ref(&inner));
     assert_eq!(read["groups"][0]["display"], json!("inner"));
     let list = app.read("/Users").await;
     for user in list["Resources"].as_array().unwrap() {
@@ -238,4 +238,135 @@ async fn members_come_and_go(place: Place) {
     let answer = app.client.patch(&path, &patch).await;
     assert_eq!(answer.status, 204, "{}", told(&answer));
     assert_eq!(app.members(&id).await, sorted(&[cay]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_of_unique_names_on_slapd() {
+    let Some(place) = Kind::Slapd.place() else {
+        return;
+    };
+    let group = Group {
+        class: "groupOfUniqueNames",
+        members: "{scim: members.value, target: uniqueMember, reference: {to: [User], by: dn, placeholder: \"cn=nobody,dc=example,dc=com\"}}",
+        ..Group::of_names()
+    };
+    let front = Front::new(&place, "unique names", &group).await;
+    let (ann, bob) = (front.user("ann").await, front.user("bob").await);
+    let id = front.group("g", &[]).await;
+    let path = format!("/Groups/{id}");
+    // One is there as somebody else has put it.
+    let dn = front.groups.child("cn", "g").unwrap();
+    let name = front.people.child("uid", "ann").unwrap();
+    let write = Write::Modify {
+        dn: dn.clone(),
+        changes: vec![Change::new(
+            ChangeKind::Add,
+            Attribute::one("uniqueMember", format!("{name}#'0101'B")),
+        )],
+    };
+    done(front.pool.write(write, &[], soon()).await.map(|o| o.result));
+    assert_eq!(front.members(&id).await, [ann.clone()]);
+    let change = async |op: &str, who: &str| {
+        let patch = json!([{"op": op, "path": "members", "value": [{"value": who}]}]);
+        front.client.patch(&path, &patch).await.expect(204);
+    };
+    change("add", &bob).await;
+    assert_eq!(front.members(&id).await, sorted(&[&ann, &bob]));
+    assert_eq!(front.stored(dn.clone(), "uniqueMember").await.len(), 2);
+    change("remove", &ann).await;
+    assert_eq!(front.members(&id).await, [bob.clone()]);
+    change("remove", &bob).await;
+    assert_eq!(front.members(&id).await, Vec::<String>::new());
+    let stored = front.stored(dn, "uniqueMember").await;
+    assert_eq!(stored, ["cn=nobody,dc=example,dc=com"]);
+    assert_eq!(
+        front.found("Groups", "members pr").await,
+        Vec::<String>::new()
+    );
+    change("add", &ann).await;
+    let read = front.read(&format!("/Users/{ann}")).await;
+    assert_eq!(values(&read["groups"]), [id.clone()]);
+    assert_eq!(
+        front
+            .found("Users", &format!("groups.value eq \"{id}\""))
+            .await,
+        [ann]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn posix_groups_on_slapd() {
+    let Some(place) = Kind::Slapd.place() else {
+        return;
+    };
+    let group = Group {
+        class: "posixGroup",
+        members: "{scim: members.value, target: memberUid, reference: {to: [User], by: uid}}",
+        more: "      - {target: gidNumber, constant: 10000, direction: create}",
+        groups: "{scim: groups, inverse: Group.members}",
+    };
+    let front = Front::new(&place, "posix", &group).await;
+    let (ann, bob) = (front.user("Ann").await, front.user("bob").await);
+    let id = front.group("g", &[&ann]).await;
+    let other = front.group("h", &[]).await;
+    let dn = front.groups.child("cn", "g").unwrap();
+    assert_eq!(front.stored(dn.clone(), "memberUid").await, ["Ann"]);
+    let path = format!("/Groups/{id}");
+    let change = async |op: &str, who: &str| {
+        let patch = json!([{"op": op, "path": "members", "value": [{"value": who}]}]);
+        front.client.patch(&path, &patch).await.expect(204);
+    };
+    change("add", &bob).await;
+    change("add", &bob).await;
+    assert_eq!(front.members(&id).await, sorted(&[&ann, &bob]));
+    let read = front.read(&path).await;
+    for member in read["members"].as_array().unwrap() {
+        assert_eq!(member["type"], json!("User"), "{member}");
+        assert!(
+            member["display"].as_str().unwrap().starts_with("The "),
+            "{member}"
+        );
+    }
+    // Somebody who does not exist.
+    let write = Write::Modify {
+        dn: dn.clone(),
+        changes: vec![Change::new(
+            ChangeKind::Add,
+            Attribute::one("memberUid", "ghost"),
+        )],
+    };
+    done(front.pool.write(write, &[], soon()).await.map(|o| o.result));
+    assert_eq!(front.members(&id).await, sorted(&[&ann, &bob]));
+    let read = front.read(&format!("/Users/{ann}")).await;
+    assert_eq!(values(&read["groups"]), [id.clone()]);
+    for (kind, filter, found) in [
+        ("Groups", format!("members.value eq \"{ann}\""), vec![&*id]),
+        (
+            "Groups",
+            format!("not (members.value eq \"{ann}\")"),
+            vec![&*other],
+        ),
+        (
+            "Users",
+            format!("groups.value eq \"{id}\""),
+            vec![&*ann, &*bob],
+        ),
+        ("Users", format!("groups.value eq \"{other}\""), vec![]),
+        (
+            "Users",
+            format!("not (groups.value eq \"{other}\")"),
+            vec![&*ann, &*bob],
+        ),
+    ] {
+        assert_eq!(front.found(kind, &filter).await, sorted(&found), "{filter}");
+    }
+    change("remove", &ann).await;
+    assert_eq!(front.members(&id).await, [bob]);
+    let patch = json!([{"op": "remove", "path": "members"}]);
+    front.client.patch(&path, &patch).await.expect(204);
+    assert_eq!(
+        front.stored(dn, "memberUid").await,
+        ["ghost"],
+        "nobody sees it, so it stays"
+    );
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use postern::directory::ldap::{Attribute, Dn, Pool, Search, Write};
 use serde_json::{Value, json};
 
+use crate::own::Slapd;
 use crate::place::{Kind, Place, done, soon};
 use crate::support::{Answer, Client, World};
 
@@ -48,7 +49,17 @@ impl Front {
             password_file: place.text("password_file"),
             more: &format!("    ca_file: {}\n", place.text("ca")),
         };
-        let world = World::start(&[("t", &rule(&way, &people, &groups, group))]);
+        Self::before(&way, pool, (people, groups), group)
+    }
+
+    /// In front of units that are there.
+    pub(crate) fn before(
+        way: &Way<'_>,
+        pool: Arc<Pool>,
+        (people, groups): (Dn, Dn),
+        group: &Group<'_>,
+    ) -> Self {
+        let world = World::start(&[("t", &rule(way, &people, &groups, group))]);
         Self {
             client: world.client("/t"),
             _world: world,
@@ -56,6 +67,21 @@ impl Front {
             people,
             groups,
         }
+    }
+
+    /// In front of a slapd of the test's own.
+    pub(crate) fn own(slapd: &Slapd, url: &str, group: &Group<'_>) -> Self {
+        let password = slapd.password_file();
+        let way = Way {
+            flavor: "openldap",
+            url,
+            bind_dn: "cn=admin,dc=example,dc=com",
+            password_file: password.to_str().unwrap(),
+            more: "",
+        };
+        let pool = Pool::open(slapd.config(), None).unwrap();
+        let unit = |name| format!("ou={name},dc=example,dc=com").parse().unwrap();
+        Self::before(&way, pool, (unit("people"), unit("groups")), group)
     }
 
     /// A user of the name; its id.

@@ -11,6 +11,7 @@ use postern::mapping::{Plan, Ruleset};
 use postern::scim::filter::{CompareOp, Comparison, Filter};
 use postern::scim::operation::{Answer, Listing, Projection, Verb};
 use postern::scim::query::Query;
+use postern::scim::schema::TypeSchema;
 use postern::scim::{AttrPath, Operation, Resource, ScimType, Upstream};
 use postern::yaml::Source;
 
@@ -25,6 +26,7 @@ on_every_server! {
 pub(crate) struct Directed {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) unit: Dn,
+    plan: Plan,
 }
 
 /// A page as it was told.
@@ -57,10 +59,31 @@ impl Directed {
         Self {
             directory: driver(Arc::clone(pool), plan.layout().unwrap()),
             unit,
+            plan,
         }
     }
 
+    pub(crate) fn schema(&self) -> TypeSchema {
+        self.plan.types().next().unwrap().clone()
+    }
+
+    pub(crate) async fn resources(&self, query: Query) -> Result<Vec<Resource>, DirectoryError> {
+        Ok(self.told(query).await?.1)
+    }
+
     pub(crate) async fn list(&self, query: Query) -> Result<Told, DirectoryError> {
+        let (told, resources) = self.told(query).await?;
+        let id = |resource: &Resource| {
+            let map = resource.as_map();
+            let names = ["entryUUID", "nsUniqueId", "objectGUID"];
+            let id = names.iter().find_map(|name| map.get(*name));
+            id.unwrap().as_str().unwrap().to_owned()
+        };
+        let ids = resources.iter().map(id).collect();
+        Ok(Told { ids, ..told })
+    }
+
+    async fn told(&self, query: Query) -> Result<(Told, Vec<Resource>), DirectoryError> {
         let operation = Operation::<Upstream>::new("User".parse().unwrap(), Verb::List(query))
             .projected(Projection::All);
         let ask = Ask {
@@ -72,37 +95,29 @@ impl Directed {
         let Answer::List(listing) = reply.answer else {
             panic!("{reply:?}")
         };
-        let id = |resource: &Resource| {
-            let map = resource.as_map();
-            let names = ["entryUUID", "nsUniqueId", "objectGUID"];
-            let id = names.iter().find_map(|name| map.get(*name));
-            id.unwrap().as_str().unwrap().to_owned()
-        };
-        Ok(match listing {
+        let (total, all, streamed) = match listing {
             Listing::Page {
                 total, resources, ..
-            } => Told {
-                total: total.unwrap(),
-                ids: resources.iter().map(id).collect(),
-                streamed: false,
-            },
+            } => (total.unwrap(), resources, false),
             Listing::Stream {
                 total,
                 start,
                 mut resources,
             } => {
-                let mut ids = Vec::new();
+                let mut all = Vec::new();
                 while let Some(resource) = resources.next().await {
-                    ids.push(id(&resource.unwrap()));
+                    all.push(resource.unwrap());
                 }
-                Told {
-                    total: total.unwrap_or(start - 1 + ids.len()),
-                    ids,
-                    streamed: true,
-                }
+                (total.unwrap_or(start - 1 + all.len()), all, true)
             }
             Listing::Bytes(_) => panic!("bytes"),
-        })
+        };
+        let told = Told {
+            total,
+            ids: Vec::new(),
+            streamed,
+        };
+        Ok((told, all))
     }
 
     pub(crate) async fn page(&self, start: usize, count: usize) -> Told {
@@ -287,5 +302,9 @@ resources:
       - {scim: userName, target: cn, required: true}
       - {scim: name.familyName, target: sn}
       - {scim: title, target: title}
+      - {scim: displayName, target: displayName}
+      - {scim: externalId, target: employeeNumber}
+      - {scim: 'emails[type eq "work"].value', target: mail}
+      - {scim: 'phoneNumbers[type eq "work"].value', target: telephoneNumber}
     unmapped: drop
 "#;

@@ -19,11 +19,20 @@ pub(crate) struct Slapd {
 impl Slapd {
     /// A fresh one; `None`, with a word on it, where there is no slapd.
     pub(crate) fn new(name: &str) -> Option<Self> {
-        Self::with(name, "", "")
+        Self::made(name, ("", ""), "")
     }
 
     /// The same with another line in its configuration.
     pub(crate) fn with(name: &str, line: &str, other: &str) -> Option<Self> {
+        Self::made(name, (line, other), "")
+    }
+
+    /// With more entries (LDIF) from the beginning.
+    pub(crate) fn filled(name: &str, more: &str) -> Option<Self> {
+        Self::made(name, ("", ""), more)
+    }
+
+    fn made(name: &str, (line, other): (&str, &str), more: &str) -> Option<Self> {
         let there = ["slapd", "slapadd"].map(|program| program_path(program).is_file());
         if there != [true; 2] {
             println!("skipped: slapd is not installed");
@@ -39,7 +48,8 @@ impl Slapd {
             text.replace(line, other)
         };
         std::fs::write(folder.join("slapd.conf"), text).unwrap();
-        std::fs::write(folder.join("base.ldif"), include_str!("base.ldif")).unwrap();
+        let ldif = [include_str!("base.ldif"), "\n", more].concat();
+        std::fs::write(folder.join("base.ldif"), ldif).unwrap();
         let added = Command::new(program_path("slapadd"))
             .args(["-q", "-f", "slapd.conf", "-l", "base.ldif"])
             .current_dir(&folder)
@@ -81,6 +91,10 @@ impl Slapd {
         self.wait();
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("ldap://127.0.0.1:{}", self.port)
     }
@@ -93,6 +107,18 @@ impl Slapd {
             },
             ..LdapConfig::new(vec![self.url().parse().unwrap()])
         }
+    }
+
+    /// Its administrator's password, in a file.
+    pub(crate) fn password_file(&self) -> PathBuf {
+        use std::io::Write as _;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let path = self.folder.join("password");
+        let mut options = std::fs::OpenOptions::new();
+        options.create(true).truncate(true).write(true).mode(0o600);
+        let mut file = options.open(&path).unwrap();
+        file.write_all(b"secret-of-the-tests").unwrap();
+        path
     }
 
     fn wait(&self) {

@@ -87,6 +87,16 @@ impl Homes {
         self.flavor
     }
 
+    /// The attributes that filters may name, of all types.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.homes.iter().flat_map(|home| {
+            let stamps = home.stamps();
+            let own = [stamps.created, stamps.modified, "memberOf"];
+            let named = home.place.attributes.iter();
+            own.into_iter().chain(named.map(|a| a.name.as_str()))
+        })
+    }
+
     /// Whether entries have versions that a write can be held to.
     pub(super) fn has_versions(&self) -> bool {
         Stamps::of(self.flavor).version.is_some()

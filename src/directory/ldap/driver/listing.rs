@@ -313,6 +313,12 @@ fn refused(error: LdapError) -> DirectoryError {
                 "the directory needs more time for this search than it allows (its time limit); \
                  ask with a narrower filter, or have the limit raised for this service's account",
             ),
+            Code::INVALID_ATTRIBUTE_SYNTAX | Code::INAPPROPRIATE_MATCHING => {
+                DirectoryError::Refused {
+                    scim_type: Some(ScimType::InvalidFilter),
+                    detail: Some("the directory cannot be asked for such a value".to_owned()),
+                }
+            }
             _ => refusal::of_read(error),
         },
         _ => refusal::of_read(error),

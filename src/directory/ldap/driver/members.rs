@@ -153,7 +153,8 @@ impl StandIns {
         order: &Order<'_>,
         ask: &Ask,
     ) -> Result<(), DirectoryError> {
-        for one in &mut self.0 {
+        let matter = self.0.iter_mut().filter(|one| one.step != Step::Stays);
+        for one in matter {
             let value = std::slice::from_ref(&one.value);
             let there = order.which_are_there(&one.name, value, ask).await?;
             let there = there.first() == Some(&true);

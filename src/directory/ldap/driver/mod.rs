@@ -6,7 +6,6 @@
 //! or read again on the same connection where the server has no such control.
 
 mod apply;
-mod certain;
 mod change;
 mod counter;
 mod draft;
@@ -44,6 +43,7 @@ use crate::scim::{Operation, Reply, Upstream};
 
 use home::Homes;
 use listing::Walks;
+use question::Learnt;
 
 /// One rule's view of an LDAP directory: the connections, and where its resources live.
 #[derive(Debug, Clone)]
@@ -54,6 +54,8 @@ pub(super) struct Ldap {
     member_of: Arc<references::MemberOf>,
     /// What the last look at the directory's own schema found.
     findings: Arc<Mutex<Option<Arc<[Finding]>>>>,
+    /// How the server compares.
+    learnt: Arc<Learnt>,
 }
 
 /// A rule's view of a directory.
@@ -65,6 +67,7 @@ pub fn driver(pool: Arc<Pool>, layout: Layout) -> Arc<dyn Directory> {
         walks: listing::of_this_process(),
         member_of: Arc::new(references::MemberOf::new()),
         findings: Arc::default(),
+        learnt: Arc::default(),
     })
 }
 

@@ -1,6 +1,9 @@
 //! A filter in the directory's words as one of LDAP (RFC 4515 in tree form: no value is ever part
 //! of a text). References in it are ids, and names in the directory.
 
+mod known;
+mod truth;
+
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -8,16 +11,32 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::Ldap;
-use super::certain::Certain;
 use super::home::Home;
 use super::values;
 use crate::directory::ldap::Filter as Asked;
 use crate::directory::{Ask, DirectoryError};
 use crate::ldap::filter::{Extensible, Pieces};
+use crate::ldap::layout::{Syntax, Values};
 use crate::scim::filter::{CompareOp, Comparison, Filter};
 use crate::scim::{AttrPath, ScimType};
 
-type Asking<'a> = Pin<Box<dyn Future<Output = Result<Asked, DirectoryError>> + Send + 'a>>;
+use known::{Kind, Known};
+use truth::Truth;
+
+pub(super) use known::Learnt;
+
+type Asking<'a> = Pin<Box<dyn Future<Output = Result<Truth, DirectoryError>> + Send + 'a>>;
+
+/// Who asks, and what is known.
+#[derive(Clone, Copy)]
+struct Asker<'a> {
+    ldap: &'a Ldap,
+    home: &'a Home,
+    known: &'a Known,
+    ask: &'a Ask,
+    /// Whether it is asked under a `not`.
+    negated: bool,
+}
 
 impl Ldap {
     /// The filter, within what exists for the tenant; `None` where it is certain that nothing fits.
@@ -30,62 +49,64 @@ impl Ldap {
         let Some(filter) = filter else {
             return Ok(Some(home.exists()));
         };
-        Ok(match Certain::from(self.asked(home, filter, ask).await?) {
-            Certain::Nothing => None,
-            Certain::Everything => Some(home.exists()),
-            Certain::Asked(filter) => Some(home.exists().and(filter)),
+        let known = self.known(ask).await;
+        let asker = Asker {
+            ldap: self,
+            home,
+            known: &known,
+            ask,
+            negated: false,
+        };
+        Ok(match asker.asked(filter).await? {
+            Truth::Always => Some(home.exists()),
+            Truth::Never => None,
+            Truth::Ask(filter) => Some(home.exists().and(filter)),
         })
     }
+}
 
-    fn asked<'a>(&'a self, home: &'a Home, filter: &'a Filter, ask: &'a Ask) -> Asking<'a> {
+impl<'a> Asker<'a> {
+    fn asked(self, filter: &'a Filter) -> Asking<'a> {
         Box::pin(async move {
             Ok(match filter {
-                Filter::And(parts) => Asked::And(self.all(home, parts, ask).await?),
-                Filter::Or(parts) => Asked::Or(self.all(home, parts, ask).await?),
-                // Of an attribute that an entry does not have LDAP knows nothing; SCIM says that it
-                // is not equal, so everything but what is asked for.
-                Filter::Not(inner) => Asked::Not(Box::new(self.asked(home, inner, ask).await?)),
-                Filter::Present(path) => self.present(home, path, ask).await?,
-                Filter::Compare(comparison) => self.compared(home, comparison, ask).await?,
+                Filter::And(parts) => Truth::all(self.each(parts).await?),
+                Filter::Or(parts) => Truth::any(self.each(parts).await?),
+                // An attribute that an entry does not have is not equal to anything, in LDAP too:
+                // the entries without it are among what is found.
+                Filter::Not(inner) => {
+                    let negated = !self.negated;
+                    Self { negated, ..self }.asked(inner).await?.not()
+                }
+                Filter::Present(path) => self.present(path).await?,
+                Filter::Compare(comparison) => self.compared(comparison).await?,
                 Filter::Element(..) => return Err(untranslatable("elements of values")),
             })
         })
     }
 
-    async fn all(
-        &self,
-        home: &Home,
-        parts: &[Filter],
-        ask: &Ask,
-    ) -> Result<Vec<Asked>, DirectoryError> {
+    async fn each(self, parts: &'a [Filter]) -> Result<Vec<Truth>, DirectoryError> {
         let mut all = Vec::with_capacity(parts.len());
         for part in parts {
-            all.push(self.asked(home, part, ask).await?);
+            all.push(self.asked(part).await?);
         }
         Ok(all)
     }
 
-    async fn present(
-        &self,
-        home: &Home,
-        path: &AttrPath,
-        ask: &Ask,
-    ) -> Result<Asked, DirectoryError> {
+    async fn present(self, path: &AttrPath) -> Result<Truth, DirectoryError> {
         let name = path.name.as_str();
-        let attribute = home.place.attribute(name);
-        match attribute.and_then(|attribute| attribute.reference.as_ref()) {
-            Some(reference) => self.pointing_anywhere(home, name, reference, ask).await,
-            None => Ok(Asked::present(name)),
+        let attribute = self.home.place.attribute(name);
+        if let Some(reference) = attribute.and_then(|attribute| attribute.reference.as_ref()) {
+            let (ldap, ask) = (self.ldap, self.ask);
+            let asked = ldap.pointing_anywhere(self.home, name, reference, ask).await?;
+            return Ok(Truth::Ask(asked));
         }
+        self.kind(name)?;
+        Ok(Truth::Ask(Asked::present(name)))
     }
 
-    async fn compared(
-        &self,
-        home: &Home,
-        comparison: &Comparison,
-        ask: &Ask,
-    ) -> Result<Asked, DirectoryError> {
+    async fn compared(self, comparison: &Comparison) -> Result<Truth, DirectoryError> {
         let Comparison { path, op, value } = comparison;
+        let home = self.home;
         let name = path.name.as_str();
         if path.name == home.place.id {
             return own_id(home, *op, value);
@@ -95,68 +116,149 @@ impl Ldap {
             .as_ref()
             .and_then(|uri| uri.as_str().strip_prefix(BY_RULE))
         {
-            return Ok(Asked::Rule(Extensible {
+            return Ok(Truth::Ask(Asked::Rule(Extensible {
                 attribute: Some(name.into()),
                 rule: Some(rule.into()),
                 value: bytes(home, name, value)?,
                 in_name: false,
-            }));
+            })));
         }
         let attribute = home.place.attribute(name);
+        let many = attribute.is_some_and(|attribute| attribute.values == Values::Many);
+        // Of several values one that differs is enough, whatever the others are: LDAP asks of all.
+        if many && matches!(op, CompareOp::Ne | CompareOp::Gt | CompareOp::Lt) {
+            let text = format!("`{}` of an attribute with several values", op.as_str());
+            return Err(untranslatable(&text));
+        }
         if let Some(reference) = attribute.and_then(|a| a.reference.as_ref()) {
             let text = value.as_str().unwrap_or_default();
-            let asked = self.pointing(home, name, reference, text, ask).await?;
+            let asked = self.ldap.pointing(home, name, reference, text, self.ask);
+            let asked = Truth::from(asked.await?);
             return match op {
                 CompareOp::Eq => Ok(asked),
-                CompareOp::Ne => Ok(Asked::Not(Box::new(asked))),
+                CompareOp::Ne => Ok(asked.not()),
                 _ => Err(untranslatable("an order of references")),
             };
         }
+        let kind = self.kind(name)?;
         let bytes = bytes(home, name, value)?;
+        let text = attribute.is_none_or(|attribute| attribute.syntax == Syntax::Text);
+        // No text has a NUL in it. Some servers take it for the end, others refuse the question.
+        if text && bytes.contains(&0) {
+            return match op {
+                CompareOp::Ne => Ok(Truth::Always),
+                CompareOp::Eq | CompareOp::Co | CompareOp::Sw | CompareOp::Ew => Ok(Truth::Never),
+                _ => Err(untranslatable("an order of texts with NUL in them")),
+            };
+        }
+        self.about(name, *op, bytes, kind)
+    }
+
+    /// A question about the values of an attribute.
+    fn about(
+        self,
+        name: &str,
+        op: CompareOp,
+        value: Bytes,
+        kind: Option<Kind>,
+    ) -> Result<Truth, DirectoryError> {
         let attribute: Arc<str> = name.into();
-        let pieces = |pieces| Ok(Asked::Substrings(Arc::clone(&attribute), pieces));
-        let negated = |asked| Asked::Not(Box::new(asked));
-        match op {
-            CompareOp::Eq => Ok(Asked::Equal(attribute, bytes)),
-            CompareOp::Ne => Ok(negated(Asked::Equal(attribute, bytes))),
-            // Every value contains nothing, and LDAP has no way to say so.
-            CompareOp::Co | CompareOp::Sw | CompareOp::Ew if bytes.is_empty() => {
-                Ok(Asked::Present(attribute))
+        let piece = matches!(op, CompareOp::Co | CompareOp::Sw | CompareOp::Ew);
+        // Every value contains nothing, and LDAP has no way to say so.
+        if piece && value.is_empty() {
+            return Ok(Truth::Ask(Asked::Present(attribute)));
+        }
+        if let Some(kind) = kind {
+            let (can, what) = match op {
+                CompareOp::Eq | CompareOp::Ne => (kind.equality, "for equality"),
+                CompareOp::Co | CompareOp::Sw | CompareOp::Ew => (kind.substrings, "by pieces"),
+                CompareOp::Ge | CompareOp::Le => (kind.ordering, "for an order"),
+                CompareOp::Gt | CompareOp::Lt => (kind.ordering && kind.equality, "for an order"),
+            };
+            if !can {
+                let text = format!("{name}: its schema does not compare the values {what}");
+                return Err(untranslatable(&text));
             }
+            let takes = match piece {
+                true => kind.takes_piece(&value),
+                false => kind.takes(&value),
+            };
+            match (takes, op) {
+                (Some(true), _) => {}
+                // No entry has such a value. To such a question slapd says nothing at all.
+                (Some(false), CompareOp::Ne) => return Ok(Truth::Always),
+                (Some(false), CompareOp::Eq) => return Ok(Truth::Never),
+                (Some(false), _) if piece => return Ok(Truth::Never),
+                (Some(false), _) => {
+                    let text = format!("{name}: its values have another form");
+                    return Err(untranslatable(&text));
+                }
+                // Where it is no value nothing is found, and that is right.
+                (None, _) if self.negated == (op == CompareOp::Ne) => {}
+                (None, _) => {
+                    let text = format!("{name}: which values it can have is not known");
+                    return Err(untranslatable(&text));
+                }
+            }
+        }
+        let equal = |value| Truth::Ask(Asked::Equal(Arc::clone(&attribute), value));
+        let pieces = |pieces| {
+            Ok(Truth::Ask(Asked::Substrings(
+                Arc::clone(&attribute),
+                pieces,
+            )))
+        };
+        let at_least = |value| Truth::Ask(Asked::AtLeast(Arc::clone(&attribute), value));
+        let at_most = |value| Truth::Ask(Asked::AtMost(Arc::clone(&attribute), value));
+        match op {
+            CompareOp::Eq => Ok(equal(value)),
+            CompareOp::Ne => Ok(equal(value).not()),
             CompareOp::Co => pieces(Pieces {
-                any: vec![bytes],
+                any: vec![value],
                 ..Pieces::default()
             }),
             CompareOp::Sw => pieces(Pieces {
-                initial: Some(bytes),
+                initial: Some(value),
                 ..Pieces::default()
             }),
             CompareOp::Ew => pieces(Pieces {
-                last: Some(bytes),
+                last: Some(value),
                 ..Pieces::default()
             }),
-            CompareOp::Ge => Ok(Asked::AtLeast(attribute, bytes)),
-            CompareOp::Le => Ok(Asked::AtMost(attribute, bytes)),
+            CompareOp::Ge => Ok(at_least(value)),
+            CompareOp::Le => Ok(at_most(value)),
             // More than it: as much as it or more, and not it.
-            CompareOp::Gt => Ok(Asked::AtLeast(Arc::clone(&attribute), bytes.clone())
-                .and(negated(Asked::Equal(attribute, bytes)))),
-            CompareOp::Lt => Ok(Asked::AtMost(Arc::clone(&attribute), bytes.clone())
-                .and(negated(Asked::Equal(attribute, bytes)))),
+            CompareOp::Gt => Ok(Truth::all(vec![
+                at_least(value.clone()),
+                equal(value).not(),
+            ])),
+            CompareOp::Lt => Ok(Truth::all(vec![at_most(value.clone()), equal(value).not()])),
+        }
+    }
+
+    /// What is known of an attribute. One that the server does not have cannot be asked about.
+    fn kind(self, name: &str) -> Result<Option<Kind>, DirectoryError> {
+        match self.known.kind(name) {
+            Some(kind) if !kind.exists => {
+                let text = format!("{name}: its schema has no such attribute");
+                Err(untranslatable(&text))
+            }
+            kind => Ok(kind),
         }
     }
 }
 
 /// The one resource that has the id, or those that have another.
-fn own_id(home: &Home, op: CompareOp, value: &Value) -> Result<Asked, DirectoryError> {
+fn own_id(home: &Home, op: CompareOp, value: &Value) -> Result<Truth, DirectoryError> {
     let bytes = value.as_str().and_then(|id| home.place.id_form.write(id));
     let asked = match bytes {
-        Some(bytes) => Asked::equal(home.place.id.as_str(), bytes),
+        Some(bytes) => Truth::Ask(Asked::equal(home.place.id.as_str(), bytes)),
         // Nobody's id.
-        None => Asked::Or(Vec::new()),
+        None => Truth::Never,
     };
     match op {
         CompareOp::Eq => Ok(asked),
-        CompareOp::Ne => Ok(Asked::Not(Box::new(asked))),
+        CompareOp::Ne => Ok(asked.not()),
         _ => Err(untranslatable("an order of ids")),
     }
 }
