@@ -172,6 +172,15 @@ pub enum DirectoryError {
         /// Its explanation.
         detail: Option<String>,
     },
+    /// It refused, for a reason that is known and told in words of our own: they go to the client as
+    /// they are.
+    #[error("the directory refused the request: {why}")]
+    Declined {
+        /// The keyword.
+        scim_type: ScimType,
+        /// The reason, which names nothing of the directory.
+        why: &'static str,
+    },
     /// There is no such resource.
     #[error("the directory has no such resource")]
     NotFound,

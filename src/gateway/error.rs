@@ -129,6 +129,7 @@ impl GatewayError {
                 let said = detail.as_deref();
                 said.and_then(|text| plan.decode_error(resource, text))
             }
+            DirectoryError::Declined { why, .. } => Some((*why).to_owned()),
             DirectoryError::NotFound
             | DirectoryError::Precondition
             | DirectoryError::Busy { .. }

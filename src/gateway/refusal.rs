@@ -413,6 +413,9 @@ fn directory(
             }),
         )
         .with_type(*scim_type),
+        DirectoryError::Declined { scim_type, why } => {
+            Refusal::client(400, *why).with_type(Some(*scim_type))
+        }
         DirectoryError::NotFound => match verb {
             VerbKind::Create | VerbKind::List => Refusal::directory(
                 502,

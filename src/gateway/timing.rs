@@ -254,7 +254,7 @@ impl<T> Stream for After<T> {
 /// The word for an error of the directory, for traces.
 fn word(error: &DirectoryError) -> &'static str {
     match error {
-        DirectoryError::Refused { .. } => "refused",
+        DirectoryError::Refused { .. } | DirectoryError::Declined { .. } => "refused",
         DirectoryError::NotFound => "not_found",
         DirectoryError::Conflict { .. } => "conflict",
         DirectoryError::Precondition => "changed",
@@ -274,7 +274,7 @@ fn word(error: &DirectoryError) -> &'static str {
 /// The status that the directory answered, as far as the error says.
 fn status(error: &DirectoryError) -> Option<u16> {
     match error {
-        DirectoryError::Refused { .. } => Some(400),
+        DirectoryError::Refused { .. } | DirectoryError::Declined { .. } => Some(400),
         DirectoryError::NotFound => Some(404),
         DirectoryError::Conflict { .. } => Some(409),
         DirectoryError::Precondition => Some(412),

@@ -257,6 +257,7 @@ impl Pool {
             ) => Health::Down(error.to_string()),
             Err(
                 DirectoryError::Refused { .. }
+                | DirectoryError::Declined { .. }
                 | DirectoryError::NotFound
                 | DirectoryError::Conflict { .. }
                 | DirectoryError::Precondition

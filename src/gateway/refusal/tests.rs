@@ -102,6 +102,10 @@ fn every_error() -> Vec<GatewayError> {
             status: 503,
             retry_after: None,
         },
+        DirectoryError::Declined {
+            scim_type: ScimType::InvalidValue,
+            why: "the password does not meet the policy",
+        },
         DirectoryError::TooLarge,
         DirectoryError::Credentials(403),
         DirectoryError::Unsupported,

@@ -2,6 +2,7 @@
 //! is no error: where the server cannot be told so, it is asked which those are, and the rest is
 //! sent. Only changes of very many members come in parts.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use super::Ldap;
 use super::home::Home;
 use super::members::StandIns;
 use super::password;
+use super::references;
 use super::refusal;
 use super::unique::Pair;
 use crate::directory::ldap::request::Request;
@@ -19,6 +21,7 @@ use crate::directory::ldap::{
     Search, Write,
 };
 use crate::directory::{Ask, DirectoryError};
+use crate::ldap::layout::By;
 
 /// What is to be done with an entry.
 #[derive(Debug)]
@@ -151,6 +154,13 @@ impl Order<'_> {
             };
             let name = Arc::clone(&change.attribute.name);
             let values = std::mem::take(&mut change.attribute.values);
+            if !adds && references::may_be_spelled_otherwise(&name) {
+                change.attribute.values = self.as_spelled(&name, &values, ask).await?;
+                if !change.attribute.values.is_empty() {
+                    left.push(change);
+                }
+                continue;
+            }
             let there = self.which_are_there(&name, &values, ask).await?;
             for (value, is_there) in values.into_iter().zip(there) {
                 let guards = |(of, old): &Pair| of.eq_ignore_ascii_case(&name) && *old == value;
@@ -167,6 +177,20 @@ impl Order<'_> {
             }
         }
         Ok(left)
+    }
+
+    /// The values of an entry that name the same as these.
+    async fn as_spelled(
+        &self,
+        name: &str,
+        values: &[Bytes],
+        ask: &Ask,
+    ) -> Result<Vec<Bytes>, DirectoryError> {
+        let key = |value: &Bytes| references::key(&By::Dn, name, value);
+        let meant: HashSet<String> = values.iter().filter_map(key).collect();
+        let mut present = self.present(name, ask).await?;
+        present.retain(|value| key(value).is_some_and(|key| meant.contains(&key)));
+        Ok(present)
     }
 
     pub(super) async fn which_are_there(
@@ -240,9 +264,8 @@ impl Order<'_> {
             }
             let present = self.present(&change.attribute.name, ask).await?;
             let same: fn(&Bytes) -> Vec<u8> = same;
-            let there: std::collections::HashSet<Vec<u8>> = present.iter().map(same).collect();
-            let meant: std::collections::HashSet<Vec<u8>> =
-                change.attribute.values.iter().map(same).collect();
+            let there: HashSet<Vec<u8>> = present.iter().map(same).collect();
+            let meant: HashSet<Vec<u8>> = change.attribute.values.iter().map(same).collect();
             let new = change.attribute.values.iter();
             let new = new.filter(|value| !there.contains(&same(value))).cloned();
             let gone = present

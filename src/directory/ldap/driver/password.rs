@@ -70,10 +70,10 @@ fn value_of(form: Secret, text: &str) -> Bytes {
     }
 }
 
-fn refused(detail: &str) -> DirectoryError {
-    DirectoryError::Refused {
-        scim_type: Some(ScimType::InvalidValue),
-        detail: Some(detail.to_owned()),
+fn refused(why: &'static str) -> DirectoryError {
+    DirectoryError::Declined {
+        scim_type: ScimType::InvalidValue,
+        why,
     }
 }
 
@@ -117,7 +117,7 @@ mod tests {
             referrals: Vec::new(),
         };
         match policy(&result)? {
-            DirectoryError::Refused { detail, .. } => detail,
+            DirectoryError::Declined { why, .. } => Some(why.to_owned()),
             other => panic!("{other}"),
         }
     }

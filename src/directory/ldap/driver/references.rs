@@ -26,7 +26,7 @@ use crate::ldap::layout::{Attribute, By, Reference, Values};
 use crate::scim::operation::Projection;
 use crate::scim::{Resource, ResourceType, ScimType};
 
-pub(super) use name::key;
+pub(super) use name::{key, may_be_spelled_otherwise};
 pub(super) use resolve::MemberOf;
 
 /// What a reference points to, as clients see it.

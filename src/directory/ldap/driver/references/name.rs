@@ -10,11 +10,19 @@ use crate::ldap::layout::By;
 /// part of it.
 pub(super) fn dn(attribute: &str, value: &[u8]) -> Option<Dn> {
     let text = std::str::from_utf8(value).ok()?;
-    let unique = ["uniqueMember", "2.5.4.50"]
-        .iter()
-        .any(|name| attribute.eq_ignore_ascii_case(name));
-    let text = if unique { without_bits(text) } else { text };
+    let text = if may_be_spelled_otherwise(attribute) {
+        without_bits(text)
+    } else {
+        text
+    };
     text.parse().ok()
+}
+
+/// Whether a value may name the same as another that is not equal to it.
+pub(in super::super) fn may_be_spelled_otherwise(attribute: &str) -> bool {
+    ["uniqueMember", "2.5.4.50"]
+        .iter()
+        .any(|name| attribute.eq_ignore_ascii_case(name))
 }
 
 /// The same text for all spellings of a value.
