@@ -21,6 +21,11 @@ pub trait Directory: Send + Sync + 'static {
     /// What it can do, as far as is known by now. No I/O.
     fn abilities(&self) -> Abilities;
 
+    /// Whether its lists can be asked for by cursor (RFC 9865).
+    fn has_cursors(&self) -> bool {
+        false
+    }
+
     /// Whether it can be reached, as far as is known by now. No I/O.
     fn health(&self) -> Health;
 

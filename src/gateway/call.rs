@@ -9,7 +9,7 @@ use crate::scim::message::{self, BulkRequest};
 use crate::scim::operation::{Document, Precondition, Projection, Verb};
 use crate::scim::query::{self, Query};
 use crate::scim::schema::TypeSchema;
-use crate::scim::{Client, Operation, ResourceId, json};
+use crate::scim::{Client, Operation, ResourceId, ScimError, ScimType, json};
 
 use super::endpoint::Endpoint;
 use super::error::GatewayError;
@@ -103,6 +103,10 @@ impl Call {
                 let mut operations = Vec::with_capacity(schemas.len());
                 for schema in schemas {
                     let (query, projection) = Query::from_search(body.clone(), schema, accents)?;
+                    if query.cursor.is_some() {
+                        let text = "a search over all types is paged by `startIndex`";
+                        return Err(ScimError::bad(ScimType::InvalidCursor, text).into());
+                    }
                     let verb = Verb::List(query);
                     operations.push(finish(schema, verb, projection, Precondition::default()));
                 }

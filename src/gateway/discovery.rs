@@ -35,6 +35,7 @@ pub(super) fn service_provider_config(
         "changePassword": {"supported": password},
         "sort": {"supported": abilities.sort},
         "etag": {"supported": abilities.etag},
+        "pagination": pagination(tenant, limits),
         "authenticationSchemes": schemes(auth),
         "meta": {
             "resourceType": "ServiceProviderConfig",
@@ -62,6 +63,20 @@ fn schemes(auth: &Authenticator) -> Vec<Value> {
         }));
     }
     schemes
+}
+
+/// How lists are paged (RFC 9865).
+fn pagination(tenant: &Tenant, limits: &Limits) -> Value {
+    let cursor = tenant.directory.has_cursors();
+    let mut pagination = Map::new();
+    pagination.insert("cursor".to_owned(), cursor.into());
+    pagination.insert("index".to_owned(), true.into());
+    pagination.insert("defaultPaginationMethod".to_owned(), "index".into());
+    if cursor {
+        pagination.insert("defaultPageSize".to_owned(), 100.into());
+        pagination.insert("maxPageSize".to_owned(), limits.max_results.into());
+    }
+    pagination.into()
 }
 
 /// `/Schemas`, or the one of this URI.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::net::Body;
 use crate::scim::json::{Checked, Node};
 use crate::scim::message::{self, MEDIA_TYPE};
-use crate::scim::operation::{Answer, Document};
+use crate::scim::operation::{Answer, Document, Following, Listing};
 use crate::scim::{Client, Reply, ResourceId, ScimError};
 use crate::telemetry::Metrics;
 
@@ -38,6 +38,16 @@ pub(super) async fn success(
 ) -> Result<Response<Body>, GatewayError> {
     let etag = reply.etag;
     match reply.answer {
+        Answer::List(Listing::Page {
+            total, resources, ..
+        }) if reply.following.is_some() => {
+            let next = match reply.following {
+                Some(Following::More(cursor)) => Some(cursor),
+                _ => None,
+            };
+            let values: Vec<Value> = resources.into_iter().map(Value::from).collect();
+            Ok(list(message::cursor_list(total, next, &values)))
+        }
         Answer::Created(document) => {
             Ok(Shown::of(document, etag, &manner.collection).into_response(StatusCode::CREATED))
         }

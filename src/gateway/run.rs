@@ -10,8 +10,10 @@ use crate::config::Tenant;
 use crate::directory::{Ask, DirectoryError};
 use crate::mapping::plan::{Present, View};
 use crate::mapping::{Before, Encoded, MappingError, Need, Witness};
-use crate::scim::operation::{Abilities, Answer, Document, Listing, VerbKind};
-use crate::scim::{Client, Operation, Reply, Resource, ResourceType, Upstream};
+use crate::scim::operation::{Abilities, Answer, Document, Listing, Verb, VerbKind};
+use crate::scim::{
+    Client, Operation, Reply, Resource, ResourceType, ScimError, ScimType, Upstream,
+};
 use crate::telemetry::traces::Called;
 use crate::telemetry::{Counters, TenantMetrics};
 
@@ -166,6 +168,7 @@ async fn read(
 ) -> Result<Reply<Client>, GatewayError> {
     let (verb, resource) = (operation.verb.kind(), operation.resource.clone());
     let unless = operation.precondition.if_none_match.clone();
+    by_cursor(context, &operation)?;
     context.learn().await;
     let prepared = prepare(&context.tenant, &context.caller, operation)?;
     let (encoded, view) = context.encode(prepared, None, &mut context.counters())?;
@@ -177,7 +180,9 @@ async fn read(
         Encoded::Empty => return Ok(nothing_matches(view.start)),
         Encoded::Unchanged(resource) => whole(resource),
     };
-    let reply = context.decode(reply, &view)?;
+    let following = reply.following.clone();
+    let mut reply = context.decode(reply, &view)?;
+    reply.following = following;
     if let (Answer::Nothing, Some(_)) = (&reply.answer, &view.sight) {
         let account = Arc::clone(context.caller.account());
         return Err(AuthError::Hidden { account, resource }.into());
@@ -296,6 +301,18 @@ impl Context {
             reply.answer = Answer::List(Listing::Bytes(watch.after(list)));
         }
         Ok(reply)
+    }
+}
+
+/// A directory without cursors is not asked by one: what it ignores would make the first page look
+/// like all.
+fn by_cursor(context: &Context, operation: &Operation<Client>) -> Result<(), GatewayError> {
+    match &operation.verb {
+        Verb::List(query) if query.cursor.is_some() && !context.tenant.directory.has_cursors() => {
+            let text = "lists of this service are paged by `startIndex`, not by `cursor`";
+            Err(ScimError::bad(ScimType::InvalidCursor, text).into())
+        }
+        _ => Ok(()),
     }
 }
 

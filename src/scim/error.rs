@@ -13,7 +13,7 @@ pub struct ScimError {
     pub detail: String,
 }
 
-/// The `scimType` keywords of RFC 7644 table 9.
+/// The `scimType` keywords of RFC 7644 table 9, and of RFC 9865.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ScimType {
     /// The filter does not parse, or cannot be translated.
@@ -36,6 +36,12 @@ pub enum ScimType {
     InvalidVers,
     /// Something must not stand in a URI.
     Sensitive,
+    /// The cursor is none, or one of another query (RFC 9865).
+    InvalidCursor,
+    /// The cursor is too old (RFC 9865).
+    ExpiredCursor,
+    /// A page cannot have this size (RFC 9865).
+    InvalidCount,
 }
 
 impl ScimError {
@@ -82,6 +88,9 @@ impl ScimType {
             Self::InvalidValue => "invalidValue",
             Self::InvalidVers => "invalidVers",
             Self::Sensitive => "sensitive",
+            Self::InvalidCursor => "invalidCursor",
+            Self::ExpiredCursor => "expiredCursor",
+            Self::InvalidCount => "invalidCount",
         }
     }
 
@@ -99,6 +108,9 @@ impl ScimType {
             Self::InvalidValue,
             Self::InvalidVers,
             Self::Sensitive,
+            Self::InvalidCursor,
+            Self::ExpiredCursor,
+            Self::InvalidCount,
         ]
         .into_iter()
         .find(|kind| kind.as_str().eq_ignore_ascii_case(text))

@@ -141,7 +141,18 @@ pub struct Reply<D: Dialect> {
     pub answer: Answer,
     /// The version of the resource as an entity tag, quotes included.
     pub etag: Option<String>,
+    /// What follows a page of a list that was asked for by cursor.
+    pub following: Option<Following>,
     dialect: PhantomData<D>,
+}
+
+/// What follows a page (RFC 9865).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Following {
+    /// More, from this cursor on.
+    More(String),
+    /// Nothing.
+    Nothing,
 }
 
 /// What came back.
@@ -316,6 +327,7 @@ impl<D: Dialect> Reply<D> {
         Self {
             answer,
             etag: None,
+            following: None,
             dialect: PhantomData,
         }
     }

@@ -35,6 +35,8 @@ pub struct Query {
     pub start_index: Option<usize>,
     /// At most so many results; what is negative has become 0.
     pub count: Option<usize>,
+    /// Where to go on (RFC 9865); empty for the first page.
+    pub cursor: Option<String>,
 }
 
 /// Which way to sort.

@@ -9,7 +9,7 @@ use postern::directory::ldap::{Dn, LdapConfig, Pool, Write, driver};
 use postern::directory::{Ask, Directory, DirectoryError};
 use postern::mapping::{Plan, Ruleset};
 use postern::scim::filter::{CompareOp, Comparison, Filter};
-use postern::scim::operation::{Answer, Listing, Projection, Verb};
+use postern::scim::operation::{Answer, Following, Listing, Projection, Verb};
 use postern::scim::query::Query;
 use postern::scim::schema::TypeSchema;
 use postern::scim::{AttrPath, Operation, Resource, ScimType, Upstream};
@@ -20,6 +20,7 @@ use crate::place::{Kind, Place, done, on_every_server, soon};
 on_every_server! {
     a_walk_misses_nobody_who_lives
     a_short_list_is_walked_as_well
+    cursors_lead_through_all
 }
 
 /// The driver over a unit of its own.
@@ -35,6 +36,7 @@ pub(crate) struct Told {
     pub(crate) total: usize,
     pub(crate) ids: Vec<String>,
     pub(crate) streamed: bool,
+    pub(crate) following: Option<Following>,
 }
 
 impl Directed {
@@ -92,6 +94,7 @@ impl Directed {
             deadline: Instant::now() + Duration::from_secs(30),
         };
         let reply = self.directory.execute(operation, &ask).await?;
+        let following = reply.following.clone();
         let Answer::List(listing) = reply.answer else {
             panic!("{reply:?}")
         };
@@ -116,6 +119,7 @@ impl Directed {
             total,
             ids: Vec::new(),
             streamed,
+            following,
         };
         Ok((told, all))
     }
@@ -193,6 +197,57 @@ async fn a_walk_misses_nobody_who_lives(place: Place) {
 
 async fn a_short_list_is_walked_as_well(place: Place) {
     walks(&place, "walkshort", 150, 40, 20).await;
+}
+
+async fn cursors_lead_through_all(place: Place) {
+    let pool = place.pool();
+    let directed = Directed::new(&place, &pool, "cursors").await;
+    for (people, count) in [(30, 7), (450, 120)] {
+        let from = if people == 30 { 0 } else { 30 };
+        for number in from..people {
+            let write = place.person(&directed.unit, &format!("x{number}"), &[]);
+            done(pool.write(write, &[], soon()).await.map(|o| o.result));
+        }
+        let everybody = directed.everybody().await;
+        let ask = |cursor: &str| Query {
+            cursor: Some(cursor.to_owned()),
+            count: Some(count),
+            ..Query::default()
+        };
+        let (mut walk, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let told = directed.list(ask(&cursor)).await.unwrap();
+            assert_eq!(told.total, people);
+            walk.extend(told.ids);
+            match told.following.unwrap() {
+                Following::More(next) => cursor = next,
+                Following::Nothing => break,
+            }
+        }
+        assert_eq!(walk, everybody);
+        // Of another query, damaged, made up.
+        let mut other = ask(&cursor);
+        other.filter = Some(Filter::Present(AttrPath::of("sn".parse().unwrap())));
+        let mut damaged = cursor.clone();
+        let last = damaged.pop().unwrap();
+        damaged.push(if last == '0' { '1' } else { '0' });
+        for query in [
+            other,
+            ask(&damaged),
+            ask("x"),
+            ask("\u{1f600}"),
+            ask(&"0".repeat(104)),
+        ] {
+            let error = directed.list(query).await.unwrap_err();
+            let DirectoryError::Refused { scim_type, .. } = error else {
+                panic!("{error:?}")
+            };
+            assert_eq!(scim_type, Some(ScimType::InvalidCursor));
+        }
+        directed.remove(&pool, "x5").await;
+        let write = place.person(&directed.unit, "x5", &[]);
+        done(pool.write(write, &[], soon()).await.map(|o| o.result));
+    }
 }
 
 #[tokio::test]

@@ -362,6 +362,7 @@ impl Plan {
             sort_order: query.sort_order,
             start_index: query.start_index,
             count: query.count,
+            cursor: query.cursor,
         };
         if !abilities.page {
             view.cut = Some((view.start, query.count));

@@ -55,6 +55,22 @@ pub fn list(total: usize, start: usize, resources: &[Value]) -> Bytes {
     body.to_string().into()
 }
 
+/// A page of a list that was asked for by cursor (RFC 9865); without a cursor it is the last.
+#[must_use]
+pub fn cursor_list(total: Option<usize>, next: Option<String>, resources: &[Value]) -> Bytes {
+    let mut body = Map::new();
+    body.insert("schemas".into(), json!([LIST_RESPONSE]));
+    if let Some(total) = total {
+        body.insert("totalResults".into(), total.into());
+    }
+    body.insert("itemsPerPage".into(), resources.len().into());
+    if let Some(next) = next {
+        body.insert("nextCursor".into(), next.into());
+    }
+    body.insert("Resources".into(), resources.into());
+    Value::from(body).to_string().into()
+}
+
 /// The members of a request body.
 fn object(body: Value, what: &str) -> Result<Map<String, Value>, ScimError> {
     match body {

@@ -29,6 +29,7 @@ pub(super) struct Parameters {
     sort_order: Option<String>,
     start_index: Option<String>,
     count: Option<String>,
+    cursor: Option<String>,
     attributes: Vec<String>,
     excluded: Vec<String>,
 }
@@ -101,6 +102,7 @@ impl Parameters {
             SORT_ORDER => self.sort_order = filled(value),
             START_INDEX => self.start_index = Some(value),
             COUNT => self.count = Some(value),
+            CURSOR => self.cursor = Some(value),
             ATTRIBUTES => self.attributes.push(value),
             _ => self.excluded.push(value),
         }
@@ -156,6 +158,11 @@ impl Parameters {
         if let Some(text) = &self.count {
             query.count = Some(integer(COUNT, text)?);
         }
+        if self.cursor.is_some() && self.start_index.is_some() {
+            let detail = format!("`{CURSOR}` and `{START_INDEX}` cannot be given together");
+            return Err(ScimError::bad(ScimType::InvalidValue, detail));
+        }
+        query.cursor = self.cursor;
         let attributes = selection(ATTRIBUTES, &self.attributes, schema)?;
         let excluded = selection(EXCLUDED, &self.excluded, schema)?;
         let projection = match (attributes.is_empty(), excluded.is_empty()) {
@@ -221,15 +228,17 @@ pub(super) const SORT_BY: &str = "sortBy";
 pub(super) const SORT_ORDER: &str = "sortOrder";
 pub(super) const START_INDEX: &str = "startIndex";
 pub(super) const COUNT: &str = "count";
+pub(super) const CURSOR: &str = "cursor";
 pub(super) const ATTRIBUTES: &str = "attributes";
 pub(super) const EXCLUDED: &str = "excludedAttributes";
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     FILTER,
     SORT_BY,
     SORT_ORDER,
     START_INDEX,
     COUNT,
+    CURSOR,
     ATTRIBUTES,
     EXCLUDED,
 ];

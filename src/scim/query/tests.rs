@@ -68,6 +68,17 @@ fn what_entra_and_okta_ask() {
 }
 
 #[test]
+fn a_cursor_stands_for_itself() {
+    let cursor = |text: &str| read(text).map(|(query, _)| query.cursor);
+    assert_eq!(cursor("count=5"), Ok(None));
+    // The first page.
+    assert_eq!(cursor("cursor"), Ok(Some(String::new())));
+    assert_eq!(cursor("cursor=&count=5"), Ok(Some(String::new())));
+    assert_eq!(cursor("cursor=4f%2D&count=5"), Ok(Some("4f-".to_owned())));
+    assert!(cursor("cursor=4f&startIndex=1").is_err());
+}
+
+#[test]
 fn unknown_parameters_are_ignored_even_where_accents_are_refused() {
     let mut accents = Accents::refused();
     let read = Query::from_query_string("aadOptscim062020=&x=y", &user(), &mut accents);

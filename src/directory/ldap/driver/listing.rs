@@ -11,6 +11,7 @@
 //! The order is that of the directory's ids, so `sortBy` is not offered: it would take all entries
 //! in memory, or a control that most servers do not have.
 
+mod cursor;
 mod ids;
 mod pages;
 mod room;
@@ -81,6 +82,10 @@ impl Ldap {
             projection: projection.clone(),
             filter,
         };
+        if let Some(cursor) = &query.cursor {
+            let cursor = cursor.as_str();
+            return self.after(home, wanted, cursor, query.count, ask).await;
+        }
         let begin = match self.walks.last(&wanted.key, start) {
             // A walk begins, whoever passed here before.
             Some(last) if start > 1 => Begin::After(last),

@@ -121,6 +121,10 @@ impl Directory for Ldap {
         }
     }
 
+    fn has_cursors(&self) -> bool {
+        true
+    }
+
     fn health(&self) -> Health {
         self.pool.health()
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
 
+use super::ids::Rank;
 use super::snapshot::Snapshot;
 use super::{Place, Wanted, refused};
 use crate::directory::ldap::driver::Ldap;
@@ -33,6 +34,8 @@ pub(super) struct Pages {
     next: usize,
     /// How many are wanted still.
     left: usize,
+    /// Whether its end is remembered by its index.
+    marks: bool,
 }
 
 impl Pages {
@@ -56,6 +59,7 @@ impl Pages {
             start,
             next: start,
             left: count,
+            marks: true,
         }
     }
 
@@ -100,6 +104,18 @@ impl Pages {
         })
     }
 
+    /// A page in hand, and the last id of it where there is more.
+    pub(super) async fn in_hand(mut self) -> Result<(Vec<Resource>, Option<Rank>), DirectoryError> {
+        self.marks = false;
+        let mut all = Vec::new();
+        while let Some(more) = self.part().await? {
+            all.extend(more);
+        }
+        let more = self.snapshot.left(self.at) > 0;
+        let last = self.at.checked_sub(1).filter(|_| more);
+        Ok((all, last.and_then(|last| self.snapshot.ids.get(last))))
+    }
+
     /// The next part; empty where all of it is gone meanwhile. `None` at the end.
     async fn part(&mut self) -> Result<Option<Vec<Resource>>, DirectoryError> {
         let ldap = self.ldap.clone();
@@ -122,7 +138,8 @@ impl Pages {
         self.left = self.left.saturating_sub(shown.len());
         // Before the last of it is told: a client may ask for the next page at once. After the very
         // last one too: who asks on is told that there is nothing more.
-        if self.is_over()
+        if self.marks
+            && self.is_over()
             && let Some(last) = self.at.checked_sub(1)
             && let Some(last) = self.snapshot.ids.get(last)
         {

@@ -13,6 +13,8 @@ pub(super) struct Snapshot {
     after: Option<Rank>,
     /// In their order.
     pub(super) ids: Ids,
+    /// How many are up to there.
+    passed: usize,
     /// How many came after `after`; more than are here where the room did not do.
     beyond: usize,
     /// When the search began.
@@ -24,6 +26,7 @@ pub(super) struct Snapshot {
 pub(super) struct Collector {
     after: Option<Rank>,
     ids: Ids,
+    passed: usize,
     beyond: usize,
     most: usize,
     begun: Instant,
@@ -40,6 +43,7 @@ impl Collector {
         Self {
             after,
             ids: Ids::new(form),
+            passed: 0,
             beyond: 0,
             most,
             begun: Instant::now(),
@@ -50,6 +54,7 @@ impl Collector {
     /// One more, in whatever order they come.
     pub(super) fn take(&mut self, rank: Rank) -> Result<(), Full> {
         if self.after.as_ref().is_some_and(|after| rank <= *after) {
+            self.passed += 1;
             return Ok(());
         }
         self.beyond += 1;
@@ -72,6 +77,7 @@ impl Collector {
         self.lease.shrink_to(self.ids.size());
         Snapshot {
             after: self.after,
+            passed: self.passed,
             beyond: self.beyond - (told - self.ids.len()),
             ids: self.ids,
             made: self.begun,
@@ -89,6 +95,11 @@ impl Snapshot {
     /// Whether there are ids after its last.
     pub(super) fn has_more(&self) -> bool {
         self.beyond > self.ids.len()
+    }
+
+    /// How many were found.
+    pub(super) fn total(&self) -> usize {
+        self.passed + self.beyond
     }
 
     /// Whether what comes after this id begins in it.
@@ -127,6 +138,7 @@ mod tests {
         assert_eq!(snapshot.ids.get(0), Some(Rank::Digits(100)));
         assert_eq!(snapshot.ids.last(), Some(Rank::Digits(149)));
         assert_eq!((snapshot.left(0), snapshot.left(50)), (900, 850));
+        assert_eq!(snapshot.total(), 1000);
         assert!(snapshot.has_more() && !snapshot.is_whole());
         let covered = [98, 99, 148, 149].map(|n| snapshot.covers(&Rank::Digits(n)));
         assert_eq!(covered, [false, true, true, false]);

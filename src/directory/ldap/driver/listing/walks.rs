@@ -67,26 +67,33 @@ impl Key {
         let mut digest = Sha256::new();
         // The address stays taken as long as a walk remembers the pool.
         digest.update(Arc::as_ptr(pool).addr().to_be_bytes());
-        let mut asked = Writer::new();
-        filter.encode(&mut asked);
-        let asked = asked.finish();
-        let place = &home.place;
-        let scope = format!("{:?}", place.scope);
-        let base = place.base.to_string();
-        for part in [
-            base.as_bytes(),
-            scope.as_bytes(),
-            place.id.as_str().as_bytes(),
-            &asked,
-        ] {
-            digest.update(part.len().to_be_bytes());
-            digest.update(part);
-        }
+        digest.update(question(home, filter).finalize());
         Self {
             digest: digest.finalize().into(),
             pool: Arc::downgrade(pool),
         }
     }
+}
+
+/// What is asked, whoever asks: every replica says the same.
+pub(super) fn question(home: &Home, filter: &Filter) -> Sha256 {
+    let mut digest = Sha256::new();
+    let mut asked = Writer::new();
+    filter.encode(&mut asked);
+    let asked = asked.finish();
+    let place = &home.place;
+    let scope = format!("{:?}", place.scope);
+    let base = place.base.to_string();
+    for part in [
+        base.as_bytes(),
+        scope.as_bytes(),
+        place.id.as_str().as_bytes(),
+        &asked,
+    ] {
+        digest.update(part.len().to_be_bytes());
+        digest.update(part);
+    }
+    digest
 }
 
 impl Walks {
