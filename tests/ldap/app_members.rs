@@ -53,7 +53,11 @@ async fn references_go_both_ways(place: Place) {
         } else {
             &outer
         };
-        assert_eq!(values(&user["groups"]), std::slice::from_ref(&expected), "{user}");
+        assert_eq!(
+            values(&user["groups"]),
+            std::slice::from_ref(&expected),
+            "{user}"
+        );
     }
     // Managers.
     let path = format!("/Users/{ann}");
@@ -199,7 +203,10 @@ async fn members_come_and_go(place: Place) {
         app.found("Groups", "members pr").await,
         Vec::<String>::new()
     );
-    assert_eq!(app.found("Groups", "not (members pr)").await, std::slice::from_ref(&id));
+    assert_eq!(
+        app.found("Groups", "not (members pr)").await,
+        std::slice::from_ref(&id)
+    );
     change("add", &[ann]).await;
     assert_eq!(
         app.stored(dn.clone(), "member").await.len(),
@@ -207,7 +214,10 @@ async fn members_come_and_go(place: Place) {
         "it is gone"
     );
     assert!(!stands_in().await);
-    assert_eq!(app.found("Groups", "members pr").await, std::slice::from_ref(&id));
+    assert_eq!(
+        app.found("Groups", "members pr").await,
+        std::slice::from_ref(&id)
+    );
     // There already, and twice.
     change("add", &[ann, bob, ann]).await;
     change("add", &[bob]).await;

@@ -175,7 +175,7 @@ def who_is_disabled_gets_in_no_more_until_enabled(peer):
     made = peer.make(password="A-first-Secret-1")
     dn = peer.entry(made)["dn"][0]
     path = f"/Users/{made['id']}"
-    assert peer.entries.may_bind(dn, "A-first-Secret-1")
+    assert peer.entries.may_bind(dn, "A-first-Secret-1"), peer.entries.said
     for _ in range(2):
         # As Entra ID says it.
         off = peer.scim.patch(path, ("Replace", "active", "False")).is_(200)
@@ -190,7 +190,7 @@ def who_is_disabled_gets_in_no_more_until_enabled(peer):
         assert entry["nsaccountlock"] == ["TRUE"], entry
     for _ in range(2):
         assert peer.scim.patch(path, ("replace", None, {"active": True})).is_(200)["active"]
-    assert peer.entries.may_bind(dn, "A-first-Secret-1")
+    assert peer.entries.may_bind(dn, "A-first-Secret-1"), peer.entries.said
     entry = peer.entry(made)
     assert "pwdaccountlockedtime" not in entry, entry
     assert peer.scim.put(path, peer.user(userName=made["userName"], active=False)).is_(200)["active"] is False
@@ -235,7 +235,7 @@ def a_password_is_set_and_never_shown(peer):
     assert "password" not in made.json, made
     path = f"/Users/{made['id']}"
     dn = peer.entry(made)["dn"][0]
-    assert peer.entries.may_bind(dn, "A-first-Secret-1")
+    assert peer.entries.may_bind(dn, "A-first-Secret-1"), peer.entries.said
     changed = peer.scim.patch(path, ("replace", "password", "Another-Secret-2")).is_(200)
     assert "password" not in changed.json, changed
     assert peer.entries.may_bind(dn, "Another-Secret-2")

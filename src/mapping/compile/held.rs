@@ -86,6 +86,16 @@ fn told(attribute: &mut Attribute, uri: Option<&SchemaUri>, lines: &[Line], unma
     if unmapped != Unmapped::Pass {
         fix(attribute, &mine);
     }
+    // Whom a reference points to says itself what it is called.
+    let refers = |line: &&Line| line.refers && line.kind.touches().many;
+    if mine.iter().any(|line| refers(line))
+        && let Some(display) = attribute
+            .sub_attributes
+            .iter_mut()
+            .find(|s| s.name.is("display"))
+    {
+        display.mutability = Mutability::ReadOnly;
+    }
     let subs = &attribute.sub_attributes;
     if attribute.kind == Kind::Complex && !subs.is_empty() {
         let all = |m: Mutability| subs.iter().all(|sub| sub.mutability == m);
