@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::{CORE, ENTERPRISE, It};
 
-fn patch(path: &str, value: Value) -> Value {
+fn patch(path: &str, value: impl Into<Value>) -> Value {
+    let value: Value = value.into();
     json!([{"op": "replace", "path": path, "value": value}])
 }
 
