@@ -55,7 +55,7 @@ async fn references_go_both_ways(place: Place) {
         };
         assert_eq!(
             values(&user["groups"]),
-            std::slice::from_ref(&expected),
+            std::slice::from_ref(expected),
             "{user}"
         );
     }

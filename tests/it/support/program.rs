@@ -217,6 +217,12 @@ impl Serving {
             .collect()
     }
 
+    /// Its process.
+    #[allow(dead_code, reason = "only tests of sizes ask for it")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by name, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         signal(&self.child, name);
