@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     clippy::disallowed_methods,
     clippy::allow_attributes,
     missing_docs,
@@ -31,10 +32,10 @@ mod app_sizes;
 mod app_writes;
 #[path = "ldap/faults.rs"]
 mod faults;
-#[path = "ldap/front.rs"]
-mod front;
 #[path = "ldap/filters.rs"]
 mod filters;
+#[path = "ldap/front.rs"]
+mod front;
 #[path = "ldap/lists.rs"]
 mod lists;
 #[path = "ldap/names.rs"]

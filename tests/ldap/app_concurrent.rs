@@ -343,7 +343,7 @@ impl End {
             // The server tells the same the other way round.
             for id in &members {
                 let user = front.read(&format!("/Users/{id}")).await;
-                assert_eq!(values(&user["groups"]), [self.group.clone()]);
+                assert_eq!(values(&user["groups"]), std::slice::from_ref(&self.group));
             }
             let filter = format!("groups.value eq \"{}\"", self.group);
             if !members.is_empty() {
