@@ -256,7 +256,7 @@ async fn references_follow_without_the_servers_help(place: Place) {
         .delete(&format!("/Users/{boss}"))
         .await
         .expect(204);
-    assert_eq!(app.members(&group).await, [id.clone()]);
+    assert_eq!(app.members(&group).await, std::slice::from_ref(&id));
     let seen = app
         .client
         .get(&format!("/Users/{id}"))

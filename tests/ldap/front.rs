@@ -86,12 +86,12 @@ impl Front {
 
     /// A user of the name; its id.
     pub(crate) async fn user(&self, name: &str) -> String {
-        made(self.client.post("/Users", &user(name)).await)
+        made(&self.client.post("/Users", &user(name)).await)
     }
 
     /// A group with these members; its id.
     pub(crate) async fn group(&self, name: &str, members: &[&str]) -> String {
-        made(self.client.post("/Groups", &group(name, members)).await)
+        made(&self.client.post("/Groups", &group(name, members)).await)
     }
 
     pub(crate) async fn read(&self, path: &str) -> Value {
@@ -244,8 +244,8 @@ pub(crate) fn told(answer: &Answer) -> String {
 }
 
 #[track_caller]
-fn made(answer: Answer) -> String {
-    assert_eq!(answer.status, 201, "{}", told(&answer));
+fn made(answer: &Answer) -> String {
+    assert_eq!(answer.status, 201, "{}", told(answer));
     answer.json()["id"].as_str().unwrap().to_owned()
 }
 

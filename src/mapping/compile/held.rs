@@ -88,7 +88,7 @@ fn told(attribute: &mut Attribute, uri: Option<&SchemaUri>, lines: &[Line], unma
     }
     // Whom a reference points to says itself what it is called.
     let refers = |line: &&Line| line.refers && line.kind.touches().many;
-    if mine.iter().any(|line| refers(line))
+    if mine.iter().any(refers)
         && let Some(display) = attribute
             .sub_attributes
             .iter_mut()

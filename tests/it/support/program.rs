@@ -218,7 +218,7 @@ impl Serving {
     }
 
     /// Its process.
-    #[allow(dead_code, reason = "only tests of sizes ask for it")]
+    #[allow(dead_code, reason = "the tests of directories look at its memory")]
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
