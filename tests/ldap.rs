@@ -31,10 +31,10 @@ mod app_sizes;
 mod app_writes;
 #[path = "ldap/faults.rs"]
 mod faults;
-#[path = "ldap/front.rs"]
-mod front;
 #[path = "ldap/filters.rs"]
 mod filters;
+#[path = "ldap/front.rs"]
+mod front;
 #[path = "ldap/lists.rs"]
 mod lists;
 #[path = "ldap/names.rs"]

@@ -158,6 +158,7 @@ impl GatewayError {
         };
         match error {
             DirectoryError::Refused { .. }
+            | DirectoryError::Declined { .. }
             | DirectoryError::NotFound
             | DirectoryError::Conflict { .. }
             | DirectoryError::Precondition

@@ -97,7 +97,9 @@ impl<'a> Asker<'a> {
         let attribute = self.home.place.attribute(name);
         if let Some(reference) = attribute.and_then(|attribute| attribute.reference.as_ref()) {
             let (ldap, ask) = (self.ldap, self.ask);
-            let asked = ldap.pointing_anywhere(self.home, name, reference, ask).await?;
+            let asked = ldap
+                .pointing_anywhere(self.home, name, reference, ask)
+                .await?;
             return Ok(Truth::Ask(asked));
         }
         self.kind(name)?;
