@@ -13,12 +13,26 @@
 
 #[path = "ldap/app.rs"]
 mod app;
+#[path = "ldap/app_attacks.rs"]
+mod app_attacks;
+#[path = "ldap/app_count.rs"]
+mod app_count;
+#[path = "ldap/app_members.rs"]
+mod app_members;
+#[path = "ldap/app_places.rs"]
+mod app_places;
+#[path = "ldap/app_races.rs"]
+mod app_races;
 #[path = "ldap/app_schema.rs"]
 mod app_schema;
 #[path = "ldap/app_writes.rs"]
 mod app_writes;
 #[path = "ldap/faults.rs"]
 mod faults;
+#[path = "ldap/front.rs"]
+mod front;
+#[path = "ldap/lists.rs"]
+mod lists;
 #[path = "ldap/names.rs"]
 mod names;
 #[path = "ldap/own.rs"]
@@ -38,6 +52,8 @@ mod searches;
 )]
 #[path = "it/support/mod.rs"]
 mod support;
+#[path = "ldap/tap.rs"]
+mod tap;
 #[path = "ldap/trust.rs"]
 mod trust;
 #[path = "ldap/writes.rs"]

@@ -14,7 +14,7 @@ use crate::config::report::Source;
 use crate::directory::{Finding, Health};
 use crate::gateway::State;
 use crate::gateway::clients::{Failure, Identity, Record};
-use crate::telemetry::json::hex;
+use crate::net::hex::encode as hex;
 use crate::telemetry::logging;
 use crate::yaml::Severity;
 
@@ -73,6 +73,9 @@ fn of_tenant(tenant: &Tenant, state: &State) -> Value {
     };
     let abilities = directory.abilities();
     let vitals = directory.vitals();
+    let server = directory.server().map(
+        |server| json!({"in_use": &*server.name, "vendor": server.vendor, "offers": server.offers}),
+    );
     let types: Vec<_> = tenant
         .plan
         .types()
@@ -88,6 +91,7 @@ fn of_tenant(tenant: &Tenant, state: &State) -> Value {
             "name": &*directory.name(),
             "health": health,
             "reason": reason,
+            "server": server,
             "patch": abilities.patch,
             "etag": abilities.etag,
             "filter": abilities.filter,
@@ -145,6 +149,9 @@ fn of_account(account: &Account, auth: &Authenticator, now: SystemTime) -> Value
             "burst": rate.burst(),
         })),
         "keys": of_keys(&account.keys, auth, now),
+        "clients": account.clients.iter().map(|client| {
+            of_key(client, auth.last_use_of_client(&client.id), now)
+        }).collect::<Value>(),
         "requires": account.requires.as_str(),
         "certificates": account.certificates.iter().map(|name| json!({
             name.kind(): name.to_string(),

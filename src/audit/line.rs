@@ -8,7 +8,7 @@
 use std::io::Write as _;
 
 use super::seal::{Seal, Sum};
-use crate::telemetry::json::hex;
+use crate::net::hex::{decode as unhex, encode as hex};
 
 /// Where the chain stands: the number and the sum of its last line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,11 +81,11 @@ impl<'a> Link<'a> {
         };
         Some(Self {
             seq,
-            prev: unhex(prev)?,
+            prev: unhex(prev.as_bytes())?,
             time,
             event,
             keyed,
-            sum: unhex(tail.strip_suffix("\"}")?)?,
+            sum: unhex(tail.strip_suffix("\"}")?.as_bytes())?,
             covered: covered.as_bytes(),
         })
     }
@@ -105,25 +105,6 @@ impl<'a> Link<'a> {
         let keyed = matches!(seal, Seal::Keyed(_));
         self.keyed == keyed && seal.over(self.covered) == self.sum
     }
-}
-
-/// Lower-case digits only: there is one way to write a sum.
-fn unhex(text: &str) -> Option<Sum> {
-    let digits = text.as_bytes();
-    if digits.len() != 64 {
-        return None;
-    }
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut sum = Sum::default();
-    for (place, pair) in sum.iter_mut().zip(digits.chunks_exact(2)) {
-        let [high, low] = pair else { return None };
-        *place = digit(*high)? << 4 | digit(*low)?;
-    }
-    Some(sum)
 }
 
 /// `,"hmac":"` with 64 digits and `"}`.

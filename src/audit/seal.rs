@@ -6,7 +6,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::telemetry::json::hex;
+use crate::net::hex::encode as hex;
 
 /// A hash, or a MAC.
 pub type Sum = [u8; 32];

@@ -18,8 +18,8 @@ use super::record::Record;
 use super::seal::{Key, Seal};
 use super::settings::{Place, Settings, WhenFull};
 use super::writer::{Out, Writer, repaired};
+use crate::net::hex::encode as hex;
 use crate::net::secret;
-use crate::telemetry::json::hex;
 use crate::telemetry::{Metrics, lines};
 
 /// The audit trail. Clones share it; the last one ends it.

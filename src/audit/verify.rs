@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::line::{Head, Link};
 use super::seal::{Key, Seal};
-use crate::telemetry::json::hex;
+use crate::net::hex::encode as hex;
 
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +120,7 @@ struct Pieces {
 
 impl Look {
     fn file(&mut self, path: &Path) -> io::Result<()> {
-        let mut reader = BufReader::new(File::open(path)?);
+        let mut reader = BufReader::new(open(path)?);
         let mut at = Place {
             file: path.to_owned(),
             line: 0,
@@ -209,8 +209,11 @@ impl Look {
         let last = format!("line {} of {}", place.line, place.file.display());
         let after = head.seq.saturating_add(1);
         let what = if link.seq > after {
-            let (from, to) = (after, link.seq - 1);
-            format!("records {from} to {to} are missing between {last} and here")
+            let missing = match link.seq - 1 {
+                to if to == after => format!("record {to} is"),
+                to => format!("records {after} to {to} are"),
+            };
+            format!("{missing} missing between {last} and here")
         } else if link.seq < after {
             format!(
                 "record {} stands after record {}, {last}: put in, doubled or moved",
@@ -275,9 +278,15 @@ impl Look {
     }
 }
 
+/// Of many files the error says which.
+fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("`{}`: {error}", path.display())))
+}
+
 /// The number of the first line that has one.
 fn first_number(path: &Path) -> io::Result<Option<u64>> {
-    let mut reader = BufReader::new(File::open(path)?);
+    let mut reader = BufReader::new(open(path)?);
     let mut line = Vec::new();
     loop {
         line.clear();

@@ -13,8 +13,8 @@ use super::queue::{Entry, Gap, Order, Queue};
 use super::record::Record;
 use super::seal::Seal;
 use super::settings::Sync;
+use crate::net::hex::encode as hex;
 use crate::telemetry::Metrics;
-use crate::telemetry::json::hex;
 
 /// What the thread works with.
 pub(super) struct Writer {

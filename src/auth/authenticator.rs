@@ -22,7 +22,7 @@ use super::lives::{Lives, TokenCounts};
 use super::mentions::Mentions;
 use super::network;
 use super::permit::Caller;
-use super::presented::{Presented, Proven};
+use super::presented::{Later, Presented, Proven};
 use super::rate::Rate;
 use super::rights::Rights;
 use super::token::{MAX_SECRET, TokenHash, bearer, key_id};
@@ -264,10 +264,13 @@ impl Authenticator {
         let from = presented.from;
         Ok(match self.trusts.judge(token, now)? {
             Judged::Now((account, key)) => Proven::Caller(admit(&account, &key, from)?),
-            Judged::Later(owner) => Proven::Later(Box::pin(async move {
-                let (account, key) = owner.await?;
-                admit(&account, &key, from)
-            })),
+            Judged::Later { owner, was_good } => {
+                let caller = Box::pin(async move {
+                    let (account, key) = owner.await?;
+                    admit(&account, &key, from)
+                });
+                Proven::Later(Later { caller, was_good })
+            }
         })
     }
 

@@ -16,7 +16,7 @@ use http::header::AUTHORIZATION;
 use super::authenticator::Account;
 use super::last_use::LastUse;
 use super::permit::Caller;
-use super::presented::{Presented, Proven};
+use super::presented::{Later, Presented, Proven};
 use super::{AuthError, network};
 use crate::net::Certificate;
 
@@ -137,13 +137,14 @@ impl Certificates {
                 Ok(Proven::Caller(caller))
             }
             later if self.is_empty() => Ok(later),
-            Proven::Later(later) => {
+            Proven::Later(Later { caller, was_good }) => {
                 let (all, certificate) = (Arc::clone(self), presented.certificate.cloned());
-                Ok(Proven::Later(Box::pin(async move {
-                    let caller = later.await?;
+                let caller = Box::pin(async move {
+                    let caller = caller.await?;
                     all.shown(&caller.account, certificate.as_ref(), now)?;
                     Ok(caller)
-                })))
+                });
+                Ok(Proven::Later(Later { caller, was_good }))
             }
         }
     }

@@ -35,7 +35,7 @@ pub use condition::{Condition, asked};
 pub use grant::RoleLine;
 pub use lives::TokenCounts;
 pub use permit::{Caller, Permitted};
-pub use presented::{Presented, Proven};
+pub use presented::{Later, Presented, Proven};
 pub use scope::{Scope, Set, Share};
 pub use sight::{Sight, Visible};
 pub use values::Bound;

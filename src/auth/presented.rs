@@ -26,7 +26,15 @@ pub enum Proven {
     /// Who it is.
     Caller(Caller),
     /// Somebody else has to be asked.
-    Later(Pin<Box<dyn Future<Output = Result<Caller, AuthError>> + Send>>),
+    Later(Later),
+}
+
+/// Somebody else is asked when `caller` is polled.
+pub struct Later {
+    /// What they say.
+    pub caller: Pin<Box<dyn Future<Output = Result<Caller, AuthError>> + Send>>,
+    /// Whether the same token was a good one a while ago.
+    pub was_good: bool,
 }
 
 impl<'a> Presented<'a> {

@@ -97,6 +97,16 @@ impl Rates {
 }
 
 impl Bucket {
+    /// How long it will take until there is one in it, where there is none. Nothing is taken.
+    pub(super) fn wait(&self, rate: Rate, now: Duration) -> Option<Duration> {
+        let (now, interval) = (nanos(now), rate.interval());
+        let room = interval.saturating_mul(rate.burst);
+        let from = self.0.load(Ordering::Relaxed).max(now);
+        let missing = (from - now).saturating_add(interval);
+        let wait = missing.checked_sub(room).filter(|wait| *wait > 0);
+        wait.map(Duration::from_nanos)
+    }
+
     /// Takes `taken` out if `needed` are in it. Otherwise nothing changes, and it is told how long
     /// that will take.
     pub(super) fn take(

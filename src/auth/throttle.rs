@@ -4,9 +4,10 @@
 //! A table of fixed size, in sets of a few places each. The hash is seeded by chance, so nobody
 //! can aim at a set; where a set is full, the address that waits the shortest is forgotten.
 
+use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::network::site;
@@ -17,7 +18,14 @@ use super::rate::{Bucket, Rate};
 pub struct Throttle {
     seed: RandomState,
     sets: Box<[Mutex<[Place; WAYS]>]>,
+    /// The throttled addresses on whose behalf somebody is being asked.
+    asking: Mutex<HashSet<IpAddr>>,
 }
+
+/// Leave to ask somebody else about a token that came from an address. It ends when it is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Leave<'a>(Option<(&'a Throttle, IpAddr)>);
 
 /// What becomes of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +55,7 @@ impl Default for Throttle {
         Self {
             seed: RandomState::new(),
             sets: (0..SETS).map(|_| Mutex::default()).collect(),
+            asking: Mutex::default(),
         }
     }
 }
@@ -55,11 +64,9 @@ impl Throttle {
     /// Somebody at this address has failed. Time is since a moment that stays the same.
     pub fn failed(&self, from: IpAddr, now: Duration) -> Verdict {
         let from = site(from);
-        let number = usize::try_from(self.seed.hash_one(from) % SETS).unwrap_or_default();
-        let Some(set) = self.sets.get(number) else {
+        let Some(mut set) = self.set(from) else {
             return Verdict::Told;
         };
-        let mut set = set.lock().unwrap_or_else(PoisonError::into_inner);
         let known = set.iter().position(|place| place.from == Some(from));
         let oldest = || {
             let places = set.iter().enumerate();
@@ -77,6 +84,46 @@ impl Throttle {
             };
         }
         place.failed(now)
+    }
+
+    /// Whether somebody else may be asked about a token, unknown as yet, that came from this
+    /// address: without limit, unless it has failed too often. Then one question at a time is asked
+    /// for it, so that it cannot take the places of others.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn ask(&self, from: IpAddr, now: Duration) -> Result<Leave<'_>, Duration> {
+        let from = site(from);
+        let wait = self.set(from).and_then(|set| {
+            let place = set.iter().find(|place| place.from == Some(from))?;
+            place.bucket.wait(FAILURES, now)
+        });
+        let Some(wait) = wait else {
+            return Ok(Leave(None));
+        };
+        if self.asking().insert(from) {
+            Ok(Leave(Some((self, from))))
+        } else {
+            Err(wait)
+        }
+    }
+
+    fn set(&self, from: IpAddr) -> Option<MutexGuard<'_, [Place; WAYS]>> {
+        let number = usize::try_from(self.seed.hash_one(from) % SETS).unwrap_or_default();
+        let set = self.sets.get(number)?;
+        Some(set.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn asking(&self) -> MutexGuard<'_, HashSet<IpAddr>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        if let Some((throttle, from)) = self.0 {
+            throttle.asking().remove(&from);
+        }
     }
 }
 
@@ -187,6 +234,26 @@ mod tests {
             .map(|set| set.lock().unwrap().len())
             .sum();
         assert_eq!(used, 4_096);
+    }
+
+    #[test]
+    fn who_fails_too_often_has_one_question_asked_at_a_time() {
+        let throttle = Throttle::default();
+        let (from, other) = (address("192.0.2.1"), address("192.0.2.2"));
+        for _ in 0..60 {
+            let leaves = [throttle.ask(from, at(0)), throttle.ask(from, at(0))];
+            assert!(leaves.iter().all(Result::is_ok));
+            throttle.failed(from, at(0));
+        }
+        let leave = throttle.ask(from, at(0));
+        assert!(leave.is_ok());
+        assert_eq!(throttle.ask(from, at(0)).err(), Some(at(1_000)));
+        assert!(throttle.ask(other, at(0)).is_ok());
+        assert!(throttle.ask(from, at(1_000)).is_ok(), "a second later");
+        drop(leave);
+        assert!(throttle.ask(from, at(0)).is_ok());
+        // It has cost nothing.
+        assert!(told(throttle.failed(from, at(1_000))));
     }
 
     #[test]

@@ -288,6 +288,7 @@ impl Making<'_> {
             timeouts: ldap::Timeouts {
                 connect: backend.timeouts.connect,
                 answer: backend.timeouts.answer,
+                fail_back: backend.timeouts.fail_back,
                 ..ldap::Timeouts::default()
             },
             ..LdapConfig::new(urls.collect())

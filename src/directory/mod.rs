@@ -35,6 +35,12 @@ pub trait Directory: Send + Sync + 'static {
     /// Where it is, for logs and labels: scheme, host and port, such as `https://ldap1:636`.
     fn name(&self) -> Arc<str>;
 
+    /// Which of several servers is in use and what it offers, for `/status`, where there is something
+    /// to say.
+    fn server(&self) -> Option<Server> {
+        None
+    }
+
     /// The same number for two views of the same connections, such as those of two rules that reach
     /// one directory in the same way: they are asked after once.
     fn pool(&self) -> usize {
@@ -98,6 +104,17 @@ pub enum Health {
     Up,
     /// It did not; the reason is safe to show to an operator.
     Down(String),
+}
+
+/// The server that is in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Where it is: scheme, host and port.
+    pub name: Arc<str>,
+    /// Its maker's words on it.
+    pub vendor: Option<String>,
+    /// What it can do that not every server can; `None` where that is not known yet.
+    pub offers: Option<Vec<&'static str>>,
 }
 
 /// How the connections to a directory are. Counts go on when a reload opens a new pool to the same

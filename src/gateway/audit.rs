@@ -8,6 +8,7 @@
 
 mod changes;
 mod refused;
+mod tokens;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -41,6 +42,7 @@ struct Facts {
     key: Arc<str>,
     peer: String,
     through: Option<String>,
+    certificate: Option<Arc<str>>,
     request_id: Arc<str>,
     trace_id: Option<String>,
     revision: Arc<str>,
@@ -86,6 +88,7 @@ impl Ledger {
             key: Arc::clone(&caller.key),
             peer: seen.peer.address.to_string(),
             through: seen.peer.through.map(|proxy| proxy.to_string()),
+            certificate: seen.certificate(),
             request_id: Arc::clone(&seen.request_id),
             trace_id: seen.arrival.trace_id(),
             revision: Arc::clone(&seen.revision),
@@ -147,6 +150,7 @@ impl Facts {
             .text("key", &self.key)
             .text("peer", &self.peer)
             .maybe("through", self.through.as_deref())
+            .maybe("certificate", self.certificate.as_deref())
             .text("tenant", self.tenant.name.as_str())
             .text("revision", &self.revision)
     }
@@ -213,7 +217,11 @@ impl Entry {
                 .changes(&write.changes),
             Err(error) => {
                 let refusal = Refusal::from(error.clone());
-                let record = write.record("refusal", 0).changes(&write.changes);
+                // Roles may have allowed what something else forbade.
+                let record = write
+                    .record("refusal", 0)
+                    .maybe("allowed_by", write.allowed.get().map(String::as_str))
+                    .changes(&write.changes);
                 refused::reason(record, error, &refusal)
             }
         };

@@ -1,8 +1,8 @@
 //! How much is taken from one account, and from one address that does not say who it is.
 
 use crate::auth::rate::whole_seconds;
-use crate::auth::throttle::Verdict;
-use crate::auth::{AuthError, Caller};
+use crate::auth::throttle::{Leave, Verdict};
+use crate::auth::{AuthError, Caller, Later};
 
 use super::error::GatewayError;
 use super::observe::{self, Seen};
@@ -19,6 +19,23 @@ pub(super) fn operations(caller: &Caller, count: usize, state: &State) -> Result
     let more = count.saturating_sub(1);
     let taken = state.rates().take_more(caller, more, state.age());
     taken.map_err(|wait| GatewayError::OverRate(whole_seconds(wait)))
+}
+
+/// Somebody else has to be asked who this is. About a token that was good, they always are: whoever
+/// shares an address with somebody who fails again and again is not locked out.
+pub(super) fn asking<'a>(
+    later: &Later,
+    seen: &mut Seen,
+    state: &'a State,
+) -> Result<Option<Leave<'a>>, GatewayError> {
+    if later.was_good {
+        return Ok(None);
+    }
+    let leave = state.throttle().ask(seen.peer.address.ip(), state.age());
+    leave.map(Some).map_err(|wait| {
+        seen.quiet = true;
+        GatewayError::Throttled(whole_seconds(wait))
+    })
 }
 
 /// A request has failed: where nobody knows whose it is, and too many such came from its address,

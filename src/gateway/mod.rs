@@ -60,7 +60,7 @@ use crate::directory::Ask;
 use crate::net::{Body, Peer};
 use crate::scim::accent::Accents;
 use crate::scim::{Client, Operation};
-use crate::telemetry::{AccessLog, TenantMetrics, Tracer};
+use crate::telemetry::{AccessLog, OperationKind, TenantMetrics, Tracer};
 
 use arrival::Arrival;
 use audit::Ledger;
@@ -200,7 +200,10 @@ impl Gateway {
         observe::count_refused(self.state.metrics(), seen.metrics(), &error);
         let trail = self.state.trail();
         let told = seen.is_told(trail, &error).then(|| error.clone());
-        let refusal = Refusal::from(error);
+        let mut refusal = Refusal::from(error);
+        if seen.operation == Some(OperationKind::Token) {
+            refusal = refusal.in_words_of_oauth();
+        }
         if let Some(error) = told {
             seen.tell(trail, &error, &refusal);
         }
@@ -261,7 +264,10 @@ impl Gateway {
         let presented = Presented::new(&head.headers, seen.peer.address.ip()).over(certificate);
         let caller = match snapshot.auth.authenticate(&presented, now())? {
             Proven::Caller(caller) => caller,
-            Proven::Later(caller) => caller.await?,
+            Proven::Later(later) => {
+                let _leave = limit::asking(&later, seen, &self.state)?;
+                later.caller.await?
+            }
         };
         seen.called_by(&caller);
         seen.visit = Some(Visit::begin(self.state.clients(), &head.headers));

@@ -215,6 +215,24 @@ impl Refusal {
         }
     }
 
+    /// The same in the words of OAuth, for who asks for a token: RFC 6749 §5.2, and §4.1.2.1 for what
+    /// that has no word for.
+    pub(super) fn in_words_of_oauth(self) -> Self {
+        if self.oauth.is_some() {
+            return self;
+        }
+        let code = match self.error.status().as_u16() {
+            429 | 503 | 504 => Code::TemporarilyUnavailable.as_str(),
+            500.. => "server_error",
+            _ => Code::InvalidRequest.as_str(),
+        };
+        Self {
+            oauth: Some(code),
+            challenge: None,
+            ..self
+        }
+    }
+
     fn later(self, seconds: u64) -> Self {
         Self {
             retry_after: Some(seconds),

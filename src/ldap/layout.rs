@@ -239,10 +239,6 @@ pub enum OnDelete {
 }
 
 /// What disables an entry.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there are a few of them in a rule"
-)]
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "a rule has one or two of them")]
 pub enum Disable {

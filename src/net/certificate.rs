@@ -13,6 +13,8 @@ use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
+use super::hex::encode as hex;
+
 /// Who is at the other end of a connection, by its certificate. Read once for a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
@@ -36,7 +38,7 @@ impl Certificate {
         let certificate = x509_cert::Certificate::from_der(der).ok()?;
         let certificate = certificate.tbs_certificate();
         let sha256: [u8; 32] = Sha256::digest(der).into();
-        let key = format!("sha256:{}", hex(sha256.iter().take(8)));
+        let key = format!("sha256:{}", hex(sha256.get(..8).unwrap_or_default()));
         let common = certificate.subject().iter();
         let common = common.filter(|pair| pair.oid == COMMON_NAME).last();
         let common = common.map(|pair| pair.value.value());
@@ -61,7 +63,7 @@ impl Certificate {
             subject: name::written(certificate.subject()),
             names,
             issuer: name::written(certificate.issuer()),
-            serial: hex(certificate.serial_number().as_bytes().iter()),
+            serial: hex(certificate.serial_number().as_bytes()),
             sha256,
             ends: SystemTime::UNIX_EPOCH.checked_add(ends)?,
         })
@@ -138,10 +140,6 @@ fn alternative(found: &GeneralName) -> Option<String> {
         }
         _ => None,
     }
-}
-
-fn hex<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
-    bytes.map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// At most 64 plain characters: it stands in logs.

@@ -7,6 +7,7 @@ pub mod certificate;
 pub mod client;
 pub mod framing;
 pub mod guarded;
+pub mod hex;
 pub mod oneshot;
 pub mod paced;
 pub mod proxy;

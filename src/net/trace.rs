@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::hex::decode as unhex;
+
 /// Names a trace; never all zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceId([u8; 16]);
@@ -74,9 +76,9 @@ impl TraceContext {
         else {
             return None;
         };
-        let [version] = hex(known.get(..2)?)?;
-        let (trace, parent) = (hex(known.get(3..35)?)?, hex(known.get(36..52)?)?);
-        let [flags] = hex(known.get(53..55)?)?;
+        let [version] = unhex(known.get(..2)?)?;
+        let (trace, parent) = (unhex(known.get(3..35)?)?, unhex(known.get(36..52)?)?);
+        let [flags] = unhex(known.get(53..55)?)?;
         let fits = match version {
             0 => more.is_empty(),
             1..=254 => more.first().is_none_or(|next| *next == b'-'),
@@ -146,21 +148,6 @@ impl fmt::Display for SpanId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", u64::from_be_bytes(self.0))
     }
-}
-
-/// Lower-case digits only.
-fn hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
-    let value = |digit: &u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let [high, low] = pair else { return None };
-        *byte = value(high)? << 4 | value(low)?;
-    }
-    Some(bytes)
 }
 
 /// All lines as one list: at most 32 members and 512 bytes of it, as the standard bounds what has

@@ -22,6 +22,16 @@ from readme import Readme, files
 from rendered import Rendered, examples
 
 USER = "/people/scim/v2/Users/1"
+# Some metrics are there for entries of `trust` only; nobody is asked before a token comes.
+TRUST = """
+trust:
+  - name: signed
+    issuer: https://id.example.com
+    audience: [https://scim.example.com]
+    jwks: {url: "https://id.example.com/keys"}
+  - name: asked
+    verify_token: {url: "https://fac.example.com/verify", client_id: postern}
+"""
 
 
 def main():
@@ -82,7 +92,7 @@ class Story:
         folder = self.folder
         self.readme = Readme(folder, self.options.binary)
         access = examples()["postern-access"]["stringData"]["access.yaml"]
-        (folder / "access.yaml").write_text(access)
+        (folder / "access.yaml").write_text(access + TRUST)
         (folder / "directory-token").write_text(f"{world.DIRECTORY_TOKEN}\n")
         self.certificate()
         self.readme.follow("Running it in Kubernetes")

@@ -192,7 +192,7 @@ async fn the_commands_find_what_was_done_to_a_trail() {
     assert_eq!(said.code, Some(1));
     assert!(
         said.err
-            .contains("audit/audit.ndjson:4: records 4 to 4 are missing"),
+            .contains("audit/audit.ndjson:4: record 4 is missing"),
         "{}",
         said.err
     );

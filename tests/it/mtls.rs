@@ -1,5 +1,7 @@
 //! Client certificates at the public door: the real program, and certificates that `openssl` made.
 
+mod tokens;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,5 +1,8 @@
 //! Access tokens of our own, from the endpoint to the directory, in a program that runs.
 
+mod errors;
+mod rsa;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -40,7 +43,6 @@ impl Issuing {
             ("ours", pair(&PKCS_ECDSA_P256_SHA256)),
             ("next", pair(&PKCS_ED25519)),
             ("job", pair(&PKCS_ECDSA_P256_SHA256)),
-            ("rsa", pair(&PKCS_ECDSA_P256_SHA256)),
         ]);
         let issuing = Self {
             world,
@@ -62,6 +64,12 @@ impl Issuing {
 
     /// Another access file with these clients and keys, taken.
     async fn access(&self, clients: &str, keys: &str) {
+        let errors = self.tries(clients, keys).await;
+        assert!(errors.is_empty(), "{errors}");
+    }
+
+    /// The same; what is wrong with it.
+    async fn tries(&self, clients: &str, keys: &str) -> String {
         let hash = |text: &str| -> String {
             Sha256::digest(text)
                 .iter()
@@ -85,7 +93,7 @@ issue: {{issuer: \"{ISSUER}\", keys: [{keys}], lifetime: 5m}}
         );
         self.write("access.yaml", &text);
         let outcome = self.world.running().reloading().now().await.unwrap();
-        assert!(outcome.errors.is_empty(), "{:?}", outcome.errors);
+        outcome.errors.join("\n")
     }
 
     async fn post(&self, headers: &[(&str, &str)], form: &str) -> Answer {
@@ -119,11 +127,22 @@ issue: {{issuer: \"{ISSUER}\", keys: [{keys}], lifetime: 5m}}
 
     /// An assertion of the client that has a key.
     fn assertion(&self, number: &str) -> String {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let claims = json!({"iss": "okta-job", "sub": "okta-job", "jti": number,
-            "aud": format!("{ISSUER}/oauth2/token"), "exp": now.unwrap().as_secs() + 120});
-        sign(&self.keys["job"], &claims)
+        sign(&self.keys["job"], &asserts(number))
     }
+
+    async fn by_assertion(&self, assertion: &str) -> Answer {
+        let form = format!(
+            "grant_type=client_credentials&client_assertion_type={JWT_BEARER}&client_assertion={assertion}"
+        );
+        self.post(&[], &form).await
+    }
+}
+
+/// What an assertion of this number says.
+fn asserts(number: &str) -> Value {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    json!({"iss": "okta-job", "sub": "okta-job", "jti": number,
+        "aud": format!("{ISSUER}/oauth2/token"), "exp": now.unwrap().as_secs() + 120})
 }
 
 const CLIENTS: &str =
@@ -156,9 +175,6 @@ async fn every_way_to_show_who_it_is_gets_a_token_that_works() {
     let pair = format!("okta%2Dprod:{SECRET}");
     let basic = format!("Basic {}", base64(pair.as_bytes()));
     let assertion = it.assertion("1");
-    let asserted = format!(
-        "grant_type=client_credentials&client_assertion_type={JWT_BEARER}&client_assertion={assertion}"
-    );
     let answers = [
         it.by_secret("&resource=ignored").await,
         it.post(
@@ -166,7 +182,7 @@ async fn every_way_to_show_who_it_is_gets_a_token_that_works() {
             "grant_type=client_credentials",
         )
         .await,
-        it.post(&[], &asserted).await,
+        it.by_assertion(&assertion).await,
     ];
     for answer in answers {
         let answer = answer.expect(200);
@@ -188,10 +204,15 @@ async fn every_way_to_show_who_it_is_gets_a_token_that_works() {
             .await
             .expect(401);
     }
+    // A second time, and after a reload.
     assert_eq!(
-        error(it.post(&[], &asserted).await, 401),
-        "invalid_client",
-        "a second time"
+        error(it.by_assertion(&assertion).await, 401),
+        "invalid_client"
+    );
+    it.access(CLIENTS, "{file: next.pem}").await;
+    assert_eq!(
+        error(it.by_assertion(&assertion).await, 401),
+        "invalid_client"
     );
 }
 

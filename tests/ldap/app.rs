@@ -34,7 +34,9 @@ impl App {
         change: impl FnOnce(String) -> String,
     ) -> Self {
         let pool = place.pool();
-        let unit = place.unit(&pool, name).await;
+        // The servers may have seen this test before.
+        let name = format!("{name} {}", std::process::id());
+        let unit = place.unit(&pool, &name).await;
         let (path, rule, containers): (_, _, &[&str]) = match place.kind {
             Kind::Slapd => ("openldap", OPENLDAP, &["people", "groups"]),
             Kind::Ds389 => (
@@ -113,7 +115,8 @@ impl App {
     /// A userName as the rule takes it.
     pub(crate) fn user_name(&self, name: &str) -> String {
         match self.kind {
-            Kind::Samba => format!("{name}@example.com"),
+            // One in the whole domain.
+            Kind::Samba => format!("{name}.{}@example.com", std::process::id()),
             Kind::Slapd | Kind::Ds389 => name.to_owned(),
         }
     }
@@ -170,7 +173,6 @@ impl App {
     }
 
     /// The names of the entries below the unit with this value.
-
     pub(crate) async fn found(&self, attribute: &str, value: &str) -> Vec<String> {
         let filter = Filter::equal(attribute, value.to_owned());
         let search = Search::below(self.unit.clone(), filter, &[]);

@@ -99,10 +99,8 @@ async fn a_name_that_is_taken_is_no_user_name_that_is(place: Place) {
     app.make(&user("JDOE"))
         .await
         .expect_error(409, Some("uniqueness"));
-    let taken = match app.kind {
-        Kind::Samba => format!("CN=Jane Doe (jdoe2),{}", app.people()),
-        Kind::Slapd | Kind::Ds389 => format!("cn=Jane Doe (jdoe2),{}", app.people()),
-    };
+    let account = app.user_name("jdoe2").replace("@example.com", "");
+    let taken = format!("cn=Jane Doe ({account}),{}", app.people());
     assert!(app.entry(&taken.parse().unwrap()).await.is_some());
     // A change that makes the name again keeps the one that it has.
     app.patch_user(

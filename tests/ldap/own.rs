@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use postern::directory::ldap::{Bind, LdapConfig};
 use postern::net::Secret;
 
+use crate::place::{Kind, Place};
+
 /// It is killed when it is dropped, and its folder is removed.
 pub(crate) struct Slapd {
     folder: PathBuf,
@@ -17,6 +19,11 @@ pub(crate) struct Slapd {
 impl Slapd {
     /// A fresh one; `None`, with a word on it, where there is no slapd.
     pub(crate) fn new(name: &str) -> Option<Self> {
+        Self::with(name, "", "")
+    }
+
+    /// The same with another line in its configuration.
+    pub(crate) fn with(name: &str, line: &str, other: &str) -> Option<Self> {
         let there = ["slapd", "slapadd"].map(|program| program_path(program).is_file());
         if there != [true; 2] {
             println!("skipped: slapd is not installed");
@@ -26,6 +33,11 @@ impl Slapd {
         let folder = std::env::temp_dir().join(unique);
         std::fs::create_dir_all(folder.join("db")).unwrap();
         let text = include_str!("slapd.conf").replace("FOLDER", folder.to_str().unwrap());
+        let text = if line.is_empty() {
+            text
+        } else {
+            text.replace(line, other)
+        };
         std::fs::write(folder.join("slapd.conf"), text).unwrap();
         std::fs::write(folder.join("base.ldif"), include_str!("base.ldif")).unwrap();
         let added = Command::new(program_path("slapadd"))
@@ -47,6 +59,14 @@ impl Slapd {
         };
         slapd.wait();
         Some(slapd)
+    }
+
+    /// As the servers that are there for all tests.
+    pub(crate) fn place(&self) -> Place {
+        Place::told(
+            Kind::Slapd,
+            serde_json::json!({"base": "dc=example,dc=com"}),
+        )
     }
 
     /// As with `kill -9`.

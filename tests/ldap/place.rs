@@ -45,6 +45,10 @@ impl Kind {
 }
 
 impl Place {
+    pub(crate) fn told(kind: Kind, told: Value) -> Self {
+        Self { told, kind }
+    }
+
     pub(crate) fn text(&self, key: &str) -> &str {
         self.told[key].as_str().unwrap()
     }

@@ -87,8 +87,8 @@ def slapd(folder, running):
     plain, tls = free_port(), free_port()
     ldapi = "ldapi://" + str(folder / "ldapi").replace("/", "%2f")
     urls = f"ldap://127.0.0.1:{plain} ldaps://127.0.0.1:{tls} {ldapi}"
-    start(["slapd", "-d", "0", "-f", folder / "slapd.conf", "-h", urls], folder, running)
-    wait_for(plain, folder)
+    child = start(["slapd", "-d", "0", "-f", folder / "slapd.conf", "-h", urls], folder, running)
+    wait_for(plain, folder, child)
     base = "dc=example,dc=com"
     return {
         "url": f"ldap://localhost:{plain}",
@@ -98,6 +98,7 @@ def slapd(folder, running):
         "people": f"ou=people,{base}",
         "groups": f"ou=groups,{base}",
         "bind_dn": f"cn=admin,{base}",
+        "service_dn": f"cn=postern,ou=services,{base}",
         "password_file": str(folder / "password"),
         "ca": str(folder / "ca.pem"),
         "certificate": str(folder / "client.pem"),
@@ -135,14 +136,8 @@ def ds389(folder, running):
     running.callback(stop_by_file, pid)
     run(["dscreate", "from-file", folder / "instance.inf"], folder, environment)
     wait_for(plain, folder)
-    for name in ["people", "groups"]:
-        entry = f"dn: ou={name},{base}\nobjectClass: organizationalUnit\nou: {name}\n"
-        (folder / f"{name}.ldif").write_text(entry)
-        run(
-            ["ldapadd", "-x", "-H", f"ldap://127.0.0.1:{plain}", "-D", "cn=Directory Manager",
-             "-y", folder / "password", "-f", folder / f"{name}.ldif"],
-            folder,
-        )  # fmt: skip
+    where = ["-H", f"ldap://127.0.0.1:{plain}", "-D", "cn=Directory Manager"]
+    apply(folder, where, (HERE / "389ds.ldif").read_text())
     return {
         "url": f"ldap://localhost:{plain}",
         "ldaps": f"ldaps://localhost:{tls}",
@@ -150,6 +145,7 @@ def ds389(folder, running):
         "people": f"ou=people,{base}",
         "groups": f"ou=groups,{base}",
         "bind_dn": "cn=Directory Manager",
+        "service_dn": f"cn=postern,ou=services,{base}",
         "password_file": str(folder / "password"),
         "ca": str(config / "ca.crt"),
     }
@@ -157,7 +153,7 @@ def ds389(folder, running):
 
 def samba(folder, running):
     """Samba as an Active Directory domain controller, LDAP only."""
-    for program in ["samba", "samba-tool", "openssl"]:
+    for program in ["samba", "samba-tool", "openssl", "ldapmodify"]:
         needs(program)
     if os.getuid() != 0:
         raise Unavailable("a domain controller needs root")
@@ -173,22 +169,28 @@ def samba(folder, running):
          "--server-role=dc", "--dns-backend=NONE", *options],
         folder,
     )  # fmt: skip
-    start(
+    child = start(
         ["samba", "-i", "--no-process-group", "-s", f"{folder}/dc/etc/smb.conf",
          "--option=server services=ldap", f"--option=tls certfile={folder}/server.pem",
-         f"--option=tls keyfile={folder}/server.key", f"--option=tls cafile={folder}/ca.pem"],
+         f"--option=tls keyfile={folder}/server.key", f"--option=tls cafile={folder}/ca.pem",
+         # Another one may run in another network, with the usual folders.
+         *(f"--option={kind}={folder}/dc" for kind in ["pid directory", "ncalrpc dir"])],
         folder,
         running,
     )  # fmt: skip
-    wait_for(636, folder)
+    wait_for(636, folder, child)
     base = "DC=example,DC=com"
+    administrator = f"CN=Administrator,CN=Users,{base}"
+    where = ["-H", "ldaps://127.0.0.1:636", "-D", administrator]
+    apply(folder, where, (HERE / "samba.ldif").read_text())
     return {
         "url": "ldap://localhost:389",
         "ldaps": "ldaps://localhost:636",
         "base": base,
         "people": f"CN=Users,{base}",
         "groups": f"CN=Users,{base}",
-        "bind_dn": f"CN=Administrator,CN=Users,{base}",
+        "bind_dn": administrator,
+        "service_dn": administrator,
         "password_file": str(folder / "password"),
         "ca": str(folder / "ca.pem"),
     }
@@ -204,6 +206,14 @@ STARTERS = {
 def secret(file, text):
     file.touch(mode=0o600)
     file.write_text(text)
+
+
+def apply(folder, where, changes):
+    """Makes changes, given as LDIF, by OpenLDAP's own client."""
+    (folder / "changes.ldif").write_text(changes)
+    environment = dict(os.environ, LDAPTLS_CACERT=str(folder / "ca.pem"))
+    command = ["ldapmodify", "-a", "-x", *where, "-y", folder / "password"]
+    run([*command, "-f", folder / "changes.ldif"], folder, environment)
 
 
 def needs(program):
@@ -228,6 +238,7 @@ def start(command, folder, running):
         start_new_session=True,
     )
     running.callback(stop, child)
+    return child
 
 
 def stop(child):
@@ -268,9 +279,9 @@ def forget_389ds(name):
             path.unlink(missing_ok=True)
 
 
-def wait_for(port, folder):
+def wait_for(port, folder, child=None):
     end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
+    while time.monotonic() < end and (child is None or child.poll() is None):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.05)

@@ -119,7 +119,13 @@ def directory(folder, kind):
 
 
 def gateway(folder, binary, rule, directory_url, more=""):
-    """`postern serve` with one tenant in front of a directory, and more in its configuration."""
+    """`postern serve` with a rule of these tests in front of a directory."""
+    text = (HERE / "rules" / f"{rule}.yaml").read_text()
+    return serve(folder, binary, text.replace("DIRECTORY_URL", directory_url), more)
+
+
+def serve(folder, binary, rule, more=""):
+    """`postern serve` with one tenant of this rule, and more in its configuration."""
     folder = pathlib.Path(folder)
     port = free_port()
     tenant_url = f"https://localhost:{port}/suite/scim/v2"
@@ -128,8 +134,7 @@ def gateway(folder, binary, rule, directory_url, more=""):
     (folder / "rules").mkdir()
     # Secrets are looked for beside the rule that names them.
     shutil.copy(folder / "directory.token", folder / "rules")
-    text = (HERE / "rules" / f"{rule}.yaml").read_text()
-    text = text.replace("TENANT_URL", tenant_url).replace("DIRECTORY_URL", directory_url)
+    text = rule.replace("TENANT_URL", tenant_url)
     (folder / "rules" / "suite.yaml").write_text(text)
     (folder / "access.yaml").write_text(ACCESS)
     (folder / "postern.yaml").write_text(POSTERN.replace("PORT", str(port)) + more)
@@ -140,8 +145,9 @@ def gateway(folder, binary, rule, directory_url, more=""):
         folder,
         pipe=True,
     )
-    process.json_line()
+    told = process.json_line()
     process.url, process.token, process.ca = tenant_url, token, folder / "cert.pem"
+    process.told = told
     process.rule = text
     return process
 

@@ -194,7 +194,7 @@ impl<'a> Desk<'a, '_> {
         let number = text("jti")?.filter(|number| (1..=MAX_JTI).contains(&number.len()));
         let number = number.ok_or(no(Rejection::Claims))?;
         let until = times.expires.checked_add(LEEWAY).unwrap_or(times.expires);
-        match self.replays.note(id, number, until, self.now) {
+        match self.replays.note(&client.id, number, until, self.now) {
             Known::New => Ok(client),
             Known::Again => Err(no(Rejection::Forged)),
             Known::Full => Err(NotProven::Busy),

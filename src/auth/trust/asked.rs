@@ -123,6 +123,11 @@ impl Asked {
         }
     }
 
+    /// Whether it was a good one, a while ago.
+    pub(super) fn was_good(&self, token: &Digest) -> bool {
+        self.good.holds(token)
+    }
+
     /// Asks, or waits for somebody who asks about the same token. `now` is when this begins.
     pub(super) async fn find(
         &self,
@@ -164,6 +169,7 @@ impl Asked {
                 Ok(Some(good))
             }
             Ok(None) => {
+                self.good.forget(&digest);
                 self.bad.put(digest, now + BAD_LIFE, ());
                 Ok(None)
             }

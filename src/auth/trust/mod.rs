@@ -80,7 +80,11 @@ pub(super) type Owner = (Arc<Account>, Arc<str>);
 /// Whose token it is, now or later.
 pub(super) enum Judged {
     Now(Owner),
-    Later(Pin<Box<dyn Future<Output = Result<Owner, AuthError>> + Send>>),
+    Later {
+        owner: Pin<Box<dyn Future<Output = Result<Owner, AuthError>> + Send>>,
+        /// Whether the same token was a good one a while ago.
+        was_good: bool,
+    },
 }
 
 /// A token that was found good.
@@ -177,8 +181,9 @@ impl Trusts {
         digest: Digest,
         now: SystemTime,
     ) -> Judged {
+        let was_good = self.seen.holds(&digest);
         let (all, token) = (Arc::clone(self), token.to_owned());
-        Judged::Later(Box::pin(async move {
+        let owner = Box::pin(async move {
             let began = Instant::now();
             let unknown = AuthError::Rejected(Rejection::Key);
             let (_, trust, signed) = all.signed(at).ok_or_else(|| unknown.clone())?;
@@ -205,7 +210,8 @@ impl Trusts {
                 Err(Wrong::Key) if ring.is_failing() => Err(trust.unavailable()),
                 Err(Wrong::Key) => Err(unknown),
             }
-        }))
+        });
+        Judged::Later { owner, was_good }
     }
 
     /// A token that says nothing by itself, or nothing to us; `otherwise` is why it is refused
@@ -224,13 +230,15 @@ impl Trusts {
         if let Some(known) = asked.known(&digest, now) {
             return self.told(at, known.as_ref(), now).map(Judged::Now);
         }
+        let was_good = asked.was_good(&digest);
         let (all, token) = (Arc::clone(self), token.to_owned());
-        Ok(Judged::Later(Box::pin(async move {
+        let owner = Box::pin(async move {
             let trust = all.list.get(at).ok_or(refused)?;
             let told = asked.find(&token, digest, now).await;
             let told = told.map_err(|_| trust.unavailable())?;
             all.told(at, told.as_ref(), now)
-        })))
+        });
+        Ok(Judged::Later { owner, was_good })
     }
 
     /// Whose token it is by what was told of it.

@@ -46,6 +46,21 @@ impl<T: Clone> Recent<T> {
         (now < *until).then(|| value.clone())
     }
 
+    /// Whether a token was held a while ago, whether that still holds or not.
+    pub(super) fn holds(&self, token: &Digest) -> bool {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.young.contains_key(token) || held.old.contains_key(token)
+    }
+
+    /// Holds nothing of a token any more.
+    pub(super) fn forget(&self, token: &Digest) {
+        if self.holds(token) {
+            let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+            held.young.remove(token);
+            held.old.remove(token);
+        }
+    }
+
     /// Notes what holds until then.
     pub(super) fn put(&self, token: Digest, until: SystemTime, value: T) {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
@@ -90,6 +105,10 @@ mod tests {
         assert_eq!(recent.get(&digest(2), now), None);
         recent.put(digest(1), now + second * 3, "b");
         assert_eq!(recent.get(&digest(1), now + second), Some("b"));
+        assert!(recent.holds(&digest(1)) && !recent.holds(&digest(2)));
+        recent.forget(&digest(1));
+        assert!(!recent.holds(&digest(1)));
+        assert_eq!(recent.get(&digest(1), now), None);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The status as a page for whoever is called at night: what serves and since when, what does not,
 //! which keys end soon, who calls.
 
+mod policies;
+
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
@@ -12,23 +14,31 @@ use crate::auth::instant;
 pub(super) fn page(status: &Value, now: SystemTime) -> String {
     let page = Page { now };
     let mut out = page.head(status);
-    for (title, part) in [
-        ("TENANTS", page.tenants(status)),
-        ("FILES", page.files(status)),
-        ("KEYS", page.keys(status)),
-        ("CLIENTS", page.clients(status)),
-    ] {
+    let parts = [
+        ("TENANTS", Some(page.tenants(status))),
+        ("RELEASED GUARDS", page.released(status)),
+        ("FILES", Some(page.files(status))),
+        ("AUDIT TRAIL", Page::trail(status)),
+        ("KEYS", Some(page.keys(status))),
+        ("TOKENS OF OTHERS", page.trusts(status)),
+        ("CLIENTS", Some(page.clients(status))),
+    ];
+    for (title, part) in parts {
+        let Some(part) = part else { continue };
         // Writing to a string does not fail.
         let _ = write!(out, "\n{title}\n{part}");
     }
     out
 }
 
-/// Whether everything serves that is in the files, and every directory is there.
+/// Whether everything serves that is in the files, every directory is there, and the audit trail
+/// is kept.
 pub(super) fn all_serves(status: &Value) -> bool {
     let broken = |source: &Value| !items(source, "errors").is_empty();
     let down = |tenant: &Value| text(at(tenant, "directory"), "health") == "down";
-    !items(status, "sources").iter().any(broken) && !items(status, "tenants").iter().any(down)
+    !items(status, "sources").iter().any(broken)
+        && !items(status, "tenants").iter().any(down)
+        && policies::trail_is_kept(status)
 }
 
 /// A text without anything that a terminal would take for more than that.
@@ -135,7 +145,7 @@ impl Page {
         let mut counts = [0_usize; 3];
         for (kind, list) in [("account", "accounts"), ("operator", "operators")] {
             for owner in items(status, list) {
-                for key in items(owner, "keys") {
+                for key in items(owner, "keys").iter().chain(items(owner, "clients")) {
                     let state = text(key, "state");
                     let place = ["live", "not yet valid", "expired"];
                     let place = place.iter().position(|word| *word == state);

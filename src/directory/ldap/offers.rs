@@ -54,6 +54,26 @@ pub enum Product {
 }
 
 impl Offers {
+    /// What is offered, in words.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        let all = [
+            (self.paged, "paged results"),
+            (self.post_read, "post-read"),
+            (self.assertion, "assertion"),
+            (self.permissive, "permissive modify"),
+            (self.sort, "sort"),
+            (self.virtual_list, "virtual list views"),
+            (self.password_modify, "password modify"),
+            (self.who_am_i, "who am I"),
+            (self.increment, "increment"),
+        ];
+        all.iter()
+            .filter(|(is, _)| *is)
+            .map(|(_, word)| *word)
+            .collect()
+    }
+
     /// The question.
     #[must_use]
     pub fn question() -> Search {

@@ -19,14 +19,21 @@ impl Seen {
     /// Tells the trail of a refusal.
     pub(in crate::gateway) fn tell(&self, trail: &Trail, error: &GatewayError, refusal: &Refusal) {
         let shown = self.arrival.shown.as_ref();
-        let (account, key) = match (&self.account, error) {
+        let why = match error {
+            GatewayError::Auth(why) => Some(why),
+            GatewayError::OAuth(error) => error.why.as_ref(),
+            _ => None,
+        };
+        let (account, key) = match (&self.account, why) {
             (Some((account, key)), _) => (Some(&**account), Some(&**key)),
-            (None, GatewayError::Auth(AuthError::Elsewhere { account, key })) => {
-                (Some(&**account), Some(&**key))
-            }
+            (None, Some(AuthError::Elsewhere { account, key })) => (Some(&**account), Some(&**key)),
             (None, _) => (None, None),
         };
-        let record = Record::new("refusal", super::now())
+        let event = match self.operation {
+            Some(OperationKind::Token) => "token_refused",
+            _ => "refusal",
+        };
+        let record = Record::new(event, super::now())
             .text("request_id", &self.request_id)
             .maybe("trace_id", self.arrival.trace_id().as_deref())
             .maybe("account", account)
@@ -36,6 +43,7 @@ impl Seen {
                 "through",
                 self.peer.through.map(|proxy| proxy.to_string()).as_deref(),
             )
+            .maybe("certificate", self.certificate().as_deref())
             .maybe("tenant", self.tenant.as_ref().map(TenantName::as_str))
             .text("revision", &self.revision)
             .text("method", self.method.as_str())

@@ -159,6 +159,7 @@ impl Desk<'_> {
             NoToken::Randomness => OAuthError::busy("no token can be made right now"),
         })?;
         self.state.metrics().token_issued(Issuing::Issued);
+        seen.issued(self.state.trail(), &issued, self.now);
         let answer = json!({
             "access_token": issued.token.expose(),
             "token_type": "Bearer",

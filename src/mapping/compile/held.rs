@@ -78,6 +78,10 @@ fn told(attribute: &mut Attribute, uri: Option<&SchemaUri>, lines: &[Line], unma
             },
         };
         apply(part, line, place.element.is_some());
+        // Whoever must send a part must send the whole.
+        if line.required && place.element.is_none() {
+            attribute.required = true;
+        }
     }
     if unmapped != Unmapped::Pass {
         fix(attribute, &mine);

@@ -417,8 +417,7 @@ fn filter_text(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<Filt
     match text.parse::<Filter>() {
         Ok(filter) => Some(filter),
         Err(error) => {
-            let error =
-                Diagnostic::error(source, node.span, format!("this is no filter: it {error}"));
+            let error = Diagnostic::error(source, node.span, format!("this is no filter: {error}"));
             d.push(error.help("such as `(objectClass=inetOrgPerson)`"));
             None
         }

@@ -13,7 +13,7 @@
 //!     page: 500                  # entries of one answer
 //!     integrity: directory       # directory | postern: who keeps references right
 //!     uniqueness: directory      # directory | postern: who sees to `unique` lines
-//!     timeouts: {connect: 5s, answer: 30s, idle: 5m}
+//!     timeouts: {connect: 5s, answer: 30s, fail_back: 10m}
 //!     connections: 16
 //! ```
 
@@ -88,8 +88,8 @@ pub struct LdapTimeouts {
     pub connect: Duration,
     /// Until an operation is answered.
     pub answer: Duration,
-    /// How long a connection stays open unused.
-    pub idle: Duration,
+    /// How long a preferred server must have worked again before all goes back to it.
+    pub fail_back: Duration,
 }
 
 pub(super) fn read(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<LdapBackend> {
@@ -231,10 +231,10 @@ fn distinguished(
     let shown: String = text.chars().take(80).collect();
     let why = match text.parse::<Dn>() {
         Ok(dn) if !dn.is_root() => return Some(dn),
-        Ok(_) => "is empty".to_owned(),
+        Ok(_) => "it is empty".to_owned(),
         Err(error) => error.to_string(),
     };
-    let message = format!("`{shown}` is not a distinguished name: it {why}");
+    let message = format!("`{shown}` is not a distinguished name: {why}");
     let error = Diagnostic::error(source, span, message);
     d.push(error.help("such as `ou=people,dc=example,dc=com`"));
     None
@@ -267,7 +267,7 @@ fn timeouts(source: &Source, node: Option<&Node>, d: &mut Diagnostics) -> LdapTi
     let mut timeouts = LdapTimeouts {
         connect: Duration::from_secs(5),
         answer: Duration::from_secs(30),
-        idle: Duration::from_secs(300),
+        fail_back: Duration::from_secs(600),
     };
     let Some(mut table) = node.and_then(|node| Table::open(source, node, "timeouts", d)) else {
         return timeouts;
@@ -275,7 +275,7 @@ fn timeouts(source: &Source, node: Option<&Node>, d: &mut Diagnostics) -> LdapTi
     for (key, place) in [
         ("connect", &mut timeouts.connect),
         ("answer", &mut timeouts.answer),
-        ("idle", &mut timeouts.idle),
+        ("fail_back", &mut timeouts.fail_back),
     ] {
         if let Some(value) = table
             .optional(key)

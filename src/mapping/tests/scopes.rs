@@ -211,22 +211,45 @@ proptest! {
     }
 }
 
-/// The members of which nothing may be changed.
+/// The members that may not be changed, each part of one by itself.
 fn without(write: &[String], shown: &Value) -> Value {
-    let may = |path: &str, value: &Value| left(write, path, value).is_some();
     let mut out = Map::new();
     for (key, value) in shown.as_object().unwrap() {
         if key.contains(':') {
             for (name, value) in value.as_object().unwrap() {
-                if !may(&format!("{key}:{name}"), value) {
-                    out.insert(format!("{key}:{name}"), value.clone());
-                }
+                let path = format!("{key}:{name}");
+                out.extend(rest(write, &path, value).map(|rest| (path, rest)));
             }
-        } else if !may(key, value) {
-            out.insert(key.clone(), value.clone());
+        } else {
+            out.extend(rest(write, key, value).map(|rest| (key.clone(), rest)));
         }
     }
     out.into()
+}
+
+/// What [`left`] does not leave of a member.
+fn rest(items: &[String], path: &str, value: &Value) -> Option<Value> {
+    match value {
+        Value::Object(element) => {
+            let kept = left(items, path, value);
+            let gone = element.iter().filter(|(sub, _)| {
+                let kept = kept.as_ref().and_then(|kept| kept.get(sub));
+                // What it points to is made from the value.
+                kept.is_none() && *sub != "$ref"
+            });
+            let gone: Map<String, Value> = gone.map(|(k, v)| (k.clone(), v.clone())).collect();
+            (!gone.is_empty()).then(|| gone.into())
+        }
+        Value::Array(list) => {
+            let gone = list.iter().filter_map(|item| match item {
+                Value::Object(_) => rest(items, path, item),
+                plain => rest(items, &format!("{path}.value"), plain),
+            });
+            let gone: Vec<Value> = gone.collect();
+            (!gone.is_empty()).then(|| gone.into())
+        }
+        plain => (!allows(items, &path.to_ascii_lowercase())).then(|| plain.clone()),
+    }
 }
 
 fn put(

@@ -12,6 +12,8 @@ use x509_cert::der::asn1::{Any, ObjectIdentifier};
 use x509_cert::der::{Decode as _, Encode as _, Tag, Tagged as _};
 use x509_cert::name::Name;
 
+use crate::net::hex::encode as hex;
+
 /// The text of a name.
 #[must_use]
 pub fn written(name: &Name) -> String {
@@ -193,10 +195,6 @@ fn value(text: &str) -> Option<(Held, Option<char>, &str)> {
         Held::Text(String::from_utf8(bytes).ok()?)
     };
     Some((held, end, chars.as_str()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unhex(digits: &[u8]) -> Option<Vec<u8>> {

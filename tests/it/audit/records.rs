@@ -255,6 +255,20 @@ async fn whatever_is_refused_is_told_with_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_role_allowed_and_the_guard_refused_has_both() {
+    let resources = format!("{PASS}guard: {{delete: {{most: 0}}}}\n");
+    let it = It::start([made("7")], &resources, KEYED).await;
+    it.client().delete("/Users/9").await.expect(429);
+    assert_eq!(it.directory.requests().len(), 0);
+    let all = it.stopped();
+    let refused = of(&all, "refusal");
+    assert_eq!(refused.len(), 1, "{all:#?}");
+    assert_eq!(refused[0]["reason"], "over the guard's limit: delete");
+    let line = refused[0]["allowed_by"].as_str().unwrap_or_default();
+    assert!(line.contains("(access.yaml:"), "{:#?}", refused[0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_operation_of_a_bulk_request_is_told() {
     let acts = [
         made("7"),

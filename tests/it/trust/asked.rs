@@ -193,3 +193,43 @@ async fn the_appliance_is_asked_in_its_own_way() {
     issuer.held().down = true;
     ask(&serving, "later").await.expect(503);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_throttled_has_one_question_asked_at_a_time_and_others_there_do_not_suffer() {
+    let issuer = Issuer::start().await;
+    let trust = format!(
+        "  - {{name: box, verify_token: {{url: \"{}\", client_id: rp}}}}\n",
+        issuer.url("/verify_token/")
+    );
+    let good = json!({"username": "robot", "expires_in": 1});
+    issuer.held().tokens.insert("good".to_owned(), good);
+    let lines = "claims: [{trust: box, username: robot}]";
+    let (_directory, program) = program(&trust, lines).await;
+    let serving = program.serve("/corp");
+    ask(&serving, "good").await.expect(200);
+    let mut failed = 0;
+    while ask(&serving, &format!("postern_x_{failed}")).await.status != 429 {
+        failed += 1;
+        assert!(failed < 1_000, "never throttled");
+    }
+    assert_eq!(issuer.asked("/verify_token/"), 1);
+    issuer.held().delay = Duration::from_millis(300);
+    let mut flood = tokio::task::JoinSet::new();
+    for number in 0..30 {
+        let client = serving.client.with_token(&format!("unknown-{number}"));
+        flood.spawn(async move { client.get("/Users/1").await.status.as_u16() });
+    }
+    let answers = flood.join_all().await;
+    let throttled = answers.iter().filter(|status| **status == 429).count();
+    assert!(throttled >= 20, "{answers:?}");
+    let asked = issuer.asked("/verify_token/");
+    assert!(asked <= 11, "asked {asked} times");
+    // Once more when it has ended, whatever else comes from here.
+    issuer.held().delay = Duration::ZERO;
+    let before = issuer.asked("/verify_token/");
+    until("another question", async || {
+        ask(&serving, "good").await.expect(200);
+        issuer.asked("/verify_token/") > before
+    })
+    .await;
+}

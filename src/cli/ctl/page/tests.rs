@@ -25,7 +25,19 @@ fn status() -> Value {
              "directory": {"name": "http://127.0.0.1:8080", "health": "down",
                            "reason": "connection refused"}},
             {"name": "new", "tenant_url": "https://scim.example.com/new",
-             "directory": {"name": "http://127.0.0.1:8081", "health": "unknown", "reason": null}},
+             "directory": {"name": "http://127.0.0.1:8081", "health": "unknown", "reason": null},
+             "guard": {"released": [{"effect": "delete", "ends": "2026-11-24T12:30:00Z", "left": 400,
+                                     "by": "on-call (key o1)"}]}},
+        ],
+        "audit": {"up": false, "reason": "No space left on device (os error 28)", "seq": 4211,
+                  "sum": "c4", "lost": 3, "writes_refused": 12},
+        "trust": [
+            {"name": "keycloak", "issuer": "https://id.example.com/realms/corp", "url": null,
+             "keys": ["a", "b"], "too_old": false, "error": null, "last_use": "2026-11-24T11:58:00Z"},
+            {"name": "okta", "issuer": "https://example.okta.com", "url": "https://example.okta.com/keys",
+             "keys": ["a"], "too_old": true, "error": "no connection", "last_use": null},
+            {"name": "opaque", "url": "https://id.example.com/introspect", "known_good": 3,
+             "known_wrong": 0, "error": null, "last_use": null},
         ],
         "sources": [
             {"kind": "rules", "folder": "/etc/postern/rules", "revision": "aa", "errors":
@@ -89,9 +101,11 @@ fn any_json_is_a_page() {
 }
 
 #[test]
-fn what_does_not_serve_is_a_broken_file_or_a_directory_that_is_down() {
+fn what_does_not_serve_is_a_broken_file_a_directory_that_is_down_or_the_trail() {
     let broken = json!({"sources": [{"errors": ["x"]}]});
     let down = json!({"tenants": [{"directory": {"health": "down"}}]});
     let unknown = json!({"tenants": [{"directory": {"health": "unknown"}}]});
     assert!(!all_serves(&broken) && !all_serves(&down) && all_serves(&unknown));
+    let trail = |up: bool| json!({"audit": {"up": up}});
+    assert!(!all_serves(&trail(false)) && all_serves(&trail(true)));
 }

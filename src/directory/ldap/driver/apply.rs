@@ -9,6 +9,7 @@ use futures_util::{StreamExt as _, stream};
 
 use super::Ldap;
 use super::home::Home;
+use super::members::StandIns;
 use super::password;
 use super::refusal;
 use super::unique::Pair;
@@ -74,7 +75,13 @@ impl Order<'_> {
         ask: &Ask,
     ) -> Result<Option<Entry>, DirectoryError> {
         let offers = self.pinned.offers();
-        let mut placed = false;
+        let mut stand_ins = StandIns::of(self.home, &changes);
+        // One assertion is all that a write can have.
+        let may_assume = offers.assertion && !(first && self.held.is_some());
+        if !may_assume {
+            stand_ins.look(self, ask).await?;
+        }
+        let mut futile = 0;
         for _ in 0..TRIES {
             if changes.is_empty() {
                 return Ok(None);
@@ -86,25 +93,35 @@ impl Order<'_> {
             if let Some(wanted) = self.told.filter(|_| last && offers.post_read) {
                 controls.push(Control::post_read(wanted));
             }
+            let assumed = stand_ins.assumed().filter(|_| may_assume);
+            controls.extend(assumed.as_ref().map(Control::assertion));
             let write = Write::Modify {
                 dn: self.dn.clone(),
-                changes: changes.clone(),
+                changes: stand_ins.beside(&changes),
             };
             let outcome = self.pinned.write(write, &controls, ask.deadline).await;
             let outcome = outcome.map_err(refusal::of_write)?;
             let result = outcome.result;
             if result.is_success() {
+                stand_ins.withdraw(self, ask).await;
                 return Ok(outcome.post_read);
             }
-            if is_about_values(&result) && has_values(&changes) {
-                changes = self.rest(changes, ask).await?;
+            if result.code == Code::ASSERTION_FAILED && assumed.is_some() {
+                stand_ins.go();
                 continue;
             }
-            if result.code == Code::OBJECT_CLASS_VIOLATION && !placed {
-                placed = true;
-                if self.place(&mut changes) {
-                    continue;
+            if is_about_values(&result) && has_values(&changes) {
+                stand_ins.look(self, ask).await?;
+                let rest = self.rest(changes.clone(), ask).await?;
+                futile = if rest == changes { futile + 1 } else { 0 };
+                if futile == MOST_FUTILE || (futile > 0 && !is_surely_so(&result)) {
+                    return Err(refusal::of(&result));
                 }
+                changes = rest;
+                continue;
+            }
+            if result.code == Code::OBJECT_CLASS_VIOLATION && stand_ins.come(&changes) {
+                continue;
             }
             let policy = self.has_secret.then(|| password::policy(&result));
             return Err(policy.flatten().unwrap_or_else(|| refusal::of(&result)));
@@ -152,7 +169,7 @@ impl Order<'_> {
         Ok(left)
     }
 
-    async fn which_are_there(
+    pub(super) async fn which_are_there(
         &self,
         name: &Arc<str>,
         values: &[Bytes],
@@ -248,25 +265,6 @@ impl Order<'_> {
         }
         Ok(out)
     }
-
-    /// An attribute that must have a value never loses its last: the placeholder stands in. Whether
-    /// there is one that does.
-    fn place(&self, changes: &mut Vec<Modification>) -> bool {
-        let mut more = Vec::new();
-        for change in changes.iter().filter(|c| c.kind == ChangeKind::Delete) {
-            let name = &change.attribute.name;
-            let known = self.home.place.attribute(name);
-            let reference = known.and_then(|a| a.reference.as_ref());
-            if let Some(dn) = reference.and_then(|r| r.placeholder.as_ref()) {
-                let attribute = Attribute::one(Arc::clone(name), dn.to_string());
-                more.push(Modification::new(ChangeKind::Add, attribute));
-            }
-        }
-        let found = !more.is_empty();
-        more.append(changes);
-        *changes = more;
-        found
-    }
 }
 
 /// A value that adds to nothing or takes nothing away. Active Directory has its own ways to say so
@@ -276,9 +274,15 @@ fn is_about_values(result: &LdapResult) -> bool {
         Code::NO_SUCH_ATTRIBUTE | Code::ATTRIBUTE_OR_VALUE_EXISTS | Code::ENTRY_ALREADY_EXISTS => {
             true
         }
-        Code::UNWILLING_TO_PERFORM => result.message.starts_with("00000561"),
+        // A member that is none, or none any more.
+        Code::UNWILLING_TO_PERFORM => true,
         _ => false,
     }
+}
+
+/// Whether nothing else can be meant, whatever the entry looks like a moment later.
+fn is_surely_so(result: &LdapResult) -> bool {
+    result.code != Code::UNWILLING_TO_PERFORM
 }
 
 /// Whether some of the changes are about values by themselves.
@@ -330,7 +334,9 @@ const CHUNK: usize = 1000;
 /// So many questions at a time.
 const AT_A_TIME: usize = 32;
 /// Once, and again for each time that others change the same values meanwhile.
-const TRIES: usize = 4;
+const TRIES: usize = 16;
+/// So often in a row nothing is found that would explain a refusal.
+const MOST_FUTILE: usize = 3;
 
 #[cfg(test)]
 mod tests {
@@ -367,7 +373,7 @@ mod tests {
 
     #[test]
     fn names_are_compared_as_names() {
-        let same = |text: &'static str| super::same(&Bytes::from_static(text.as_bytes()));
+        let same = |text: &'static str| same(&Bytes::from_static(text.as_bytes()));
         assert_eq!(same("UID=a, dc=X"), same("uid=A,dc=x"));
         assert_ne!(same("a"), same("A"));
     }

@@ -57,7 +57,15 @@ impl Ldap {
             work: &work,
             held,
         };
-        let (place, read) = self.carry_out(done, &wanted, ask).await?;
+        let (place, read) = match self.carry_out(done, &wanted, ask).await {
+            // Only a search tells a value that is taken from one that is refused otherwise.
+            Err(DirectoryError::Refused { .. })
+                if self.is_taken(home, &work.unique, own, ask).await? =>
+            {
+                return Err(taken());
+            }
+            outcome => outcome?,
+        };
         self.follow(home, &entry, (&dn, &place), &work.pointed, &pinned, ask)
             .await;
         let read = match read {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Ldap;
 use super::home::Home;
 use super::password;
+use super::references::Missing;
 use super::unique::Pair;
 use super::values::{self, refused};
 use crate::directory::ldap::{Attribute, Dn, Entry, Pinned, Rdn};
@@ -75,7 +76,8 @@ impl Ldap {
                 (Some(reference), _) if matches!(reference.by, By::Inverse(_)) => continue,
                 (Some(reference), _) => {
                     let ids = texts(value);
-                    self.pointers(name, reference, &ids, ask).await?
+                    self.pointers(name, reference, &ids, Missing::AsTheRuleSays, ask)
+                        .await?
                 }
                 (None, Some(form)) => {
                     draft.has_secret = true;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::directory::ldap::Filter;
 use crate::ldap::layout::{Attribute, By, Flavor, Home as Place, Layout, Values};
 use crate::scim::operation::Projection;
-use crate::scim::{AttrPath, ResourceType};
+use crate::scim::{AttrName, AttrPath, ResourceType};
 
 /// All types of a rule.
 #[derive(Debug)]
@@ -23,6 +23,9 @@ pub(super) struct Home {
     pub(super) place: Place,
     /// What kind of server it is.
     pub(super) flavor: Flavor,
+    /// What else of an entry must be asked for by who wants its groups: what these point at it by,
+    /// with the attribute that shows them.
+    beside: Vec<(AttrName, Arc<str>)>,
 }
 
 /// The operational attributes that become `meta`.
@@ -39,12 +42,22 @@ pub(super) struct Stamps {
 impl Homes {
     pub(super) fn of(layout: Layout) -> Self {
         let flavor = layout.flavor;
-        let homes = layout.types.into_iter();
+        let beside: Vec<_> = layout
+            .types
+            .iter()
+            .map(|place| beside(place, &layout))
+            .collect();
+        let homes = layout.types.into_iter().zip(beside);
+        let homes = homes.map(|(place, beside)| Home {
+            place,
+            flavor,
+            beside,
+        });
         Self {
             flavor,
             keeps_references: layout.keeps_references,
             keeps_unique: layout.keeps_unique,
-            homes: homes.map(|place| Home { place, flavor }).collect(),
+            homes: homes.collect(),
         }
     }
 
@@ -59,11 +72,6 @@ impl Homes {
         &self.homes
     }
 
-    /// What kind of server the rule is written for.
-    pub(super) fn flavor(&self) -> Flavor {
-        self.flavor
-    }
-
     /// Whether the server itself keeps references right.
     pub(super) fn keeps_references(&self) -> bool {
         self.keeps_references
@@ -72,6 +80,11 @@ impl Homes {
     /// Whether the server itself refuses a unique value that is taken.
     pub(super) fn keeps_unique(&self) -> bool {
         self.keeps_unique
+    }
+
+    /// What kind of server the rule is written for.
+    pub(super) fn flavor(&self) -> Flavor {
+        self.flavor
     }
 
     /// Whether entries have versions that a write can be held to.
@@ -108,6 +121,13 @@ impl Home {
             let name = attribute.name.as_str();
             if is_wanted(projection, name) && !names.iter().any(|n| n.eq_ignore_ascii_case(name)) {
                 names.push(name.into());
+            }
+        }
+        for (shown, beside) in &self.beside {
+            if is_wanted(projection, shown.as_str())
+                && !names.iter().any(|n| n.eq_ignore_ascii_case(beside))
+            {
+                names.push(Arc::clone(beside));
             }
         }
         names
@@ -150,6 +170,30 @@ impl Stamps {
             },
         }
     }
+}
+
+/// What must be asked for with the attributes that show somebody's groups.
+fn beside(place: &Place, layout: &Layout) -> Vec<(AttrName, Arc<str>)> {
+    let mut all = Vec::new();
+    for attribute in &place.attributes {
+        let Some(reference) = &attribute.reference else {
+            continue;
+        };
+        let mut push = |name: &str| all.push((attribute.name.clone(), Arc::from(name)));
+        if let By::Inverse(member) = &reference.by {
+            let groups = reference.to.iter().filter_map(|to| layout.home(to));
+            let members = groups.filter_map(|group| group.attribute(member.as_str()));
+            for reference in members.filter_map(|member| member.reference.as_ref()) {
+                if let By::Attribute(by) = &reference.by {
+                    push(by.as_str());
+                }
+            }
+        }
+        if layout.flavor == Flavor::ActiveDirectory && attribute.name.is("memberOf") {
+            ["primaryGroupID", "objectSid"].into_iter().for_each(push);
+        }
+    }
+    all
 }
 
 /// Whether an entry has it, and it may be seen.

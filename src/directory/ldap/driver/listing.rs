@@ -1,7 +1,24 @@
-//! Queries. What a handful of entries answer is one question; of more the ids are collected first,
-//! put in their order, and the page is fetched by them.
+//! Queries. Resources come in the order of their ids, which never change. What a handful of entries
+//! answer is one search. Of more, the ids are collected once, and each page is fetched by them, so
+//! that no page searches from the start.
+//!
+//! A walk by `startIndex` goes on after the last id that it was told, whatever was deleted or made
+//! meanwhile: nobody who lives throughout is missed, and nobody is told twice. `totalResults` of a
+//! later page is what was told before and what is left, so that a client which stops there has seen
+//! all. `startIndex=1` collects anew. Where nothing is remembered of a walk (another replica, a
+//! restart, a client that jumps), its place is counted: exact where nothing has changed.
+//!
+//! The order is that of the directory's ids, so `sortBy` is not offered: it would take all entries
+//! in memory, or a control that most servers do not have.
+
+mod ids;
+mod pages;
+mod room;
+mod snapshot;
+mod walks;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Ldap;
 use super::home::Home;
@@ -10,7 +27,37 @@ use crate::directory::ldap::{Code, Entry, Filter, LdapError};
 use crate::directory::{Ask, DirectoryError};
 use crate::scim::operation::{Answer, Listing, Projection};
 use crate::scim::query::Query;
-use crate::scim::{Reply, Resource, Upstream};
+use crate::scim::{Reply, Resource, ScimType, Upstream};
+
+use ids::Rank;
+use pages::Pages;
+use snapshot::{Collector, Full, Snapshot};
+use walks::Key;
+
+pub(super) use walks::{Walks, of_this_process};
+
+/// A query, ready to be asked.
+#[derive(Clone)]
+struct Wanted {
+    filter: Filter,
+    projection: Projection,
+    key: Key,
+}
+
+/// Where a page begins.
+enum Begin {
+    /// After all up to this id.
+    After(Rank),
+    /// After so many.
+    Passing(usize),
+}
+
+/// Where a page begins: in which snapshot, where in it, and how many are before it.
+struct Place {
+    snapshot: Arc<Snapshot>,
+    at: usize,
+    before: usize,
+}
 
 impl Ldap {
     pub(super) async fn list(
@@ -20,121 +67,261 @@ impl Ldap {
         projection: &Projection,
         ask: &Ask,
     ) -> Result<Reply<Upstream>, DirectoryError> {
-        let filter = self.question(home, query.filter.as_ref(), ask).await?;
         let start = query.start_index.unwrap_or(1).max(1);
         let count = query.count.unwrap_or(usize::MAX);
-        let (total, entries) = match self.handful(home, &filter, projection, ask).await? {
-            Some(entries) => (entries.len(), cut(entries, start, count)),
-            None => {
-                let ids = self.ids(home, filter, ask).await?;
-                let wanted = cut(ids.clone(), start, count);
-                (
-                    ids.len(),
-                    self.by_ids(home, &wanted, projection, ask).await?,
-                )
+        let Some(filter) = self.question(home, query.filter.as_ref(), ask).await? else {
+            return Ok(page(Some(0), start, Vec::new()));
+        };
+        if count == 0 {
+            let total = self.count(home, filter, ask).await?;
+            return Ok(page(Some(total), start, Vec::new()));
+        }
+        let wanted = Wanted {
+            key: Key::of(&self.pool, home, &filter),
+            projection: projection.clone(),
+            filter,
+        };
+        let begin = match self.walks.last(&wanted.key, start) {
+            // A walk begins, whoever passed here before.
+            Some(last) if start > 1 => Begin::After(last),
+            _ => Begin::Passing(start - 1),
+        };
+        // Of many, asking for all at once would be in vain.
+        if self.walks.snapshot(&wanted.key).is_none()
+            && let Some(entries) = self.handful(home, &wanted, ask).await?
+        {
+            return self
+                .few(home, &wanted, entries, (begin, start, count), ask)
+                .await;
+        }
+        let place = self.place(home, &wanted, begin, start, ask).await?;
+        let pages = Pages::new(self, home, wanted, place, (start, count), ask);
+        pages.listing().await.map(reply)
+    }
+
+    /// A page of what is all in hand.
+    async fn few(
+        &self,
+        home: &Home,
+        wanted: &Wanted,
+        entries: Vec<(Rank, Entry)>,
+        (begin, start, count): (Begin, usize, usize),
+        ask: &Ask,
+    ) -> Result<Reply<Upstream>, DirectoryError> {
+        let all = entries.len();
+        let (total, skip) = match begin {
+            Begin::Passing(before) => (all, before),
+            Begin::After(last) => {
+                let passed = entries.partition_point(|(rank, _)| *rank <= last);
+                (start - 1 + (all - passed), passed)
             }
         };
-        let mut shaped = Vec::with_capacity(entries.len());
-        for entry in &entries {
-            shaped.push(home.shape(entry, projection)?.resource);
+        let mut told: Vec<_> = entries.into_iter().skip(skip).collect();
+        if told.len() > count {
+            told.truncate(count);
+            if let Some((last, _)) = told.last() {
+                let next = start.saturating_add(told.len());
+                self.walks.mark(&wanted.key, next, last);
+            }
         }
-        let mut resources: Vec<&mut Resource> = shaped.iter_mut().collect();
-        let sources: Vec<&Entry> = entries.iter().collect();
-        self.point(home, &mut resources, &sources, projection, ask)
-            .await?;
-        Ok(Reply::new(Answer::List(Listing::Page {
-            total: Some(total),
-            start,
-            resources: shaped,
-        })))
+        let entries: Vec<Entry> = told.into_iter().map(|(_, entry)| entry).collect();
+        let shaped = self.shown(home, &entries, &wanted.projection, ask).await?;
+        Ok(page(Some(total), start, shaped))
     }
 
     /// All entries, in the order of their ids, where they are few; `None` where there are more.
     async fn handful(
         &self,
         home: &Home,
-        filter: &Filter,
-        projection: &Projection,
+        wanted: &Wanted,
         ask: &Ask,
-    ) -> Result<Option<Vec<Entry>>, DirectoryError> {
-        let search = home.search(filter.clone(), home.wanted(projection), HANDFUL);
+    ) -> Result<Option<Vec<(Rank, Entry)>>, DirectoryError> {
+        let attributes = home.wanted(&wanted.projection);
+        let search = home.search(wanted.filter.clone(), attributes, HANDFUL);
         let mut found = self.pool.search(search, &[], ask.deadline);
         let mut entries = Vec::new();
         loop {
             match found.next().await {
-                Ok(Some(entry)) => entries.push(entry),
+                Ok(Some(entry)) => entries.push((home.rank(&entry)?, entry)),
                 Ok(None) => break,
-                Err(LdapError::Refused(result)) if result.code == Code::SIZE_LIMIT_EXCEEDED => {
+                // In pages it may give them all.
+                Err(LdapError::Refused(result))
+                    if [Code::SIZE_LIMIT_EXCEEDED, Code::ADMIN_LIMIT_EXCEEDED]
+                        .contains(&result.code) =>
+                {
                     return Ok(None);
                 }
-                Err(error) => return Err(refusal::of_read(error)),
+                Err(error) => return Err(refused(error)),
             }
         }
-        home.put_in_order(&mut entries);
+        entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         Ok(Some(entries))
     }
 
-    /// The ids of all that match, in their order.
-    async fn ids(
-        &self,
-        home: &Home,
-        filter: Filter,
-        ask: &Ask,
-    ) -> Result<Vec<String>, DirectoryError> {
-        let own: Arc<str> = home.place.id.as_str().into();
-        let search = home.search(filter, vec![Arc::clone(&own)], 0);
+    /// How many there are.
+    async fn count(&self, home: &Home, filter: Filter, ask: &Ask) -> Result<usize, DirectoryError> {
+        let search = home.search(filter, vec![home.place.id.as_str().into()], 0);
         let mut found = self.pool.search(search, &[], ask.deadline);
-        let mut ids = Vec::new();
-        while let Some(entry) = found.next().await.map_err(refusal::of_read)? {
-            let id = entry.values(&own).first();
-            ids.extend(id.and_then(|id| home.shown_id(id)));
+        let mut count = 0;
+        while let Some(entry) = found.next().await.map_err(refused)? {
+            home.rank(&entry)?;
+            count += 1;
         }
-        ids.sort_unstable();
-        ids.dedup();
-        Ok(ids)
+        Ok(count)
     }
 
-    /// The entries of these ids that still exist, in their order.
-    async fn by_ids(
+    /// Where a page begins.
+    async fn place(
         &self,
         home: &Home,
-        ids: &[String],
-        projection: &Projection,
+        wanted: &Wanted,
+        begin: Begin,
+        start: usize,
         ask: &Ask,
-    ) -> Result<Vec<Entry>, DirectoryError> {
-        let own = home.place.id.as_str();
-        let mut entries = Vec::with_capacity(ids.len());
-        for chunk in ids.chunks(BATCH) {
-            let parts = chunk.iter().filter_map(|id| home.place.id_form.write(id));
-            let parts = parts.map(|id| Filter::equal(own, id)).collect();
-            let filter = home.exists().and(Filter::Or(parts));
-            let search = home.search(filter, home.wanted(projection), 0);
-            let mut found = self.pool.search(search, &[], ask.deadline);
-            while let Some(entry) = found.next().await.map_err(refusal::of_read)? {
-                entries.push(entry);
+    ) -> Result<Place, DirectoryError> {
+        let known = self.walks.snapshot(&wanted.key);
+        match begin {
+            Begin::After(last) => {
+                let known = known.filter(|snapshot| snapshot.covers(&last));
+                let snapshot = match known {
+                    Some(snapshot) => snapshot,
+                    None => self.collect(home, wanted, Some(last.clone()), ask).await?,
+                };
+                let at = snapshot.ids.after(&last);
+                let before = start - 1;
+                Ok(Place {
+                    snapshot,
+                    at,
+                    before,
+                })
+            }
+            Begin::Passing(before) => {
+                let fresh = |snapshot: &Arc<Snapshot>| {
+                    let young = snapshot.made.elapsed() < FRESH;
+                    let within = before < snapshot.ids.len() || !snapshot.has_more();
+                    before > 0 && young && snapshot.is_whole() && within
+                };
+                let mut snapshot = match known.filter(fresh) {
+                    Some(snapshot) => snapshot,
+                    None => self.collect(home, wanted, None, ask).await?,
+                };
+                let mut at = before;
+                while at >= snapshot.ids.len() && snapshot.has_more() {
+                    at -= snapshot.ids.len();
+                    let last = snapshot.ids.last();
+                    snapshot = self.collect(home, wanted, last, ask).await?;
+                }
+                // Behind the last, no more than all have been passed.
+                let beyond = at.saturating_sub(snapshot.ids.len());
+                let (at, before) = (at - beyond, before - beyond);
+                Ok(Place {
+                    snapshot,
+                    at,
+                    before,
+                })
             }
         }
-        home.put_in_order(&mut entries);
-        Ok(entries)
+    }
+
+    /// The ids of all that match after some id, as many as there is room for.
+    async fn collect(
+        &self,
+        home: &Home,
+        wanted: &Wanted,
+        after: Option<Rank>,
+        ask: &Ask,
+    ) -> Result<Arc<Snapshot>, DirectoryError> {
+        let attributes = vec![home.place.id.as_str().into()];
+        let search = home.search(wanted.filter.clone(), attributes, 0);
+        let lease = self.walks.lease().ok_or(DirectoryError::Overloaded)?;
+        let mut collector = Collector::new(home.place.id_form, after, WINDOW, lease);
+        let mut found = self.pool.search(search, &[], ask.deadline);
+        while let Some(entry) = found.next().await.map_err(refused)? {
+            let rank = home.rank(&entry)?;
+            while let Err(Full) = collector.take(rank.clone()) {
+                if !self.walks.forget_oldest() {
+                    return Err(DirectoryError::Overloaded);
+                }
+            }
+        }
+        let snapshot = Arc::new(collector.finish());
+        self.walks.keep(&wanted.key, &snapshot);
+        Ok(snapshot)
+    }
+
+    /// Entries as resources, with their references.
+    async fn shown(
+        &self,
+        home: &Home,
+        entries: &[Entry],
+        projection: &Projection,
+        ask: &Ask,
+    ) -> Result<Vec<Resource>, DirectoryError> {
+        let mut shaped = Vec::with_capacity(entries.len());
+        for entry in entries {
+            shaped.push(home.shape(entry, projection)?.resource);
+        }
+        let mut resources: Vec<&mut Resource> = shaped.iter_mut().collect();
+        let sources: Vec<&Entry> = entries.iter().collect();
+        self.point(home, &mut resources, &sources, projection, ask)
+            .await?;
+        Ok(shaped)
     }
 }
 
 impl Home {
-    /// By their ids, as clients see them: those never change.
-    fn put_in_order(&self, entries: &mut [Entry]) {
+    /// The place of an entry in the order. One whose id we may not read would be missed in silence.
+    fn rank(&self, entry: &Entry) -> Result<Rank, DirectoryError> {
         let own = self.place.id.as_str();
-        entries.sort_by_cached_key(|entry| {
-            let id = entry.values(own).first();
-            id.and_then(|id| self.shown_id(id))
-        });
+        let id = entry.values(own).first();
+        let id = id.and_then(|id| self.shown_id(id));
+        let rank = id.and_then(|id| Rank::of(self.place.id_form, &id));
+        rank.ok_or_else(|| DirectoryError::Malformed(format!("an entry has no usable {own}")))
     }
 }
 
-fn cut<T>(all: Vec<T>, start: usize, count: usize) -> Vec<T> {
-    all.into_iter().skip(start - 1).take(count).collect()
+fn reply(listing: Listing) -> Reply<Upstream> {
+    Reply::new(Answer::List(listing))
+}
+
+fn page(total: Option<usize>, start: usize, resources: Vec<Resource>) -> Reply<Upstream> {
+    reply(Listing::Page {
+        total,
+        start,
+        resources,
+    })
+}
+
+/// Why there is no list. A limit of the server is no answer that is short.
+fn refused(error: LdapError) -> DirectoryError {
+    let too_many = |detail: &str| DirectoryError::Refused {
+        scim_type: Some(ScimType::TooMany),
+        detail: Some(detail.to_owned()),
+    };
+    match &error {
+        LdapError::Refused(result) => match result.code {
+            Code::SIZE_LIMIT_EXCEEDED => too_many(
+                "more resources match than the directory tells in one search (its size limit); \
+                 ask with a narrower filter, or have the limit raised for this service's account",
+            ),
+            Code::ADMIN_LIMIT_EXCEEDED => too_many(
+                "the directory would have to look at more entries than it allows (its \
+                 administrative limit); ask with a filter on an indexed attribute, or have the \
+                 limit raised for this service's account",
+            ),
+            Code::TIME_LIMIT_EXCEEDED => too_many(
+                "the directory needs more time for this search than it allows (its time limit); \
+                 ask with a narrower filter, or have the limit raised for this service's account",
+            ),
+            _ => refusal::of_read(error),
+        },
+        _ => refusal::of_read(error),
+    }
 }
 
 /// So many entries are told at once.
 const HANDFUL: u32 = 200;
-/// So many ids in one question.
-const BATCH: usize = 100;
+/// So many ids are kept of one list; those after them are looked for when a walk gets there.
+const WINDOW: usize = 128 * 1024;
+/// A snapshot of this age is good enough for who jumps into the middle of a list.
+const FRESH: Duration = Duration::from_secs(60);

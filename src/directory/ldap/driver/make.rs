@@ -151,7 +151,7 @@ pub(super) fn read_again(dn: Dn, wanted: Vec<Arc<str>>) -> Search {
 }
 
 /// Whether an entry has the name.
-async fn is_there(pinned: &Pinned, dn: &Dn, ask: &Ask) -> Result<bool, DirectoryError> {
+pub(super) async fn is_there(pinned: &Pinned, dn: &Dn, ask: &Ask) -> Result<bool, DirectoryError> {
     let search = Search::entry(dn.clone(), &[]);
     match pinned.one(search, ask.deadline).await {
         Ok(entry) => Ok(entry.is_some()),

@@ -6,6 +6,7 @@
 //! or read again on the same connection where the server has no such control.
 
 mod apply;
+mod certain;
 mod change;
 mod counter;
 mod draft;
@@ -15,6 +16,7 @@ mod home;
 mod integrity;
 mod listing;
 mod make;
+mod members;
 mod password;
 mod question;
 mod references;
@@ -33,21 +35,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::offers::Offers;
 use super::pool::Pool;
 use crate::directory::{
-    Answering, Ask, Directory, DirectoryError, Examining, Finding, Health, Preparing, Vitals,
+    Answering, Ask, Directory, DirectoryError, Examining, Finding, Health, Preparing, Server,
+    Vitals,
 };
 use crate::ldap::Layout;
 use crate::scim::operation::{Abilities, Verb};
 use crate::scim::{Operation, Reply, Upstream};
 
 use home::Homes;
+use listing::Walks;
 
 /// One rule's view of an LDAP directory: the connections, and where its resources live.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Ldap {
     pool: Arc<Pool>,
     homes: Arc<Homes>,
+    walks: Arc<Walks>,
+    member_of: Arc<references::MemberOf>,
     /// What the last look at the directory's own schema found.
-    findings: Mutex<Option<Arc<[Finding]>>>,
+    findings: Arc<Mutex<Option<Arc<[Finding]>>>>,
 }
 
 /// A rule's view of a directory.
@@ -56,7 +62,9 @@ pub fn driver(pool: Arc<Pool>, layout: Layout) -> Arc<dyn Directory> {
     Arc::new(Ldap {
         pool,
         homes: Arc::new(Homes::of(layout)),
-        findings: Mutex::default(),
+        walks: listing::of_this_process(),
+        member_of: Arc::new(references::MemberOf::new()),
+        findings: Arc::default(),
     })
 }
 
@@ -123,6 +131,15 @@ impl Directory for Ldap {
 
     fn name(&self) -> Arc<str> {
         self.pool.name()
+    }
+
+    fn server(&self) -> Option<Server> {
+        let offers = self.pool.offers();
+        Some(Server {
+            name: self.pool.in_use(),
+            vendor: offers.as_ref().and_then(|offers| offers.vendor.clone()),
+            offers: offers.map(|offers| offers.names()),
+        })
     }
 
     fn pool(&self) -> usize {

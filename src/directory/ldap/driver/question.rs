@@ -8,29 +8,33 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::Ldap;
+use super::certain::Certain;
 use super::home::Home;
 use super::values;
 use crate::directory::ldap::Filter as Asked;
 use crate::directory::{Ask, DirectoryError};
 use crate::ldap::filter::{Extensible, Pieces};
-use crate::ldap::layout::By;
 use crate::scim::filter::{CompareOp, Comparison, Filter};
 use crate::scim::{AttrPath, ScimType};
 
 type Asking<'a> = Pin<Box<dyn Future<Output = Result<Asked, DirectoryError>> + Send + 'a>>;
 
 impl Ldap {
-    /// The filter, within what exists for the tenant.
+    /// The filter, within what exists for the tenant; `None` where it is certain that nothing fits.
     pub(super) async fn question(
         &self,
         home: &Home,
         filter: Option<&Filter>,
         ask: &Ask,
-    ) -> Result<Asked, DirectoryError> {
-        match filter {
-            None => Ok(home.exists()),
-            Some(filter) => Ok(home.exists().and(self.asked(home, filter, ask).await?)),
-        }
+    ) -> Result<Option<Asked>, DirectoryError> {
+        let Some(filter) = filter else {
+            return Ok(Some(home.exists()));
+        };
+        Ok(match Certain::from(self.asked(home, filter, ask).await?) {
+            Certain::Nothing => None,
+            Certain::Everything => Some(home.exists()),
+            Certain::Asked(filter) => Some(home.exists().and(filter)),
+        })
     }
 
     fn asked<'a>(&'a self, home: &'a Home, filter: &'a Filter, ask: &'a Ask) -> Asking<'a> {
@@ -41,7 +45,7 @@ impl Ldap {
                 // Of an attribute that an entry does not have LDAP knows nothing; SCIM says that it
                 // is not equal, so everything but what is asked for.
                 Filter::Not(inner) => Asked::Not(Box::new(self.asked(home, inner, ask).await?)),
-                Filter::Present(path) => self.present(home, path),
+                Filter::Present(path) => self.present(home, path, ask).await?,
                 Filter::Compare(comparison) => self.compared(home, comparison, ask).await?,
                 Filter::Element(..) => return Err(untranslatable("elements of values")),
             })
@@ -61,15 +65,17 @@ impl Ldap {
         Ok(all)
     }
 
-    fn present(&self, home: &Home, path: &AttrPath) -> Asked {
+    async fn present(
+        &self,
+        home: &Home,
+        path: &AttrPath,
+        ask: &Ask,
+    ) -> Result<Asked, DirectoryError> {
         let name = path.name.as_str();
-        let inverse = home
-            .place
-            .attribute(name)
-            .and_then(|a| a.reference.as_ref());
-        match inverse.map(|reference| &reference.by) {
-            Some(By::Inverse(_)) => Asked::present("memberOf"),
-            _ => Asked::present(name),
+        let attribute = home.place.attribute(name);
+        match attribute.and_then(|attribute| attribute.reference.as_ref()) {
+            Some(reference) => self.pointing_anywhere(home, name, reference, ask).await,
+            None => Ok(Asked::present(name)),
         }
     }
 

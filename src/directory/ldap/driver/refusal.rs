@@ -3,7 +3,7 @@
 mod words;
 
 use crate::directory::DirectoryError;
-use crate::directory::ldap::{Code, Dn, LdapError, LdapResult, Why};
+use crate::directory::ldap::{Code, LdapError, LdapResult, Why};
 use crate::scim::ScimType;
 
 use words::Meaning;
@@ -48,19 +48,8 @@ pub(super) fn of_new(result: &LdapResult) -> DirectoryError {
     }
 }
 
-/// Why an entry does not get its new place: it is gone itself, or the place is not there.
-pub(super) fn of_place(result: &LdapResult, entry: &Dn) -> DirectoryError {
-    // The last entry on the way to the missing one tells which is meant.
-    let matched: Option<Dn> = result.matched.parse().ok();
-    let gone = matched.is_some_and(|matched| entry.parent().is_some_and(|up| up.is_same(&matched)));
-    if gone {
-        DirectoryError::NotFound
-    } else {
-        no_place()
-    }
-}
-
-fn no_place() -> DirectoryError {
+/// That the rule names a container that the directory lacks.
+pub(super) fn no_place() -> DirectoryError {
     DirectoryError::Malformed("a container of the rule is not there: make it".to_owned())
 }
 

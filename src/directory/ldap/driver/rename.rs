@@ -4,6 +4,7 @@
 use super::Ldap;
 use super::apply::Order;
 use super::home::Home;
+use super::make::is_there;
 use super::refusal;
 use super::unique::taken;
 use super::work::Work;
@@ -45,8 +46,9 @@ impl Ldap {
             match result.code {
                 Code::SUCCESS => return Ok(next),
                 Code::ENTRY_ALREADY_EXISTS => {}
-                Code::NO_SUCH_OBJECT if above.is_some() => {
-                    return Err(refusal::of_place(&result, dn));
+                // It is gone itself, or its new place is not there.
+                Code::NO_SUCH_OBJECT if above.is_some() && is_there(pinned, dn, ask).await? => {
+                    return Err(refusal::no_place());
                 }
                 _ => return Err(refusal::of(&result)),
             }

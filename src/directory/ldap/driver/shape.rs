@@ -17,7 +17,7 @@ pub(super) struct Shaped {
 }
 
 impl Home {
-    /// The resource of an entry, of what was wanted; references are names still.
+    /// The resource of an entry, of what was wanted; of references nothing: see [`super::references`].
     pub(super) fn shape(
         &self,
         entry: &Entry,
@@ -31,7 +31,8 @@ impl Home {
         let mut map = Map::new();
         for attribute in self.place.attributes.iter().filter(|a| is_read(a)) {
             let name = attribute.name.as_str();
-            if is_wanted(projection, name)
+            if attribute.reference.is_none()
+                && is_wanted(projection, name)
                 && let Some(value) = values::read(attribute, entry.values(name))
             {
                 map.insert(name.to_owned(), value);

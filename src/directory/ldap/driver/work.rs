@@ -10,6 +10,7 @@ use super::Ldap;
 use super::draft::{texts, unnamed};
 use super::home::Home;
 use super::password;
+use super::references::Missing;
 use super::unique::Pair;
 use super::values::{self, refused};
 use crate::directory::ldap::{Attribute, Change as Modification, ChangeKind, Dn, Entry, Rdn};
@@ -59,9 +60,19 @@ impl Ldap {
                 (Some(reference), _) if matches!(reference.by, By::Inverse(_)) => continue,
                 (Some(reference), _) => {
                     let ids = texts(value);
-                    let found = self.pointers(name, reference, &ids, ask).await?;
+                    let missing = match change.op {
+                        PatchOp::Remove => Missing::LeftOut,
+                        PatchOp::Add | PatchOp::Replace => Missing::AsTheRuleSays,
+                    };
+                    let found = self.pointers(name, reference, &ids, missing, ask).await?;
                     if found.is_empty() && !ids.is_empty() {
                         // All of them were left out: that is not to say that none are meant.
+                        continue;
+                    }
+                    let whole = change.op == PatchOp::Replace || ids.is_empty();
+                    if whole && known.values == Values::Many {
+                        let exactly = self.exactly(known, reference, dn, found, ask).await?;
+                        work.modifications.extend(exactly);
                         continue;
                     }
                     found
@@ -98,7 +109,7 @@ impl Work {
         entry: &Entry,
         dn: &Dn,
         known: &Known,
-        (op, mut values): (PatchOp, Vec<Bytes>),
+        (op, values): (PatchOp, Vec<Bytes>),
     ) -> Result<(), DirectoryError> {
         let name = known.name.as_str();
         let many = known.values == Values::Many;
@@ -123,22 +134,12 @@ impl Work {
             self.moves(home, entry, dn, name, values.first());
         }
         if dn.rdn().is_some_and(|rdn| rdn.has(name)) && kind == ChangeKind::Replace {
-            return self.names(dn, name, values, present);
+            return self.names(dn, name, &values, present);
         }
         if let Some(class) = known.needs_class.as_deref().filter(|_| !values.is_empty())
             && kind != ChangeKind::Delete
         {
             self.needs(entry, class);
-        }
-        let placeholder = known
-            .reference
-            .as_ref()
-            .and_then(|r| r.placeholder.as_ref());
-        if kind == ChangeKind::Replace
-            && values.is_empty()
-            && let Some(dn) = placeholder
-        {
-            values.push(dn.to_string().into());
         }
         let touched = self.has_touched(name);
         if kind == ChangeKind::Replace && !many && !touched && known.secret.is_none() {
@@ -156,7 +157,7 @@ impl Work {
         &mut self,
         dn: &Dn,
         name: &str,
-        values: Vec<Bytes>,
+        values: &[Bytes],
         present: &[Bytes],
     ) -> Result<(), DirectoryError> {
         let empty = || refused(format!("{name} names the entry and cannot be empty"));
@@ -164,7 +165,7 @@ impl Work {
         let own = dn.rdn().and_then(|rdn| value_in(rdn, name));
         let own = own.unwrap_or_default();
         // Until then the value that names it stays, and others go.
-        let mut kept = values.clone();
+        let mut kept = values.to_vec();
         if !kept.contains(&own) {
             kept.push(own.clone());
         }

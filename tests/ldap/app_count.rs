@@ -1,0 +1,84 @@
+//! How many operations of LDAP a request takes.
+
+use serde_json::json;
+
+use crate::app::App;
+use crate::place::{Kind, Place};
+use crate::tap::Tap;
+
+#[tokio::test]
+async fn a_write_takes_as_few_operations_as_can_be() {
+    for kind in [Kind::Slapd, Kind::Ds389] {
+        if let Some(place) = kind.place() {
+            counted(place).await;
+        }
+    }
+}
+
+async fn counted(place: Place) {
+    let server = place.text("url").trim_start_matches("ldap://").to_owned();
+    let tap = Tap::before(&server).await;
+    let url = format!("ldap://{}", tap.address);
+    let app = App::with(&place, "app count", |rule| {
+        let tls = rule.lines().find(|line| line.contains("urls:")).unwrap();
+        rule.replace(tls, &format!("    urls: [{url}]"))
+            .replace("uniqueness: postern", "uniqueness: directory")
+            // A counter is read and written for each new entry.
+            .replace("- {target: uidNumber", "# ")
+            .replace("- {target: gidNumber", "# ")
+            .replace("- {target: homeDirectory", "# ")
+    })
+    .await;
+    // The groups of somebody are another question, where the server does not know.
+    let short = "?excludedAttributes=groups";
+    let boss = app.made("boss").await;
+    let mut asked = Vec::new();
+    tap.take();
+    let mut user = app.user("counted");
+    let made = app.client.post(&format!("/Users{short}"), &user).await;
+    let id = made.expect(201).id();
+    asked.push(("create a user", tap.take()));
+    let path = format!("/Users/{id}{short}");
+    app.client.get(&path).await.expect(200);
+    asked.push(("read a user", tap.take()));
+    let title = json!([{"op": "replace", "path": "title", "value": "T"}]);
+    app.client.patch(&path, &title).await.expect(200);
+    asked.push(("patch a user", tap.take()));
+    user["userName"] = json!("renamed");
+    app.client
+        .patch(
+            &path,
+            &json!([{"op": "replace", "path": "userName", "value": "renamed"}]),
+        )
+        .await
+        .expect(200);
+    asked.push(("rename a user", tap.take()));
+    let group = app.group("counted", &[&boss]).await;
+    asked.push(("create a group of one", tap.take()));
+    let member = json!([{"op": "add", "path": "members", "value": [{"value": id}]}]);
+    app.client
+        .patch(&format!("/Groups/{group}"), &member)
+        .await
+        .expect(204);
+    asked.push(("add a member", tap.take()));
+    let member = json!([{"op": "remove", "path": format!("members[value eq \"{id}\"]")}]);
+    app.client
+        .patch(&format!("/Groups/{group}"), &member)
+        .await
+        .expect(204);
+    asked.push(("remove a member", tap.take()));
+    app.client.delete(&format!("/Users/{id}")).await.expect(204);
+    asked.push(("delete a user", tap.take()));
+    for (what, operations) in &asked {
+        println!("{:?}: {what}: {}", app.kind, operations.join(", "));
+    }
+    let of = |what: &str| {
+        let found = asked.iter().find(|(name, _)| *name == what);
+        found.unwrap().1.join(" ")
+    };
+    assert_eq!(of("create a user"), "add");
+    assert_eq!(of("patch a user"), "search modify");
+    assert_eq!(of("rename a user"), "search rename search");
+    assert_eq!(of("delete a user"), "search delete");
+    assert_eq!(of("read a user"), "search");
+}
