@@ -97,8 +97,8 @@ impl Prepared {
     /// The same where the present resource is known: by the lines whose conditions it satisfies.
     ///
     /// # Errors
-    /// [`AuthError::Hidden`](crate::auth::AuthError::Hidden),
-    /// [`AuthError::Unmet`](crate::auth::AuthError::Unmet), and [`MappingError::Forbidden`] where
+    /// [`AuthError::Hidden`],
+    /// [`AuthError::Unmet`], and [`MappingError::Forbidden`] where
     /// those lines do not allow all of it.
     pub fn narrowed(&self, tenant: &Tenant, before: &Before) -> Result<Self, GatewayError> {
         if !self.permitted.is_open() {

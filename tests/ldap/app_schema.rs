@@ -9,7 +9,10 @@ use crate::app::App;
 use crate::place::Kind;
 
 /// Lines that no server's schema fits.
-#[expect(clippy::needless_pass_by_value, reason = "what changes a rule takes it over")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what changes a rule takes it over"
+)]
 fn broken(rule: String) -> String {
     rule.replace("target: title}", "target: noSuchTitle}")
         .replace(

@@ -1,7 +1,7 @@
 //! LDAP (RFC 4511 and what surrounds it): the protocol's bytes, connections that carry many
 //! operations at a time, and the pool of them. Knows nothing of SCIM and of rules.
 //!
-//! From the ground up: [`ber`]; [`dn`], [`filter`], [`control`]; [`request`] and [`response`];
+//! From the ground up: [`ber`](crate::ldap::ber); [`dn`](crate::ldap::dn), [`filter`](crate::ldap::filter), [`control`]; [`request`] and [`response`];
 //! [`connection`] with the task behind it (`wire`), which `dial` brings to life; [`Pool`].
 //! [`ldif`] prints for people.
 
