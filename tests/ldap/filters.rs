@@ -169,7 +169,7 @@ fn may_have(place: &Place, name: &str) -> bool {
 }
 
 async fn what_a_filter_finds_is_what_it_means(place: Place) {
-    let directed = people(&place, "filters", 200).await;
+    let directed = people(&place, "findings", 200).await;
     let everybody = directed.resources(Query::default()).await.unwrap();
     assert_eq!(everybody.len(), 200);
     let schema = directed.schema();
