@@ -16,7 +16,7 @@ use super::values;
 use crate::directory::ldap::Filter as Asked;
 use crate::directory::{Ask, DirectoryError};
 use crate::ldap::filter::{Extensible, Pieces};
-use crate::ldap::layout::{Syntax, Values};
+use crate::ldap::layout::{Flavor, Syntax, Values};
 use crate::scim::filter::{CompareOp, Comparison, Filter};
 use crate::scim::{AttrPath, ScimType};
 
@@ -143,16 +143,26 @@ impl<'a> Asker<'a> {
             };
         }
         let kind = self.kind(name)?;
-        let bytes = bytes(home, name, value)?;
         let text = attribute.is_none_or(|attribute| attribute.syntax == Syntax::Text);
         // No text has a NUL in it. Some servers take it for the end, others refuse the question.
-        if text && bytes.contains(&0) {
+        if text && value.as_str().is_some_and(|value| value.contains('\0')) {
             return match op {
                 CompareOp::Ne => Ok(Truth::Always),
                 CompareOp::Eq | CompareOp::Co | CompareOp::Sw | CompareOp::Ew => Ok(Truth::Never),
                 _ => Err(untranslatable("an order of texts with NUL in them")),
             };
         }
+        let stamps = home.stamps();
+        let time = [stamps.created, stamps.modified].contains(&name);
+        let order = matches!(
+            op,
+            CompareOp::Gt | CompareOp::Ge | CompareOp::Lt | CompareOp::Le
+        );
+        // It orders texts by a collation of its own.
+        if order && !time && self.ldap.homes.flavor() == Flavor::ActiveDirectory {
+            return Err(untranslatable("an order of texts"));
+        }
+        let bytes = bytes(home, name, value)?;
         self.about(name, *op, bytes, kind)
     }
 
