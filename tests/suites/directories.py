@@ -45,9 +45,6 @@ for check in ["object_query_with_attributes", "object_list_with_attributes",
 
 # What is not right yet: said at every run, and no failure. One that passes must leave this list.
 WEAK = {
-    "slapd: a_weak_password_is_refused_in_plain_words": "the words do not name the password",
-    "samba: a_weak_password_is_refused_in_plain_words": "the words do not name the password",
-    "samba: a_renamed_user_keeps_id_and_groups": "a taken userName is 400 in a change, not 409",
     "389ds: odd_names_come_back_as_sent": "the server refuses some odd uid in a rename",
 }
 
