@@ -169,6 +169,10 @@ fn may_have(place: &Place, name: &str) -> bool {
 }
 
 async fn what_a_filter_finds_is_what_it_means(place: Place) {
+    if place.kind == crate::place::Kind::Samba {
+        println!("skipped: the filters name attributes that Active Directory does not have");
+        return;
+    }
     let directed = people(&place, "findings", 200).await;
     let everybody = directed.resources(Query::default()).await.unwrap();
     assert_eq!(everybody.len(), 200);
