@@ -16,6 +16,7 @@ use super::grant::Grant;
 use super::issue::{
     Client, Clients, Credential, Issuer, Issuing, Known, Proof, Refused, Replays, Roles,
 };
+use super::keyring::Keyring;
 use super::last_use::LastUse;
 use super::lives::{Lives, TokenCounts};
 use super::mentions::Mentions;
@@ -33,9 +34,9 @@ use crate::yaml::{Diagnostics, TOKEN_PREFIX};
 /// Everything loaded from `access.yaml`, ready to answer. The default knows nobody.
 #[derive(Debug, Default)]
 pub struct Authenticator {
-    keys: HashMap<Arc<str>, Entry<Account>>,
+    keys: Keyring<Entry<Account>>,
     accounts: Vec<Arc<Account>>,
-    operator_keys: HashMap<Arc<str>, Entry<Operator>>,
+    operator_keys: Keyring<Entry<Operator>>,
     operators: Vec<Arc<Operator>>,
     certificates: Arc<Certificates>,
     lives: Lives,
@@ -422,12 +423,7 @@ impl Key {
 }
 
 /// Puts the keys of one owner into a map.
-fn enter<T>(
-    keys: &mut HashMap<Arc<str>, Entry<T>>,
-    owner: &Arc<T>,
-    own: &[Key],
-    hashes: Vec<TokenHash>,
-) {
+fn enter<T>(keys: &mut Keyring<Entry<T>>, owner: &Arc<T>, own: &[Key], hashes: Vec<TokenHash>) {
     for (key, hash) in own.iter().zip(hashes) {
         let entry = Entry {
             hash,
@@ -441,7 +437,7 @@ fn enter<T>(
 
 /// The entry of the one token in these headers, if it is valid now.
 fn find<'a, T>(
-    keys: &'a HashMap<Arc<str>, Entry<T>>,
+    keys: &'a Keyring<Entry<T>>,
     token: &str,
     now: SystemTime,
 ) -> Result<&'a Entry<T>, AuthError> {
@@ -478,7 +474,7 @@ fn admit(account: &Arc<Account>, key: &Arc<str>, from: IpAddr) -> Result<Caller,
     })
 }
 
-fn adopt<T>(keys: &HashMap<Arc<str>, Entry<T>>, previous: &HashMap<Arc<str>, Entry<T>>) {
+fn adopt<T>(keys: &Keyring<Entry<T>>, previous: &Keyring<Entry<T>>) {
     for (id, entry) in keys {
         if let Some(before) = previous.get(id)
             && before.hash == entry.hash

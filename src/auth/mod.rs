@@ -16,6 +16,7 @@ mod certificates;
 mod condition;
 mod grant;
 mod jwt;
+mod keyring;
 mod last_use;
 mod lives;
 mod mentions;

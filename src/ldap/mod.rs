@@ -27,7 +27,6 @@
 //! `(userAccountControl:1.2.840.113556.1.4.803:=2)`.
 
 pub mod attribute;
-pub mod base64;
 pub mod ber;
 pub mod dn;
 pub mod filter;

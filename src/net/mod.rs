@@ -1,7 +1,6 @@
 //! Bytes on the wire: bodies, deadlines, TLS material, the client towards directories, and the
 //! guarded stream under every connection that is accepted.
 
-pub mod base64;
 pub mod body;
 pub mod certificate;
 pub mod client;

@@ -110,10 +110,6 @@ async fn no_id_leads_outside(place: Place) {
 }
 
 async fn no_document_leads_outside(place: Place) {
-    if place.kind == Kind::Ds389 {
-        println!("skipped: an answer of 389 DS on the way is not understood yet");
-        return;
-    }
     let app = App::start(&place, "app documents").await;
     let strangers = strangers(&app).await;
     let before = app.everything().await;
@@ -154,9 +150,15 @@ async fn no_document_leads_outside(place: Place) {
         assert_ne!(id, strangers[0].1);
         made.push(id.clone());
         let path = format!("/Users/{id}");
-        user["userName"] = json!(app.user_name(&format!("{name} again")));
-        if app.kind == Kind::Samba {
-            user["userName"] = json!(app.user_name("again"));
+        // The uniqueness plugin of 389 DS fails at each renaming of an entry whose name needs an
+        // escape (operationsError, to OpenLDAP's own client too).
+        if app.kind != Kind::Ds389 || !name.contains([',', '+', '\\']) {
+            let again = if app.kind == Kind::Samba {
+                "again"
+            } else {
+                &format!("{name} again")
+            };
+            user["userName"] = json!(app.user_name(again));
         }
         app.client.put(&path, &user).await.expect(200);
         for path in [

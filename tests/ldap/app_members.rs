@@ -17,7 +17,6 @@ async fn references_go_both_ways_on_slapd() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "`groups.value eq` finds members of nested groups as well on 389 DS"]
 async fn references_go_both_ways_on_389ds() {
     if let Some(place) = Kind::Ds389.place() {
         references_go_both_ways(place).await;

@@ -1,6 +1,8 @@
 //! The compact form of a signed token (RFC 7515 §7.1), read so that no two readers see two things:
 //! base64url without padding and without spare bits, JSON without duplicate names.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use crate::scim::json;
@@ -97,46 +99,13 @@ fn object(text: &[u8]) -> Option<Map<String, Value>> {
 
 /// Base64url as RFC 7515 wants it: no padding, no space, and no bits that mean nothing.
 pub(in crate::auth) fn decode(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len() * 3 / 4);
-    let (mut held, mut bits) = (0u32, 0u32);
-    for byte in text.bytes() {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'-' => 62,
-            b'_' => 63,
-            _ => return None,
-        };
-        held = held << 6 | u32::from(six);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            out.push(u8::try_from(held >> bits).ok()?);
-            held &= (1 << bits) - 1;
-        }
-    }
-    // One character more than whole bytes, or bits behind the last of them.
-    (bits < 6 && held == 0).then_some(out)
+    BASE64_URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 /// The other way.
 pub(in crate::auth) fn encode(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let all = chunk
-            .iter()
-            .fold(0u32, |all, byte| all << 8 | u32::from(*byte));
-        let all = all << (8 * (3 - chunk.len()));
-        for at in 0..=chunk.len() {
-            let six = usize::try_from(all >> (18 - 6 * at) & 63).unwrap_or_default();
-            out.push(ALPHABET.get(six).copied().map_or('A', char::from));
-        }
-    }
-    out
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// The longest token that is looked at, in bytes.
 pub(in crate::auth) const MAX_TOKEN: usize = 8 * 1024;

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, StatusCode};
 use serde_json::{Map, Value};
@@ -17,7 +19,7 @@ use tokio::time::timeout;
 use super::endpoint::{Endpoint, PATIENCE};
 use super::recent::{Digest, Recent};
 use super::signed::{is_bound, life};
-use crate::net::{Body, Secret, base64};
+use crate::net::{Body, Secret};
 use crate::scim::json;
 
 /// Somebody who is asked about tokens. The same one serves from one access file to the next, as
@@ -296,7 +298,7 @@ impl Manner {
             } => {
                 // RFC 6749 §2.3.1: each is form-encoded first.
                 let pair = format!("{}:{}", form(client), form(word.expose()));
-                let basic = secret(format!("Basic {}", base64::encode(pair.as_bytes())))?;
+                let basic = secret(format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes())))?;
                 let body = format!("token={}&token_type_hint=access_token", form(token));
                 (
                     Method::POST,
@@ -501,7 +503,7 @@ mod tests {
     fn questions_are_as_the_standards_have_them() {
         let request = introspect().request("/introspect", "t+/=").unwrap();
         assert_eq!(request.method(), Method::POST);
-        let basic = format!("Basic {}", base64::encode(b"us%3A1:a%20b"));
+        let basic = format!("Basic {}", BASE64_STANDARD.encode(b"us%3A1:a%20b"));
         assert_eq!(request.headers()[AUTHORIZATION], *basic);
         let Body::Full(body) = request.body() else {
             panic!("a form");

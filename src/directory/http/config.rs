@@ -2,9 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
 
-use crate::net::base64;
 use crate::net::secret::Secret;
 use crate::net::tls::not_after;
 
@@ -134,7 +135,7 @@ impl Auth {
             }
             Self::Basic { user, password } => {
                 let pair = format!("{user}:{}", password.expose());
-                format!("Basic {}", base64::encode(pair.as_bytes()))
+                format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes()))
             }
         };
         let mut value = HeaderValue::from_str(&text)

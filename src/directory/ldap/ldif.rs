@@ -1,10 +1,12 @@
 //! Prints entries and operations as LDIF (RFC 2849), for people. Values of secret attributes are
 //! left out: who prints says which those are.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use super::control::Control;
 use super::request::{Attribute, ChangeKind, Write};
 use super::response::Entry;
-use crate::ldap::base64;
 use crate::ldap::dn::Dn;
 
 /// Prints LDIF.
@@ -57,7 +59,7 @@ impl<F: Fn(&str) -> bool> Ldif<F> {
                 // Its value is BER: the base64 form, whatever it holds.
                 Some(value) => fold(
                     &mut out,
-                    &format!("control: {head}:: {}", base64::encode(value)),
+                    &format!("control: {head}:: {}", BASE64_STANDARD.encode(value)),
                 ),
                 None => fold(&mut out, &format!("control: {head}")),
             }
@@ -123,7 +125,7 @@ fn line(out: &mut String, name: &str, value: &[u8]) {
     match std::str::from_utf8(value) {
         Ok("") => fold(out, &format!("{name}:")),
         Ok(text) if is_safe(text) => fold(out, &format!("{name}: {text}")),
-        _ => fold(out, &format!("{name}:: {}", base64::encode(value))),
+        _ => fold(out, &format!("{name}:: {}", BASE64_STANDARD.encode(value))),
     }
 }
 

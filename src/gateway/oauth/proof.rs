@@ -1,6 +1,8 @@
 //! How a client says who it is: by Basic, in the form, or with a signed assertion, and by exactly
 //! one of them (RFC 6749 §2.3, RFC 7521 §4.2).
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use zeroize::Zeroizing;
@@ -87,37 +89,12 @@ fn basic(value: &str) -> Option<(Zeroizing<String>, Zeroizing<String>)> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let bytes = base64(rest.trim_start_matches(' '))?;
+    let rest = rest.trim_start_matches(' ');
+    // As large as it can get, so that no part of it is left behind elsewhere.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(rest.len()));
+    BASE64_STANDARD.decode_vec(rest, &mut bytes).ok()?;
     let (id, secret) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;
     Some((decoded(id)?, decoded(secret)?))
-}
-
-/// Base64 as RFC 4648 §4 has it, with its padding and without spare bits.
-fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let body = text.trim_end_matches('=');
-    if !text.len().is_multiple_of(4) || text.len() - body.len() > 2 {
-        return None;
-    }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
-    let (mut held, mut bits) = (0u32, 0u32);
-    for byte in body.bytes() {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        held = held << 6 | u32::from(six);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from(held >> bits).ok()?);
-            held &= (1 << bits) - 1;
-        }
-    }
-    (bits < 6 && held == 0).then_some(bytes)
 }
 
 /// RFC 7523 §2.2.

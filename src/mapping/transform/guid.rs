@@ -1,10 +1,11 @@
 //! A GUID as clients see it, and the sixteen bytes that the directory keeps (as base64): the first
 //! three fields with their low byte first.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
 use super::{Next, Transform};
-use crate::ldap::base64;
 use crate::ldap::id::{guid_bytes, guid_text};
 use crate::mapping::kind::{Class, Fault, Pushed, Test, Untranslatable};
 use crate::scim::filter::CompareOp;
@@ -17,7 +18,7 @@ impl Transform for AsGuid {
     fn put(&self, value: Value) -> Result<Value, Fault> {
         let bytes = value.as_str().and_then(guid_bytes);
         match bytes {
-            Some(bytes) => Ok(base64::encode(&bytes).into()),
+            Some(bytes) => Ok(BASE64_STANDARD.encode(bytes).into()),
             None => Err(Fault(
                 "must be a GUID, such as `6e0d83a7-5c14-4f2b-9a01-020304050607`".to_owned(),
             )),
@@ -25,7 +26,9 @@ impl Transform for AsGuid {
     }
 
     fn get(&self, value: Value) -> Result<Option<Value>, Fault> {
-        let bytes = value.as_str().and_then(base64::decode);
+        let bytes = value
+            .as_str()
+            .and_then(|text| BASE64_STANDARD.decode(text).ok());
         match bytes.and_then(|bytes| guid_text(&bytes)) {
             Some(text) => Ok(Some(text.into())),
             None => Err(Fault("is not the sixteen bytes of a GUID".to_owned())),
@@ -61,7 +64,7 @@ mod tests {
     proptest! {
         #[test]
         fn put_and_get_undo_each_other(bytes: [u8; 16]) {
-            let kept = json!(base64::encode(&bytes));
+            let kept = json!(BASE64_STANDARD.encode(bytes));
             let seen = AsGuid.get(kept.clone()).unwrap().unwrap();
             prop_assert_eq!(AsGuid.put(seen.clone()), Ok(kept.clone()));
             let shouted = json!(seen.as_str().unwrap().to_uppercase());

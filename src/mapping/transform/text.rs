@@ -1,10 +1,11 @@
 //! The text that an LDAP directory keeps of a value: `TRUE` for `true`, `42` for the number.
 //! There is no empty text: a client that sends one means that there is no value.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
 use super::{Next, Transform};
-use crate::ldap::base64;
 use crate::mapping::kind::{Fault, Pushed, Test, Untranslatable};
 use crate::scim::filter::CompareOp;
 use crate::scim::json::Sort;
@@ -44,7 +45,9 @@ impl Transform for AsText {
                     None => Err(Fault("must be a whole number, in plain digits".to_owned())),
                 }
             }
-            Value::String(text) if self.0 == Kind::Binary && base64::decode(text).is_none() => {
+            Value::String(text)
+                if self.0 == Kind::Binary && BASE64_STANDARD.decode(text).is_err() =>
+            {
                 Err(Fault("must be base64 (RFC 4648), padded".to_owned()))
             }
             Value::Bool(_) | Value::Number(_) => Ok(Self::plain(&value)),

@@ -1,10 +1,11 @@
 //! Values as the mapping has them, and as the directory has them.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde_json::Value;
 
 use crate::directory::DirectoryError;
-use crate::ldap::base64;
 use crate::ldap::layout::{Attribute, Syntax, Values};
 use crate::scim::ScimType;
 
@@ -36,7 +37,9 @@ fn one(syntax: Syntax, name: &str, value: &Value) -> Result<Bytes, DirectoryErro
     }
     match syntax {
         Syntax::Text => Ok(text.into()),
-        Syntax::Binary => base64::decode(&text)
+        Syntax::Binary => BASE64_STANDARD
+            .decode(&text)
+            .ok()
             .map(Bytes::from)
             .ok_or_else(|| unfit(name)),
     }
@@ -46,7 +49,7 @@ fn one(syntax: Syntax, name: &str, value: &Value) -> Result<Bytes, DirectoryErro
 pub(super) fn read(attribute: &Attribute, values: &[Bytes]) -> Option<Value> {
     let mut texts = values.iter().filter_map(|value| match attribute.syntax {
         Syntax::Text => std::str::from_utf8(value).ok().map(str::to_owned),
-        Syntax::Binary => Some(base64::encode(value)),
+        Syntax::Binary => Some(BASE64_STANDARD.encode(value)),
     });
     match attribute.values {
         Values::One => texts.next().map(Value::String),

@@ -8,7 +8,7 @@ use super::super::refusal;
 use super::name;
 use crate::directory::ldap::{Filter, Scope, Search};
 use crate::directory::{Ask, DirectoryError};
-use crate::ldap::layout::{By, Reference};
+use crate::ldap::layout::{By, Flavor, Reference};
 use crate::scim::ScimType;
 
 impl Ldap {
@@ -77,7 +77,9 @@ impl Ldap {
             let by = group.place.attribute(member);
             let by = by.and_then(|attribute| attribute.reference.as_ref());
             let by = by.map_or(&By::Dn, |reference| &reference.by);
-            let tells = *by == By::Dn && self.tells_groups(home, ask).await?;
+            // `memberOf` of 389 DS tells of the groups that its groups are in as well.
+            let direct = *by == By::Dn && home.flavor != Flavor::Ds389;
+            let tells = direct && self.tells_groups(home, ask).await?;
             let wanted = if tells {
                 Vec::new()
             } else {
@@ -167,8 +169,7 @@ impl Ldap {
 
 /// Whether an attribute tells the groups of somebody in Active Directory.
 pub(super) fn reads_member_of(home: &Home, name: &str) -> bool {
-    home.flavor == crate::ldap::layout::Flavor::ActiveDirectory
-        && name.eq_ignore_ascii_case("memberOf")
+    home.flavor == Flavor::ActiveDirectory && name.eq_ignore_ascii_case("memberOf")
 }
 
 fn nobody() -> Filter {
