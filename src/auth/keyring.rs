@@ -41,7 +41,7 @@ impl Hasher for IdHasher {
 impl IdHasher {
     fn fold(&mut self, word: u64) {
         let word = self.0 ^ word ^ SEED;
-        let high = u128::from(word) * u128::from(FACTOR) >> 64;
+        let high = (u128::from(word) * u128::from(FACTOR)) >> 64;
         let high = u64::try_from(high).unwrap_or_default();
         self.0 = high ^ word.wrapping_mul(FACTOR);
     }
