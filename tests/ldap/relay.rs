@@ -33,6 +33,9 @@ impl Relay {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+                // Or what is measured through it is the kernel's patience.
+                client.set_nodelay(true).unwrap();
+                server.set_nodelay(true).unwrap();
                 let (mut from, mut back) = client.into_split();
                 let (mut answers, mut to) = server.into_split();
                 tokio::spawn(async move { tokio::io::copy(&mut answers, &mut back).await });

@@ -23,6 +23,8 @@ impl Tap {
         tokio::spawn(async move {
             while let Ok((inner, _)) = listener.accept().await {
                 let outer = TcpStream::connect(&server).await.unwrap();
+                inner.set_nodelay(true).unwrap();
+                outer.set_nodelay(true).unwrap();
                 tokio::spawn(relay(inner, outer, Arc::clone(&all)));
             }
         });
