@@ -26,6 +26,8 @@ mod app_members;
 mod app_places;
 #[path = "ldap/app_races.rs"]
 mod app_races;
+#[path = "ldap/app_ranges.rs"]
+mod app_ranges;
 #[path = "ldap/app_schema.rs"]
 mod app_schema;
 #[path = "ldap/app_sizes.rs"]
@@ -38,6 +40,8 @@ mod faults;
 mod filters;
 #[path = "ldap/front.rs"]
 mod front;
+#[path = "ldap/limits.rs"]
+mod limits;
 #[path = "ldap/lists.rs"]
 mod lists;
 #[path = "ldap/names.rs"]
@@ -61,8 +65,6 @@ mod searches;
 )]
 #[path = "it/support/mod.rs"]
 mod support;
-#[path = "ldap/tap.rs"]
-mod tap;
 #[path = "ldap/trust.rs"]
 mod trust;
 #[path = "ldap/writes.rs"]
