@@ -73,6 +73,14 @@ pub trait Directory: Send + Sync + 'static {
         None
     }
 
+    /// Whether a change that was made of the present resource is itself held to what it was made
+    /// of, so that it needs neither a version nor a second look: it fails with
+    /// [`DirectoryError::Precondition`] where that is another by now. No I/O.
+    fn holds(&self, operation: &Operation<Upstream>) -> bool {
+        let _ = operation;
+        false
+    }
+
     /// Carries the operation out. A write is sent at most once unless it is certain that nothing
     /// of it left; dropping the future of a read ends it, the future of a write is never dropped
     /// by the gateway.
