@@ -98,7 +98,11 @@ impl Homes {
             let stamps = home.stamps();
             let own = [stamps.created, stamps.modified, "memberOf"];
             let named = home.place.attributes.iter();
-            own.into_iter().chain(named.map(|a| a.name.as_str()))
+            let protect = home.place.protect.as_ref();
+            let protect = protect.and_then(|protect| protect.filter.as_ref());
+            let protect = protect.into_iter().flat_map(|filter| filter.attributes());
+            let named = named.map(|a| a.name.as_str());
+            own.into_iter().chain(named).chain(protect)
         })
     }
 

@@ -18,6 +18,7 @@ mod listing;
 mod make;
 mod members;
 mod password;
+mod protect;
 mod question;
 mod references;
 mod refusal;

@@ -125,7 +125,7 @@ impl Ldap {
     }
 
     /// Brings back an entry that was put away and has the values that no other may have; `None`
-    /// where there is none.
+    /// where there is none, or where nobody may harm it: it would get a password.
     pub(super) async fn revive(
         &self,
         home: &Home,
@@ -149,7 +149,12 @@ impl Ldap {
         let pinned = pinned.map_err(refusal::of_write)?;
         let parts = unique.into_iter().map(|(name, v)| Filter::equal(name, v));
         let mut names = home.disabled_by();
-        names.extend([home.stamps().modified.into(), "objectClass".into()]);
+        let own = [
+            home.stamps().modified,
+            "objectClass",
+            home.place.id.as_str(),
+        ];
+        names.extend(own.map(Arc::from));
         names.extend(draft.choices().map(Arc::clone));
         let search = Search {
             base: away.clone(),
@@ -171,6 +176,9 @@ impl Ldap {
         let Some(entry) = last else {
             return Ok(None);
         };
+        if home.protects(&pinned, &entry, ask).await? {
+            return Ok(None);
+        }
         draft.settle(&entry);
         let dn = name_of(&entry)?;
         let place = self
