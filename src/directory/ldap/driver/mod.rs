@@ -20,6 +20,7 @@ mod password;
 mod question;
 mod references;
 mod refusal;
+mod rehearse;
 mod remove;
 mod rename;
 mod shape;
@@ -33,9 +34,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::offers::Offers;
 use super::pool::Pool;
+use super::rehearsal::Scene;
 use crate::directory::{
-    Answering, Ask, Directory, DirectoryError, Examining, Finding, Health, Preparing, Server,
-    Vitals,
+    Answering, Ask, Directory, DirectoryError, Examining, Finding, Health, Preparing, Rehearsed,
+    Server, Vitals,
 };
 use crate::ldap::Layout;
 use crate::scim::operation::{Abilities, Verb};
@@ -172,6 +174,10 @@ impl Directory for Ldap {
 
     fn findings(&self) -> Option<Arc<[Finding]>> {
         self.lock_findings().clone()
+    }
+
+    fn rehearse(&self, scene: Scene) -> Option<Rehearsed> {
+        self.rehearsed(scene).ok()
     }
 
     fn execute<'a>(&'a self, operation: Operation<Upstream>, ask: &'a Ask) -> Answering<'a> {
