@@ -66,6 +66,16 @@ impl Homes {
         }
     }
 
+    /// What they were made of.
+    pub(super) fn layout(&self) -> Layout {
+        Layout {
+            flavor: self.flavor,
+            keeps_references: self.keeps_references,
+            keeps_unique: self.keeps_unique,
+            types: self.homes.iter().map(|home| home.place.clone()).collect(),
+        }
+    }
+
     pub(super) fn get(&self, resource: &ResourceType) -> Option<&Home> {
         self.homes
             .iter()
