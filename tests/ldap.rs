@@ -34,6 +34,8 @@ mod app_schema;
 mod app_sizes;
 #[path = "ldap/app_writes.rs"]
 mod app_writes;
+#[path = "ldap/distrust.rs"]
+mod distrust;
 #[path = "ldap/faults.rs"]
 mod faults;
 #[path = "ldap/filters.rs"]
@@ -44,6 +46,8 @@ mod front;
 mod lists;
 #[path = "ldap/names.rs"]
 mod names;
+#[path = "ldap/outages.rs"]
+mod outages;
 #[path = "ldap/own.rs"]
 mod own;
 #[path = "ldap/place.rs"]
