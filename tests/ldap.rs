@@ -36,6 +36,8 @@ mod app_schema;
 mod app_sizes;
 #[path = "ldap/app_writes.rs"]
 mod app_writes;
+#[path = "ldap/distrust.rs"]
+mod distrust;
 #[path = "ldap/faults.rs"]
 mod faults;
 #[path = "ldap/filters.rs"]
@@ -48,6 +50,8 @@ mod limits;
 mod lists;
 #[path = "ldap/names.rs"]
 mod names;
+#[path = "ldap/outages.rs"]
+mod outages;
 #[path = "ldap/own.rs"]
 mod own;
 #[path = "ldap/place.rs"]

@@ -138,6 +138,8 @@ pub struct Server {
     pub vendor: Option<String>,
     /// What it can do that not every server can; `None` where that is not known yet.
     pub offers: Option<Vec<&'static str>>,
+    /// Those that could not be used when they were tried last, and why.
+    pub away: Vec<(Arc<str>, String)>,
 }
 
 /// How the connections to a directory are. Counts go on when a reload opens a new pool to the same

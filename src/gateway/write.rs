@@ -81,7 +81,7 @@ async fn done(
             guarded.write().await?
         }
         _ => {
-            let _shared = share(context, wanted).await?;
+            let _held = hold(context, wanted).await?;
             plain(context, wanted, prepared).await?
         }
     };
@@ -135,16 +135,24 @@ impl Wanted {
     }
 }
 
-/// Waits for who must see the resource before changing it.
-async fn share(context: &Context, wanted: &Wanted) -> Result<Option<Held>, GatewayError> {
+/// Waits for who must see the resource before changing it; and for everybody where a version is
+/// named, so that at least nobody of this process writes between the driver's look and its write.
+async fn hold(context: &Context, wanted: &Wanted) -> Result<Option<Held>, GatewayError> {
     let Some(id) = &wanted.id else {
         return Ok(None);
     };
     let (tenant, resource) = (context.tenant.name.as_str(), wanted.resource.as_str());
-    let share = context.state.share(tenant, resource, id.as_str());
+    let state = &context.state;
+    let held = async {
+        if wanted.names_a_version() {
+            state.hold(tenant, resource, id.as_str()).await
+        } else {
+            state.share(tenant, resource, id.as_str()).await
+        }
+    };
     let limit = Instant::from_std(context.ask.deadline);
-    let shared = timeout_at(limit, share).await;
-    shared.map(Some).map_err(|_| GatewayError::Contended)
+    let held = timeout_at(limit, held).await;
+    held.map(Some).map_err(|_| GatewayError::Contended)
 }
 
 /// One round trip.

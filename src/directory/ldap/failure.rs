@@ -28,6 +28,9 @@ pub enum Why {
     /// No connection could be had.
     #[error("the directory cannot be reached: {0}")]
     Unreachable(Arc<str>),
+    /// A server is there, and it is not the one that we trust.
+    #[error("the directory is not trusted: TLS: {0}")]
+    Untrusted(Arc<str>),
     /// It does not take our credentials.
     #[error("the directory does not accept our credentials ({0})")]
     Credentials(Code),

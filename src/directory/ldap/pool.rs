@@ -168,6 +168,17 @@ impl Pool {
         active.map_or_else(|| self.name(), |server| Arc::clone(&server.name))
     }
 
+    /// The servers that could not be used when they were tried last, and why.
+    #[must_use]
+    pub fn away(&self) -> Vec<(Arc<str>, String)> {
+        let servers = self.servers.iter();
+        let away = servers.filter_map(|server| {
+            let why = server.last_failure(Instant::now(), Duration::ZERO)?.why;
+            Some((Arc::clone(&server.name), why.to_string()))
+        });
+        away.collect()
+    }
+
     /// How its connections are.
     #[must_use]
     pub fn vitals(&self) -> Vitals {

@@ -4,7 +4,7 @@
 use super::Ldap;
 use super::apply::Order;
 use super::find::name_of;
-use super::held::{ByValues, version_turn};
+use super::held::ByValues;
 use super::home::Home;
 use super::make::read_again;
 use super::password;
@@ -33,10 +33,6 @@ impl Ldap {
             names.extend(home.version_names());
         }
         let by_values = self.sees_to(home, precondition);
-        let _version = match by_values {
-            true => Some(version_turn(home, id, ask).await?),
-            false => None,
-        };
         names.extend(self.pointers_by(home));
         let entry = self.find(home, id, names, ask).await?;
         if !home.has_version(&entry, precondition) {

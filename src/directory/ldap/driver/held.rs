@@ -1,14 +1,12 @@
 //! What holds a change to the version that a client names, where the server has no control for that
 //! (ADR 12): the change takes away the very values that were read, so that it fails where one of
 //! them is another by now; and where the server tells what a write met, a write that met another
-//! version than the one named is taken back.
+//! version than the one named is taken back. That others of this process wait meanwhile is the
+//! gateway's doing.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{Mutex, OwnedMutexGuard};
-use tokio::time::timeout_at;
 
 use super::Ldap;
 use super::apply::Order;
@@ -20,14 +18,7 @@ use crate::directory::ldap::{
 };
 use crate::directory::{Ask, DirectoryError};
 use crate::ldap::layout::Syntax;
-use crate::scim::ResourceId;
 use crate::scim::operation::Precondition;
-
-/// The only one in this process that writes to an entry under a version.
-#[derive(Debug)]
-pub(super) struct VersionTurn {
-    _held: Option<OwnedMutexGuard<()>>,
-}
 
 impl Ldap {
     /// Whether what a client names must be seen to here.
@@ -35,24 +26,6 @@ impl Ldap {
         let asserts = self.offers().assertion && home.stamps().version.is_some();
         super::version::names_one(precondition) && !asserts
     }
-}
-
-/// Waits for the others of this process that write to the same resource under a version.
-pub(super) async fn version_turn(
-    home: &Home,
-    id: &ResourceId,
-    ask: &Ask,
-) -> Result<VersionTurn, DirectoryError> {
-    let mut hasher = DefaultHasher::new();
-    home.place.base.key().hash(&mut hasher);
-    id.as_str().to_ascii_lowercase().hash(&mut hasher);
-    let place = usize::try_from(hasher.finish() % WIDTH).unwrap_or_default();
-    let Some(turn) = TURNS.get(place) else {
-        return Ok(VersionTurn { _held: None });
-    };
-    let waiting = timeout_at(ask.deadline.into(), Arc::clone(turn).lock_owned());
-    let held = waiting.await.map_err(|_| DirectoryError::Overloaded)?;
-    Ok(VersionTurn { _held: Some(held) })
 }
 
 /// Changes that are made to depend on the values that they replace.
@@ -235,10 +208,6 @@ fn back(sent: &[Modification], before: &Entry) -> Vec<Modification> {
 
 /// An attribute with more values is replaced as it is.
 const MOST_VALUES: usize = 200;
-const WIDTH: u64 = 1024;
-/// For the whole process. Taken before the turns of unique values, and never by who holds one.
-static TURNS: LazyLock<Vec<Arc<Mutex<()>>>> =
-    LazyLock::new(|| (0..WIDTH).map(|_| Arc::default()).collect());
 
 #[cfg(test)]
 mod tests {

@@ -153,6 +153,7 @@ impl Directory for Ldap {
             name: self.pool.in_use(),
             vendor: offers.as_ref().and_then(|offers| offers.vendor.clone()),
             offers: offers.map(|offers| offers.names()),
+            away: self.pool.away(),
         })
     }
 

@@ -30,7 +30,7 @@ pub(super) fn of_write(error: LdapError) -> DirectoryError {
 
 fn lost(why: Why) -> DirectoryError {
     match why {
-        Why::Unreachable(why) => DirectoryError::Unreachable(why.to_string()),
+        Why::Unreachable(why) | Why::Untrusted(why) => DirectoryError::Unreachable(why.to_string()),
         Why::Credentials(_) => DirectoryError::Credentials(401),
         Why::Overloaded => DirectoryError::Overloaded,
         Why::Closed(_) => DirectoryError::Lost,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::Ldap;
 use super::find::name_of;
-use super::held::version_turn;
 use super::home::Home;
 use super::refusal;
 use super::version::names_one;
@@ -27,10 +26,6 @@ impl Ldap {
             names.extend(home.version_names());
         }
         let by_values = self.sees_to(home, precondition);
-        let _version = match by_values {
-            true => Some(version_turn(home, id, ask).await?),
-            false => None,
-        };
         names.extend(self.pointers_by(home));
         names.extend(home.disabled_by());
         let entry = self.find(home, id, names, ask).await?;

@@ -70,9 +70,12 @@ impl Server {
 
     /// A connection did not come to stand. It is tried again when somebody wants it, and soon: what
     /// is there again serves at once.
-    pub(super) fn is_down(&self, why: Why, now: Instant, jitter: f32) {
+    ///
+    /// Whether that is news.
+    pub(super) fn is_down(&self, why: Why, now: Instant, jitter: f32) -> bool {
         let mut state = self.lock();
         state.up_since = None;
+        let is_news = state.down.as_ref().is_none_or(|down| down.why != why);
         let (since, failures) = match &state.down {
             Some(down) => (down.since, down.failures.saturating_add(1)),
             None => (now, 1),
@@ -80,6 +83,8 @@ impl Server {
         let (first, most) = match why {
             // Directories lock accounts whose password is wrong too often.
             Why::Credentials(_) => (CREDENTIALS_PAUSE, MOST_CREDENTIALS_PAUSE),
+            // Nobody mends that within a second.
+            Why::Untrusted(_) => (MOST_PAUSE, CREDENTIALS_PAUSE),
             _ => (FIRST_PAUSE, MOST_PAUSE),
         };
         let pause = (first * 2_u32.saturating_pow((failures - 1).min(16))).min(most);
@@ -89,6 +94,7 @@ impl Server {
             next_try: now + pause.mul_f32(0.5 + jitter),
             why,
         });
+        is_news
     }
 
     /// Why it must not be tried now. `None` where it may.
@@ -139,7 +145,7 @@ impl Down {
     fn away(&self, now: Instant, patience: Duration) -> Away {
         let patience = match self.why {
             // Waiting does not help.
-            Why::Credentials(_) => Duration::ZERO,
+            Why::Credentials(_) | Why::Untrusted(_) => Duration::ZERO,
             _ if now.saturating_duration_since(self.since) < RESTART => patience,
             // Who waits takes up room that requests for other directories need.
             _ => patience.min(LATE_PATIENCE),

@@ -14,7 +14,7 @@ use super::super::dial::dial;
 use super::super::failure::{LdapError, Why};
 use super::super::tally::Counted;
 use super::links::Links;
-use super::server::Away;
+use super::server::{Away, Server};
 use super::{Link, Pool};
 
 impl Pool {
@@ -169,10 +169,20 @@ impl Pool {
             }
             Err(why) => {
                 self.tally.connect_failed();
-                server.is_down(why, Instant::now(), jitter());
+                self.is_away(server, why);
             }
         }
         drop(turn);
+    }
+
+    /// A server cannot be used. Where it is one of several this is told here; whether the directory
+    /// as a whole answers is watched elsewhere.
+    fn is_away(&self, server: &Server, why: Why) {
+        let reason = why.to_string();
+        if server.is_down(why, Instant::now(), jitter()) && self.servers.len() > 1 {
+            let server = &*server.name;
+            tracing::warn!(server, reason, "a server of the directory cannot be used");
+        }
     }
 
     /// The server in use, then the others in order of preference; those that send writes elsewhere
@@ -242,7 +252,7 @@ impl Pool {
                     Ok((_, offers)) => {
                         server.is_up(offers, Instant::now());
                     }
-                    Err(why) => server.is_down(why, Instant::now(), jitter()),
+                    Err(why) => pool.is_away(server, why),
                 }
                 if server.is_steady(Instant::now(), time) {
                     pool.use_server(index);
