@@ -26,6 +26,8 @@ mod app_guards;
 mod app_members;
 #[path = "ldap/app_places.rs"]
 mod app_places;
+#[path = "ldap/app_protect.rs"]
+mod app_protect;
 #[path = "ldap/app_races.rs"]
 mod app_races;
 #[path = "ldap/app_ranges.rs"]

@@ -58,7 +58,8 @@ pub(super) async fn check(context: &Context, step: &Step<'_>) -> Result<(), Gate
                     return Err(refused(Shield::Own(Touched::Members)));
                 }
             }
-            (None, _) => return Err(refused(Shield::Undecided)),
+            (None, Some(_)) => {}
+            (None, None) => return Err(refused(Shield::Undecided)),
         }
     }
     let deletes = step.wanted.verb == VerbKind::Delete;
@@ -151,6 +152,7 @@ impl Shield {
             Self::Own(Touched::Deleted) => "deleted",
             Self::Own(Touched::Disabled) => "disabled",
             Self::Own(Touched::Renamed) => "renamed",
+            Self::Own(Touched::Moved) => "moved",
             Self::Own(Touched::Credentials) => "credentials",
             Self::Own(Touched::Members) => "members",
             Self::Own(Touched::Unprotected) => "unprotected",
@@ -172,6 +174,9 @@ impl fmt::Display for Shield {
             }
             Self::Own(Touched::Renamed) => {
                 "the resource is protected by the rule: it cannot be renamed"
+            }
+            Self::Own(Touched::Moved) => {
+                "the resource is protected by the rule: it cannot be moved"
             }
             Self::Own(Touched::Credentials) => {
                 "the resource is protected by the rule: it cannot be given a password or other \

@@ -234,7 +234,7 @@ fn at_home(rule: &str, place: &Place, unit: &Dn) -> String {
             lines.push(format!("    urls: [{}]", place.text("ldaps")));
             lines.push(format!("    ca_file: {}", place.text("ca")));
         } else if own.starts_with("bind:") {
-            let (dn, file) = (place.text("bind_dn"), place.text("password_file"));
+            let (dn, file) = (place.text("service_dn"), place.text("password_file"));
             lines.push(format!("    bind: {{dn: \"{dn}\", password_file: {file}}}"));
         } else {
             let unit = unit.to_string();

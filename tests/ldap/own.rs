@@ -75,7 +75,7 @@ impl Slapd {
     pub(crate) fn place(&self) -> Place {
         Place::told(
             Kind::Slapd,
-            serde_json::json!({"base": "dc=example,dc=com"}),
+            serde_json::json!({"base": "dc=example,dc=com", "units": "ou=company,dc=example,dc=com"}),
         )
     }
 

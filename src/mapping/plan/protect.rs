@@ -31,6 +31,8 @@ pub enum Touched {
     Disabled,
     /// It gets another name.
     Renamed,
+    /// It goes to another place in the directory.
+    Moved,
     /// It gets, or loses, a password or another thing to prove itself with.
     Credentials,
     /// Its members are others afterwards.
@@ -130,6 +132,7 @@ impl Plan {
             Verb::Replace(..) => own || group(),
             // The directory is asked, just before the write.
             Verb::Patch(_, patch) if ldap::lets_in_and_out(ty, &patch.changes) => false,
+            Verb::Patch(_, patch) if ldap::touches_nothing(ty, &patch.changes) => false,
             Verb::Patch(_, patch) => {
                 own || (patch.changes.iter().any(|c| is_of(c, MEMBERS)) && group())
             }
@@ -166,8 +169,10 @@ impl Plan {
         };
         if effect.does(Harm::Disable) {
             Some(Touched::Disabled)
-        } else if renamed() {
+        } else if renamed() || ldap::is_renamed(ty, &effect.was, becomes) {
             Some(Touched::Renamed)
+        } else if ldap::is_moved(ty, &effect.was, becomes) {
+            Some(Touched::Moved)
         } else if credentials(ty, operation, effect) {
             Some(Touched::Credentials)
         } else if changes_members(effect) {

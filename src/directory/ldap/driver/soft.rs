@@ -14,6 +14,7 @@ use super::home::Home;
 use super::make::told_of;
 use super::password;
 use super::refusal;
+use super::unique::taken;
 use super::work::name;
 use crate::directory::ldap::{
     Attribute, Change as Modification, ChangeKind, Control, Dn, Entry, Filter, Pinned, Rdn, Scope,
@@ -125,7 +126,7 @@ impl Ldap {
     }
 
     /// Brings back an entry that was put away and has the values that no other may have; `None`
-    /// where there is none, or where nobody may harm it: it would get a password.
+    /// where there is none. One that nobody may harm stays where it is: it would get a password.
     pub(super) async fn revive(
         &self,
         home: &Home,
@@ -177,7 +178,7 @@ impl Ldap {
             return Ok(None);
         };
         if home.protects(&pinned, &entry, ask).await? {
-            return Ok(None);
+            return Err(taken());
         }
         draft.settle(&entry);
         let dn = name_of(&entry)?;

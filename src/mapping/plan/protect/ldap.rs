@@ -5,13 +5,14 @@ use serde_json::Value;
 
 use super::super::harm::{MEMBERS, is_of};
 use super::super::{Effect, Plan};
-use super::has_members;
-use crate::mapping::compile::Type;
+use super::{has_members, is_credential, names};
+use crate::mapping::compile::{Line, Type};
+use crate::mapping::ruleset::ProtectRule;
 use crate::scim::filter::{CompareOp, Filter};
 use crate::scim::operation::{Projection, Verb};
 use crate::scim::patch::{Change, PatchOp};
 use crate::scim::{
-    AttrName, AttrPath, Client, Operation, PatchPath, ResourceType, Upstream, resource,
+    AttrName, AttrPath, Client, Operation, PatchPath, Resource, ResourceType, Upstream, resource,
 };
 
 /// What a PATCH does to the members of a group, as far as that is known without reading it.
@@ -61,21 +62,33 @@ impl Plan {
         Projection::Except(members.into_iter().map(AttrPath::of).collect())
     }
 
-    /// What a PATCH in the directory's words does to the members; `None` where that cannot be told
-    /// from it alone.
+    /// What a write that was sent without a look at the present resource does to members; `None`
+    /// where it may do something else that the resource is protected from, or where that cannot be
+    /// told from it alone.
     #[must_use]
     pub fn membership(&self, operation: &Operation<Upstream>) -> Option<Membership> {
         let mut told = Membership::default();
-        let (Some(ty), Verb::Patch(_, patch)) = (self.ty(&operation.resource), &operation.verb)
-        else {
-            return Some(told);
+        let ty = self.ty(&operation.resource)?;
+        let own = ty.protect.is_some();
+        let Verb::Patch(_, patch) = &operation.verb else {
+            return (!own).then_some(told);
+        };
+        let tender = match own {
+            true if !ty.is_ldap() => return None,
+            true => tender(ty),
+            false => Vec::new(),
         };
         let members = targets(ty);
         for change in &patch.changes {
-            let PatchPath::Attribute { name, .. } = &change.path else {
-                return None;
+            let name = match &change.path {
+                PatchPath::Attribute { name, .. } => name,
+                PatchPath::Extension(_) if own => return None,
+                PatchPath::Extension(_) => continue,
             };
             if !members.contains(name) {
+                if tender.contains(name) {
+                    return None;
+                }
                 continue;
             }
             told.changes = true;
@@ -103,6 +116,78 @@ impl Plan {
 /// it so.
 pub(super) fn lets_in_and_out(ty: &Type, changes: &[Change]) -> bool {
     ty.is_ldap() && has_members(ty) && !changes.is_empty() && changes.iter().all(is_single)
+}
+
+/// Whether a PATCH of an entry writes nothing that anybody is protected from, whatever the entry is.
+pub(super) fn touches_nothing(ty: &Type, changes: &[Change]) -> bool {
+    if !ty.is_ldap() {
+        return false;
+    }
+    let tender = tender(ty);
+    let harmless = |change: &Change| {
+        let PatchPath::Attribute { uri, name, .. } = &change.path else {
+            return false;
+        };
+        let mut concerned = ty.lines.iter().filter(|line| {
+            let mut places = line.kind.touches().scim.iter();
+            places.any(|place| place.is_beside(uri.as_ref(), name))
+        });
+        concerned.all(|line| written(line).all(|target| !tender.contains(target)))
+    };
+    changes.iter().all(harmless)
+}
+
+/// Whether the entry gets another name.
+pub(super) fn is_renamed(ty: &Type, was: &Resource, becomes: &Resource) -> bool {
+    let create = ty.home.as_ref().and_then(|home| home.create.as_ref());
+    create.is_some_and(|create| {
+        let path = AttrPath::of(create.rdn.clone());
+        was.at(&path) != becomes.at(&path)
+    })
+}
+
+/// Whether the entry belongs into another container.
+pub(super) fn is_moved(ty: &Type, was: &Resource, becomes: &Resource) -> bool {
+    let create = ty.home.as_ref().and_then(|home| home.create.as_ref());
+    let Some((container, by)) = create.and_then(|c| Some((&c.container, c.container.by()?))) else {
+        return false;
+    };
+    let path = AttrPath::of(by.clone());
+    let place = |of: &Resource| {
+        let value = of.at(&path).and_then(Value::as_str).map(str::to_owned);
+        container.for_value(value.as_deref()).clone()
+    };
+    !place(was).is_same(&place(becomes))
+}
+
+/// The attributes of the directory that say who is active, what somebody is called or what proves
+/// it, those that an entry is named and put by, those that hold members, and those that the rule's
+/// filter asks about.
+fn tender(ty: &Type) -> Vec<AttrName> {
+    let guarded = |line: &&Line| {
+        let named = line.scim.as_ref().is_some_and(|place| {
+            let known = ["active", MEMBERS].into_iter().chain(names(ty));
+            place.uri.is_none() && known.into_iter().any(|name| place.name.is(name))
+        });
+        let target = line.target.as_ref();
+        named || line.secret || target.is_some_and(|place| is_credential(ty, &place.path()))
+    };
+    let lines = ty.lines.iter().filter(guarded);
+    let asks = ty.protect.iter().flat_map(ProtectRule::asks);
+    let asks = asks.map(|path| path.name);
+    let create = ty.home.as_ref().and_then(|home| home.create.as_ref());
+    let place = create.map(|create| std::iter::once(&create.rdn).chain(create.container.by()));
+    let place = place.into_iter().flatten().cloned();
+    lines
+        .flat_map(written)
+        .cloned()
+        .chain(asks)
+        .chain(place)
+        .collect()
+}
+
+fn written(line: &Line) -> impl Iterator<Item = &AttrName> {
+    line.kind.touches().target.iter().map(|place| &place.name)
 }
 
 /// `add` of members, `remove` of those that are named.
