@@ -1,6 +1,7 @@
 //! The whole program before a server that has the limits of Active Directory, see
 //! [`crate::limits`]: of no attribute more than a few values come at a time.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -8,8 +9,9 @@ use postern::directory::ldap::{Attribute, Change, ChangeKind, Dn, Pool, Search, 
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::front::{sorted, values};
+use crate::front::{Front, Group, sorted, values};
 use crate::limits::Limits;
+use crate::own::Slapd;
 use crate::place::{Kind, Place, done, on_every_server, soon};
 use crate::relay::{Between, Relay};
 
@@ -387,4 +389,97 @@ async fn lists_in_parts(place: Place) {
             assert_eq!(values(&group["members"]), sorted(&ids[..count]), "{page}");
         }
     }
+}
+
+/// The limit as Active Directory has it, and a group of 4,000.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_of_thousands() {
+    let count = 4000;
+    let mut people = String::new();
+    for number in 0..count {
+        let _ = write!(
+            people,
+            "dn: uid=t{number:04},ou=people,dc=example,dc=com\nobjectClass: inetOrgPerson\n\
+             uid: t{number:04}\nsn: Test\ncn: T {number}\n\n"
+        );
+    }
+    let Some(slapd) = Slapd::filled("thousands", &people) else {
+        return;
+    };
+    let limits = Limits {
+        cuts_itself: true,
+        ..Limits::of_values(1500)
+    };
+    let relay = Relay::with(&format!("127.0.0.1:{}", slapd.port()), limits).await;
+    let front = Front::own(&slapd, &relay.url(), &Group::of_names());
+    let mut ids = Vec::new();
+    let mut start = 1;
+    while ids.len() < count {
+        let page = format!("/Users?attributes=id&count=1000&startIndex={start}");
+        let list = front.read(&page).await;
+        assert_eq!(list["totalResults"], json!(count));
+        let told = list["Resources"].as_array().unwrap();
+        ids.extend(
+            told.iter()
+                .map(|one| one["id"].as_str().unwrap().to_owned()),
+        );
+        start += told.len();
+    }
+    let refs: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let id = front.group("large", &refs).await;
+    assert_eq!(front.members(&id).await, sorted(&refs));
+    let dn = front.groups.child("cn", "large").unwrap();
+    let order = stored(&front.pool, &dn).await;
+    assert_eq!(order.len(), count);
+    relay.told("member");
+    let path = format!("/Groups/{id}");
+    front
+        .read(&format!("{path}?excludedAttributes=members"))
+        .await;
+    assert_eq!(relay.told("member"), 0);
+    // One that is beyond the first part, one that is none.
+    let change = async |op: &str, who: &str| {
+        let patch = json!([{"op": op, "path": "members", "value": [{"value": who}]}]);
+        front.client.patch(&path, &patch).await.expect(204);
+    };
+    change("add", refs[3999]).await;
+    change("remove", refs[2500]).await;
+    change("remove", refs[2500]).await;
+    assert_eq!(front.stored(dn.clone(), "member").await.len(), count - 1);
+    change("add", refs[2500]).await;
+    // More go before the next part than the parts share.
+    let gone: Vec<String> = order[100..400].to_vec();
+    let once = Arc::new(AtomicUsize::new(0));
+    let (pool, group, left) = (Arc::clone(&front.pool), dn.clone(), gone.clone());
+    relay.between(Some(Arc::new(move |_| {
+        let first = once.fetch_add(1, SeqCst) == 0;
+        let (pool, dn, gone) = (Arc::clone(&pool), group.clone(), left.clone());
+        Box::pin(async move {
+            if first {
+                let change = Change::new(ChangeKind::Delete, Attribute::many("member", gone));
+                let write = Write::Modify {
+                    dn,
+                    changes: vec![change],
+                };
+                done(pool.write(write, &[], soon()).await.map(|o| o.result));
+            }
+        })
+    })));
+    let read = front.members(&id).await;
+    relay.between(None);
+    let mut deduped = read.clone();
+    deduped.dedup();
+    assert_eq!(deduped, read, "nobody is told twice");
+    let left = front.members(&id).await;
+    assert_eq!(left.len(), count - gone.len());
+    assert!(
+        left.iter().all(|one| read.binary_search(one).is_ok()),
+        "who stays is told"
+    );
+    // All but a few go, by PUT.
+    let meant = [&refs[..2], &refs[3990..]].concat();
+    let whole = crate::front::group("large", &meant);
+    front.client.put(&path, &whole).await.expect(200);
+    assert_eq!(front.members(&id).await, sorted(&meant));
+    assert_eq!(front.stored(dn, "member").await.len(), meant.len());
 }
