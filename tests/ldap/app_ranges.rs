@@ -1,7 +1,7 @@
 //! The whole program before a server that has the limits of Active Directory, see
 //! [`crate::limits`]: of no attribute more than a few values come at a time.
 
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -9,11 +9,11 @@ use postern::directory::ldap::{Attribute, Change, ChangeKind, Dn, Pool, Search, 
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::front::{Front, Group, sorted, values};
+use crate::front::{sorted, values};
 use crate::limits::Limits;
-use crate::own::Slapd;
 use crate::place::{Kind, Place, done, on_every_server, soon};
 use crate::relay::{Between, Relay};
+use crate::support::long;
 
 on_every_server! {
     members_beyond_the_first_part
@@ -90,7 +90,7 @@ impl App {
 }
 
 /// The members of an entry, asked straight of the server.
-async fn stored(pool: &Arc<Pool>, dn: &Dn) -> Vec<String> {
+pub(crate) async fn stored(pool: &Arc<Pool>, dn: &Dn) -> Vec<String> {
     let found = pool
         .one(Search::entry(dn.clone(), &["member"]), soon())
         .await;
@@ -391,95 +391,72 @@ async fn lists_in_parts(place: Place) {
     }
 }
 
-/// The limit as Active Directory has it, and a group of 4,000.
+/// Whatever happens to a group, it is as a model of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_group_of_thousands() {
-    let count = 4000;
-    let mut people = String::new();
-    for number in 0..count {
-        let _ = write!(
-            people,
-            "dn: uid=t{number:04},ou=people,dc=example,dc=com\nobjectClass: inetOrgPerson\n\
-             uid: t{number:04}\nsn: Test\ncn: T {number}\n\n"
-        );
-    }
-    let Some(slapd) = Slapd::filled("thousands", &people) else {
-        return;
-    };
-    let limits = Limits {
-        cuts_itself: true,
-        ..Limits::of_values(1500)
-    };
-    let relay = Relay::with(&format!("127.0.0.1:{}", slapd.port()), limits).await;
-    let front = Front::own(&slapd, &relay.url(), &Group::of_names());
-    let mut ids = Vec::new();
-    let mut start = 1;
-    while ids.len() < count {
-        let page = format!("/Users?attributes=id&count=1000&startIndex={start}");
-        let list = front.read(&page).await;
-        assert_eq!(list["totalResults"], json!(count));
-        let told = list["Resources"].as_array().unwrap();
-        ids.extend(
-            told.iter()
-                .map(|one| one["id"].as_str().unwrap().to_owned()),
-        );
-        start += told.len();
-    }
-    let refs: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let id = front.group("large", &refs).await;
-    assert_eq!(front.members(&id).await, sorted(&refs));
-    let dn = front.groups.child("cn", "large").unwrap();
-    let order = stored(&front.pool, &dn).await;
-    assert_eq!(order.len(), count);
-    relay.told("member");
-    let path = format!("/Groups/{id}");
-    front
-        .read(&format!("{path}?excludedAttributes=members"))
-        .await;
-    assert_eq!(relay.told("member"), 0);
-    // One that is beyond the first part, one that is none.
-    let change = async |op: &str, who: &str| {
-        let patch = json!([{"op": op, "path": "members", "value": [{"value": who}]}]);
-        front.client.patch(&path, &patch).await.expect(204);
-    };
-    change("add", refs[3999]).await;
-    change("remove", refs[2500]).await;
-    change("remove", refs[2500]).await;
-    assert_eq!(front.stored(dn.clone(), "member").await.len(), count - 1);
-    change("add", refs[2500]).await;
-    // More go before the next part than the parts share.
-    let gone: Vec<String> = order[100..400].to_vec();
-    let once = Arc::new(AtomicUsize::new(0));
-    let (pool, group, left) = (Arc::clone(&front.pool), dn.clone(), gone.clone());
-    relay.between(Some(Arc::new(move |_| {
-        let first = once.fetch_add(1, SeqCst) == 0;
-        let (pool, dn, gone) = (Arc::clone(&pool), group.clone(), left.clone());
-        Box::pin(async move {
-            if first {
-                let change = Change::new(ChangeKind::Delete, Attribute::many("member", gone));
-                let write = Write::Modify {
-                    dn,
-                    changes: vec![change],
-                };
-                done(pool.write(write, &[], soon()).await.map(|o| o.result));
+async fn random_histories_are_as_a_model_has_them() {
+    let (users, steps) = (18, long(600, 60));
+    for kind in [Kind::Samba, Kind::Slapd] {
+        let Some(place) = kind.place() else {
+            continue;
+        };
+        let (app, relay) = limited(&place, "histories", 4, "").await;
+        let ids = app.several("h", users).await;
+        let refs: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let id = app.group("g", &refs[..3]).await;
+        let path = format!("/Groups/{id}");
+        let mut model: BTreeSet<&str> = refs[..3].iter().copied().collect();
+        let mut random = Random(u64::from(std::process::id()));
+        println!("{kind:?}: begins with {}", random.0);
+        for step in 0..steps {
+            let some: Vec<&str> = refs
+                .iter()
+                .copied()
+                .filter(|_| random.below(3) == 0)
+                .collect();
+            let list: Vec<Value> = some.iter().map(|id| json!({"value": id})).collect();
+            let op = random.below(5);
+            let before = model.clone();
+            match op {
+                0 | 1 if !some.is_empty() => {
+                    app.change(&path, "add", &some).await;
+                    model.extend(&some);
+                }
+                2 if !some.is_empty() => {
+                    app.change(&path, "remove", &some).await;
+                    model.retain(|one| !some.contains(one));
+                }
+                3 => {
+                    let patch = json!([{"op": "replace", "path": "members", "value": list}]);
+                    app.client.patch(&path, &patch).await.expect(204);
+                    model = some.iter().copied().collect();
+                }
+                _ => {
+                    let whole = crate::front::group("g", &some);
+                    app.client.put(&path, &whole).await.expect(200);
+                    model = some.iter().copied().collect();
+                }
             }
-        })
-    })));
-    let read = front.members(&id).await;
-    relay.between(None);
-    let mut deduped = read.clone();
-    deduped.dedup();
-    assert_eq!(deduped, read, "nobody is told twice");
-    let left = front.members(&id).await;
-    assert_eq!(left.len(), count - gone.len());
-    assert!(
-        left.iter().all(|one| read.binary_search(one).is_ok()),
-        "who stays is told"
-    );
-    // All but a few go, by PUT.
-    let meant = [&refs[..2], &refs[3990..]].concat();
-    let whole = crate::front::group("large", &meant);
-    front.client.put(&path, &whole).await.expect(200);
-    assert_eq!(front.members(&id).await, sorted(&meant));
-    assert_eq!(front.stored(dn, "member").await.len(), meant.len());
+            let expected: Vec<&str> = model.iter().copied().collect();
+            let read = app.members(&id).await;
+            assert_eq!(
+                read,
+                sorted(&expected),
+                "step {step}: {op} {some:?} of {before:?}"
+            );
+        }
+        relay.take();
+    }
+}
+
+/// Numbers that come again with the number that they began with (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % most
+    }
 }
