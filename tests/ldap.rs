@@ -22,6 +22,8 @@ mod app_concurrent;
 mod app_count;
 #[path = "ldap/app_guards.rs"]
 mod app_guards;
+#[path = "ldap/app_limits.rs"]
+mod app_limits;
 #[path = "ldap/app_members.rs"]
 mod app_members;
 #[path = "ldap/app_places.rs"]

@@ -1,6 +1,7 @@
 //! The whole program before a server that has the limits of Active Directory, see
 //! [`crate::limits`]: of no attribute more than a few values come at a time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -12,6 +13,7 @@ use crate::front::{sorted, values};
 use crate::limits::Limits;
 use crate::place::{Kind, Place, done, on_every_server, soon};
 use crate::relay::{Between, Relay};
+use crate::support::long;
 
 on_every_server! {
     members_beyond_the_first_part
@@ -88,7 +90,7 @@ impl App {
 }
 
 /// The members of an entry, asked straight of the server.
-async fn stored(pool: &Arc<Pool>, dn: &Dn) -> Vec<String> {
+pub(crate) async fn stored(pool: &Arc<Pool>, dn: &Dn) -> Vec<String> {
     let found = pool
         .one(Search::entry(dn.clone(), &["member"]), soon())
         .await;
@@ -386,5 +388,75 @@ async fn lists_in_parts(place: Place) {
             };
             assert_eq!(values(&group["members"]), sorted(&ids[..count]), "{page}");
         }
+    }
+}
+
+/// Whatever happens to a group, it is as a model of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_histories_are_as_a_model_has_them() {
+    let (users, steps) = (18, long(600, 60));
+    for kind in [Kind::Samba, Kind::Slapd] {
+        let Some(place) = kind.place() else {
+            continue;
+        };
+        let (app, relay) = limited(&place, "histories", 4, "").await;
+        let ids = app.several("h", users).await;
+        let refs: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let id = app.group("g", &refs[..3]).await;
+        let path = format!("/Groups/{id}");
+        let mut model: BTreeSet<&str> = refs[..3].iter().copied().collect();
+        let mut random = Random(u64::from(std::process::id()));
+        println!("{kind:?}: begins with {}", random.0);
+        for step in 0..steps {
+            let some: Vec<&str> = refs
+                .iter()
+                .copied()
+                .filter(|_| random.below(3) == 0)
+                .collect();
+            let list: Vec<Value> = some.iter().map(|id| json!({"value": id})).collect();
+            let op = random.below(5);
+            let before = model.clone();
+            match op {
+                0 | 1 if !some.is_empty() => {
+                    app.change(&path, "add", &some).await;
+                    model.extend(&some);
+                }
+                2 if !some.is_empty() => {
+                    app.change(&path, "remove", &some).await;
+                    model.retain(|one| !some.contains(one));
+                }
+                3 => {
+                    let patch = json!([{"op": "replace", "path": "members", "value": list}]);
+                    app.client.patch(&path, &patch).await.expect(204);
+                    model = some.iter().copied().collect();
+                }
+                _ => {
+                    let whole = crate::front::group("g", &some);
+                    app.client.put(&path, &whole).await.expect(200);
+                    model = some.iter().copied().collect();
+                }
+            }
+            let expected: Vec<&str> = model.iter().copied().collect();
+            let read = app.members(&id).await;
+            assert_eq!(
+                read,
+                sorted(&expected),
+                "step {step}: {op} {some:?} of {before:?}"
+            );
+        }
+        relay.take();
+    }
+}
+
+/// Numbers that come again with the number that they began with (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % most
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Limits {
     pub written: usize,
     /// Whether other servers are told of.
     pub references: bool,
+    /// The port of this machine to which writes are sent instead; none where it is 0.
+    pub refers_writes: u16,
     /// Whether the server knows nothing of ranges.
     pub cuts_itself: bool,
 }
@@ -52,6 +54,7 @@ impl Limits {
             page: 1000,
             written: 2500,
             references: true,
+            refers_writes: 0,
             cuts_itself: false,
         }
     }
@@ -101,6 +104,19 @@ impl Turn {
                     Vec::new(),
                     place,
                 )
+            }
+            ADD | MODIFY if limits.refers_writes > 0 => {
+                let url = format!("ldap://127.0.0.1:{}", limits.refers_writes);
+                let back = message(id, operation.tag + 1, |out| {
+                    out.integer(ENUMERATED, 10);
+                    out.octets(OCTETS, b"");
+                    out.octets(
+                        OCTETS,
+                        b"0000202B: RefErr: DSID-0310082F, data 0, 1 access points\n\0",
+                    );
+                    out.nested(0xa3, |out| out.octets(OCTETS, url.as_bytes()));
+                });
+                (Vec::new(), back, None)
             }
             ADD | MODIFY if limits.written > 0 && values_in(operation) > limits.written => {
                 let text = "00002024: SvcErr: DSID-02050A38, problem 5008 (ADMIN_LIMIT_EXCEEDED), data -1026\n\0";

@@ -356,7 +356,7 @@ fn in_parts(changes: Vec<Modification>) -> Vec<Vec<Modification>> {
 }
 
 /// Active Directory refuses modifies of some thousand values.
-const CHUNK: usize = 1000;
+pub(super) const CHUNK: usize = 1000;
 /// So many questions at a time.
 const AT_A_TIME: usize = 32;
 /// Once, and again for each time that others change the same values meanwhile.
