@@ -20,6 +20,8 @@ mod app_attacks;
 mod app_concurrent;
 #[path = "ldap/app_count.rs"]
 mod app_count;
+#[path = "ldap/app_cursors.rs"]
+mod app_cursors;
 #[path = "ldap/app_members.rs"]
 mod app_members;
 #[path = "ldap/app_places.rs"]

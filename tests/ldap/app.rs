@@ -81,6 +81,12 @@ impl App {
         }
     }
 
+    /// Another process with the same files, and more in its configuration: a second replica.
+    pub(crate) fn again(&self, more: &str) -> Serving {
+        self.program.append("postern.yaml", more);
+        self.program.serve(&self.client.base)
+    }
+
     /// What the program has logged.
     pub(crate) fn log(&self) -> String {
         let lines = self.serving.access();

@@ -225,24 +225,13 @@ async fn cursors_lead_through_all(place: Place) {
             }
         }
         assert_eq!(walk, everybody);
-        // Of another query, damaged, made up.
-        let mut other = ask(&cursor);
-        other.filter = Some(Filter::Present(AttrPath::of("sn".parse().unwrap())));
-        let mut damaged = cursor.clone();
-        let last = damaged.pop().unwrap();
-        damaged.push(if last == '0' { '1' } else { '0' });
-        for query in [
-            other,
-            ask(&damaged),
-            ask("x"),
-            ask("\u{1f600}"),
-            ask(&"0".repeat(104)),
-        ] {
+        // Made up; what else may be wrong with one is seen by the gateway.
+        for query in [ask("x"), ask("\u{1f600}"), ask(&"0".repeat(104))] {
             let error = directed.list(query).await.unwrap_err();
-            let DirectoryError::Refused { scim_type, .. } = error else {
+            let DirectoryError::Declined { scim_type, .. } = error else {
                 panic!("{error:?}")
             };
-            assert_eq!(scim_type, Some(ScimType::InvalidCursor));
+            assert_eq!(scim_type, ScimType::InvalidCursor);
         }
         directed.remove(&pool, "x5").await;
         let write = place.person(&directed.unit, "x5", &[]);
@@ -328,11 +317,11 @@ async fn a_limit_of_the_server_is_an_error_and_no_short_list() {
         },
     ] {
         let error = limited.list(query.clone()).await.unwrap_err();
-        let DirectoryError::Refused { scim_type, detail } = error else {
+        let DirectoryError::Declined { scim_type, why } = error else {
             panic!("{query:?}: {error:?}")
         };
-        assert_eq!(scim_type, Some(ScimType::TooMany));
-        assert!(detail.unwrap().contains("size limit"));
+        assert_eq!(scim_type, ScimType::TooMany);
+        assert!(why.contains("size limit"));
     }
     assert_eq!(directed.everybody().await.len(), 400);
     let one = Filter::Compare(Comparison {

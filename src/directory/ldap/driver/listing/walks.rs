@@ -76,7 +76,7 @@ impl Key {
 }
 
 /// What is asked, whoever asks: every replica says the same.
-pub(super) fn question(home: &Home, filter: &Filter) -> Sha256 {
+fn question(home: &Home, filter: &Filter) -> Sha256 {
     let mut digest = Sha256::new();
     let mut asked = Writer::new();
     filter.encode(&mut asked);
