@@ -24,6 +24,8 @@ mod app_count;
 mod app_cursors;
 #[path = "ldap/app_members.rs"]
 mod app_members;
+#[path = "ldap/app_pages.rs"]
+mod app_pages;
 #[path = "ldap/app_places.rs"]
 mod app_places;
 #[path = "ldap/app_races.rs"]

@@ -20,6 +20,7 @@ use crate::place::{Kind, Place, done, on_every_server, soon};
 on_every_server! {
     a_walk_misses_nobody_who_lives
     a_short_list_is_walked_as_well
+    walks_with_other_filters_do_not_disturb_each_other
     cursors_lead_through_all
 }
 
@@ -197,6 +198,66 @@ async fn a_walk_misses_nobody_who_lives(place: Place) {
 
 async fn a_short_list_is_walked_as_well(place: Place) {
     walks(&place, "walkshort", 150, 40, 20).await;
+}
+
+/// Two walk side by side with filters of their own, and entries go on the way.
+async fn walks_with_other_filters_do_not_disturb_each_other(place: Place) {
+    let pool = place.pool();
+    let directed = Directed::new(&place, &pool, "twofilters").await;
+    place.people(&pool, &directed.unit, 500).await;
+    let filter = |op, value: &str| {
+        Filter::Compare(Comparison {
+            path: AttrPath::of("cn".parse().unwrap()),
+            op,
+            value: value.into(),
+        })
+    };
+    // More than are told at once, so that each has a snapshot; some are in both.
+    let filters = [
+        Filter::Not(Box::new(filter(CompareOp::Eq, "x7"))),
+        Filter::Or(vec![
+            filter(CompareOp::Sw, "x1"),
+            filter(CompareOp::Sw, "x2"),
+            filter(CompareOp::Eq, "x7"),
+        ]),
+    ];
+    let ask = async |filter: &Filter, start: usize, count: usize| {
+        let query = Query {
+            filter: Some(filter.clone()),
+            start_index: Some(start),
+            count: Some(count),
+            ..Query::default()
+        };
+        directed.list(query).await.unwrap()
+    };
+    let mut before = Vec::new();
+    for filter in &filters {
+        before.push(ask(filter, 1, 1000).await.ids);
+    }
+    assert_eq!((before[0].len(), before[1].len()), (499, 223));
+    let mut walks = [Vec::new(), Vec::new()];
+    for round in 0..12 {
+        for (walk, filter) in walks.iter_mut().zip(&filters) {
+            let told = ask(filter, walk.len() + 1, 45).await;
+            walk.extend(told.ids);
+        }
+        directed
+            .remove(&pool, &format!("x{}", 100 + round * 3))
+            .await;
+    }
+    for ((walk, filter), before) in walks.iter().zip(&filters).zip(&before) {
+        let alive = ask(filter, 1, 1000).await.ids;
+        assert!(
+            alive.iter().all(|id| walk.contains(id)),
+            "somebody was missed"
+        );
+        assert!(
+            walk.iter().all(|id| before.contains(id)),
+            "another's was told"
+        );
+        let once: HashSet<&String> = walk.iter().collect();
+        assert_eq!(once.len(), walk.len());
+    }
 }
 
 async fn cursors_lead_through_all(place: Place) {
