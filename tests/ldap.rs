@@ -22,6 +22,8 @@ mod app_concurrent;
 mod app_count;
 #[path = "ldap/app_cursors.rs"]
 mod app_cursors;
+#[path = "ldap/app_guards.rs"]
+mod app_guards;
 #[path = "ldap/app_members.rs"]
 mod app_members;
 #[path = "ldap/app_pages.rs"]
@@ -30,6 +32,8 @@ mod app_pages;
 mod app_places;
 #[path = "ldap/app_races.rs"]
 mod app_races;
+#[path = "ldap/app_ranges.rs"]
+mod app_ranges;
 #[path = "ldap/app_schema.rs"]
 mod app_schema;
 #[path = "ldap/app_sizes.rs"]
@@ -42,6 +46,8 @@ mod faults;
 mod filters;
 #[path = "ldap/front.rs"]
 mod front;
+#[path = "ldap/limits.rs"]
+mod limits;
 #[path = "ldap/lists.rs"]
 mod lists;
 #[path = "ldap/names.rs"]
@@ -65,8 +71,6 @@ mod searches;
 )]
 #[path = "it/support/mod.rs"]
 mod support;
-#[path = "ldap/tap.rs"]
-mod tap;
 #[path = "ldap/trust.rs"]
 mod trust;
 #[path = "ldap/writes.rs"]

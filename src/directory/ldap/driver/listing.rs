@@ -131,7 +131,7 @@ impl Ldap {
             }
         }
         let entries: Vec<Entry> = told.into_iter().map(|(_, entry)| entry).collect();
-        let shaped = self.shown(home, &entries, &wanted.projection, ask).await?;
+        let shaped = self.shown(home, entries, &wanted.projection, ask).await?;
         Ok(page(Some(total), start, shaped))
     }
 
@@ -259,12 +259,13 @@ impl Ldap {
     async fn shown(
         &self,
         home: &Home,
-        entries: &[Entry],
+        entries: Vec<Entry>,
         projection: &Projection,
         ask: &Ask,
     ) -> Result<Vec<Resource>, DirectoryError> {
+        let entries = self.wholes(entries, ask).await?;
         let mut shaped = Vec::with_capacity(entries.len());
-        for entry in entries {
+        for entry in &entries {
             shaped.push(home.shape(entry, projection)?.resource);
         }
         let mut resources: Vec<&mut Resource> = shaped.iter_mut().collect();

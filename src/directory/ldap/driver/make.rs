@@ -134,11 +134,13 @@ pub(super) async fn told_of(
     told: Option<Entry>,
     ask: &Ask,
 ) -> Result<Entry, DirectoryError> {
-    if let Some(entry) = told {
-        return Ok(entry);
-    }
-    let search = read_again(dn, wanted.to_vec());
-    let entry = pinned.one(search, ask.deadline).await.ok().flatten();
+    let entry = match told {
+        Some(entry) => pinned.whole(entry, ask.deadline).await.ok(),
+        None => {
+            let search = read_again(dn, wanted.to_vec());
+            pinned.one(search, ask.deadline).await.ok().flatten()
+        }
+    };
     entry.ok_or_else(|| DirectoryError::Malformed("a new entry could not be read".to_owned()))
 }
 

@@ -36,6 +36,10 @@ fn lost(why: Why) -> DirectoryError {
         Why::Closed(_) => DirectoryError::Lost,
         Why::TimedOut | Why::TooSlow => DirectoryError::TimedOut,
         Why::Malformed(what) => DirectoryError::Malformed(what.to_string()),
+        Why::Unsteady => DirectoryError::Busy {
+            status: 503,
+            retry_after: Some(1),
+        },
         Why::TooLarge => DirectoryError::TooLarge,
     }
 }

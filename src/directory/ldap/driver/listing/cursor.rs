@@ -38,7 +38,7 @@ impl Ldap {
             entries.truncate(count);
             let last = entries.last().map(|(rank, _)| rank.clone());
             let entries: Vec<_> = entries.into_iter().map(|(_, entry)| entry).collect();
-            let shown = self.shown(home, &entries, &wanted.projection, ask).await?;
+            let shown = self.shown(home, entries, &wanted.projection, ask).await?;
             (total, shown, last.filter(|_| more))
         } else {
             let place: Place = self.place(home, &wanted, begin, 1, ask).await?;

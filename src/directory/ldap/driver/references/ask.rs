@@ -92,7 +92,7 @@ impl Ldap {
             if tells {
                 return Ok(Filter::equal("memberOf", entry.dn));
             }
-            let values = self.whole(&entry, member, ask).await?;
+            let values = entry.values(member);
             if values.len() > MOST {
                 return Err(DirectoryError::Declined {
                     scim_type: ScimType::TooMany,
@@ -107,7 +107,7 @@ impl Ldap {
                         .map(|value| Filter::equal(by.as_str(), value.clone()))
                         .collect()
                 }
-                By::Dn | By::Inverse(_) => self.ids_of(home, member, &values, ask).await?,
+                By::Dn | By::Inverse(_) => self.ids_of(home, member, values, ask).await?,
             };
             return Ok(Filter::Or(parts));
         }
