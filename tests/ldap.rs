@@ -20,12 +20,16 @@ mod app_attacks;
 mod app_concurrent;
 #[path = "ldap/app_count.rs"]
 mod app_count;
+#[path = "ldap/app_cursors.rs"]
+mod app_cursors;
 #[path = "ldap/app_guards.rs"]
 mod app_guards;
 #[path = "ldap/app_limits.rs"]
 mod app_limits;
 #[path = "ldap/app_members.rs"]
 mod app_members;
+#[path = "ldap/app_pages.rs"]
+mod app_pages;
 #[path = "ldap/app_places.rs"]
 mod app_places;
 #[path = "ldap/app_protect.rs"]

@@ -84,6 +84,12 @@ impl App {
         }
     }
 
+    /// Another process with the same files, and more in its configuration: a second replica.
+    pub(crate) fn again(&self, more: &str) -> Serving {
+        self.program.append("postern.yaml", more);
+        self.program.serve(&self.client.base)
+    }
+
     /// Another program with the same rule before the same part of the directory.
     pub(crate) fn rival(&self) -> Serving {
         self.program.serve(&self.path)
