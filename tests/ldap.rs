@@ -22,6 +22,8 @@ mod app_concurrent;
 mod app_count;
 #[path = "ldap/app_members.rs"]
 mod app_members;
+#[path = "ldap/app_parts.rs"]
+mod app_parts;
 #[path = "ldap/app_places.rs"]
 mod app_places;
 #[path = "ldap/app_races.rs"]
