@@ -26,6 +26,7 @@ mod oauth;
 mod protect;
 mod proxy_protocol;
 mod readiness;
+mod rehearsal;
 mod reload;
 mod roles;
 mod rollout;
