@@ -20,14 +20,24 @@ mod app_attacks;
 mod app_concurrent;
 #[path = "ldap/app_count.rs"]
 mod app_count;
+#[path = "ldap/app_cursors.rs"]
+mod app_cursors;
 #[path = "ldap/app_guards.rs"]
 mod app_guards;
+#[path = "ldap/app_limits.rs"]
+mod app_limits;
 #[path = "ldap/app_members.rs"]
 mod app_members;
+#[path = "ldap/app_pages.rs"]
+mod app_pages;
 #[path = "ldap/app_places.rs"]
 mod app_places;
+#[path = "ldap/app_protect.rs"]
+mod app_protect;
 #[path = "ldap/app_races.rs"]
 mod app_races;
+#[path = "ldap/app_ranges.rs"]
+mod app_ranges;
 #[path = "ldap/app_schema.rs"]
 mod app_schema;
 #[path = "ldap/app_sizes.rs"]
@@ -42,6 +52,8 @@ mod faults;
 mod filters;
 #[path = "ldap/front.rs"]
 mod front;
+#[path = "ldap/limits.rs"]
+mod limits;
 #[path = "ldap/lists.rs"]
 mod lists;
 #[path = "ldap/names.rs"]
@@ -67,8 +79,6 @@ mod searches;
 )]
 #[path = "it/support/mod.rs"]
 mod support;
-#[path = "ldap/tap.rs"]
-mod tap;
 #[path = "ldap/trust.rs"]
 mod trust;
 #[path = "ldap/writes.rs"]

@@ -84,6 +84,12 @@ impl App {
         }
     }
 
+    /// Another process with the same files, and more in its configuration: a second replica.
+    pub(crate) fn again(&self, more: &str) -> Serving {
+        self.program.append("postern.yaml", more);
+        self.program.serve(&self.client.base)
+    }
+
     /// Another program with the same rule before the same part of the directory.
     pub(crate) fn rival(&self) -> Serving {
         self.program.serve(&self.path)
@@ -234,7 +240,7 @@ fn at_home(rule: &str, place: &Place, unit: &Dn) -> String {
             lines.push(format!("    urls: [{}]", place.text("ldaps")));
             lines.push(format!("    ca_file: {}", place.text("ca")));
         } else if own.starts_with("bind:") {
-            let (dn, file) = (place.text("bind_dn"), place.text("password_file"));
+            let (dn, file) = (place.text("service_dn"), place.text("password_file"));
             lines.push(format!("    bind: {{dn: \"{dn}\", password_file: {file}}}"));
         } else {
             let unit = unit.to_string();

@@ -44,7 +44,7 @@ async fn a_large_group_costs_little() {
     let Some(slapd) = Slapd::filled("large", &filled(users, members)) else {
         return;
     };
-    let relay = Relay::new(slapd.port()).await;
+    let relay = Relay::new(&format!("127.0.0.1:{}", slapd.port())).await;
     let (url, password) = (relay.url(), slapd.password_file());
     let way = Way {
         flavor: "openldap",

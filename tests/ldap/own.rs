@@ -32,6 +32,11 @@ impl Slapd {
         Self::made(name, ("", ""), more)
     }
 
+    /// With both.
+    pub(crate) fn with_filled(name: &str, line: (&str, &str), more: &str) -> Option<Self> {
+        Self::made(name, line, more)
+    }
+
     fn made(name: &str, (line, other): (&str, &str), more: &str) -> Option<Self> {
         let there = ["slapd", "slapadd"].map(|program| program_path(program).is_file());
         if there != [true; 2] {
@@ -75,7 +80,7 @@ impl Slapd {
     pub(crate) fn place(&self) -> Place {
         Place::told(
             Kind::Slapd,
-            serde_json::json!({"base": "dc=example,dc=com"}),
+            serde_json::json!({"base": "dc=example,dc=com", "units": "ou=company,dc=example,dc=com"}),
         )
     }
 

@@ -49,6 +49,9 @@ pub enum Why {
     /// The answer is not LDAP, or not an answer to this.
     #[error("the directory's answer is not understood: {0}")]
     Malformed(Arc<str>),
+    /// What was to be read is another each time.
+    #[error("an attribute changes faster than it can be read")]
+    Unsteady,
     /// The request is larger than any server takes.
     #[error("the request is too large for the directory")]
     TooLarge,

@@ -149,9 +149,9 @@ impl Product {
 }
 
 /// The capability that stands for Active Directory.
-const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
+pub(super) const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
 /// Modify-increment (RFC 4525).
-const INCREMENT: &str = "1.3.6.1.1.14";
+pub(super) const INCREMENT: &str = "1.3.6.1.1.14";
 
 #[cfg(test)]
 mod tests {

@@ -240,29 +240,17 @@ impl Order<'_> {
         Ok(there)
     }
 
-    /// All values of an attribute, part by part where the server gives them so.
+    /// All values of an attribute.
     pub(super) async fn present(
         &self,
         name: &str,
         ask: &Ask,
     ) -> Result<Vec<Bytes>, DirectoryError> {
-        let mut all: Vec<Bytes> = Vec::new();
-        let mut wanted = name.to_owned();
-        loop {
-            let search = Search::entry(self.dn.clone(), &[&wanted]);
-            let entry = self.pinned.one(search, ask.deadline).await;
-            let entry = entry.map_err(refusal::of_read)?;
-            let entry = entry.ok_or(DirectoryError::NotFound)?;
-            let Some((range, values)) = entry.ranged(name) else {
-                all.extend_from_slice(entry.values(name));
-                return Ok(all);
-            };
-            all.extend_from_slice(values);
-            match range.to {
-                Some(to) if !values.is_empty() => wanted = format!("{name};range={}-*", to + 1),
-                _ => return Ok(all),
-            }
-        }
+        let search = Search::entry(self.dn.clone(), &[name]);
+        let entry = self.pinned.one(search, ask.deadline).await;
+        let entry = entry.map_err(refusal::of_read)?;
+        let entry = entry.ok_or(DirectoryError::NotFound)?;
+        Ok(entry.values(name).to_vec())
     }
 
     /// Very many values are not set at once: what is missing is added, and what is not meant goes.
@@ -368,7 +356,7 @@ fn in_parts(changes: Vec<Modification>) -> Vec<Vec<Modification>> {
 }
 
 /// Active Directory refuses modifies of some thousand values.
-const CHUNK: usize = 1000;
+pub(super) const CHUNK: usize = 1000;
 /// So many questions at a time.
 const AT_A_TIME: usize = 32;
 /// Once, and again for each time that others change the same values meanwhile.

@@ -80,7 +80,7 @@ impl Ldap {
         self.follow(home, &entry, (&dn, &place), &work.pointed, &pinned, ask)
             .await;
         let read = match read {
-            Some(entry) => Some(entry),
+            Some(entry) => pinned.whole(entry, ask.deadline).await.ok(),
             // It is done, whatever comes of this.
             None => {
                 let search = read_again(place, wanted);

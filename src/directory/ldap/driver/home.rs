@@ -66,6 +66,16 @@ impl Homes {
         }
     }
 
+    /// What they were made of.
+    pub(super) fn layout(&self) -> Layout {
+        Layout {
+            flavor: self.flavor,
+            keeps_references: self.keeps_references,
+            keeps_unique: self.keeps_unique,
+            types: self.homes.iter().map(|home| home.place.clone()).collect(),
+        }
+    }
+
     pub(super) fn get(&self, resource: &ResourceType) -> Option<&Home> {
         self.homes
             .iter()
@@ -98,7 +108,11 @@ impl Homes {
             let stamps = home.stamps();
             let own = [stamps.created, stamps.modified, "memberOf"];
             let named = home.place.attributes.iter();
-            own.into_iter().chain(named.map(|a| a.name.as_str()))
+            let protect = home.place.protect.as_ref();
+            let protect = protect.and_then(|protect| protect.filter.as_ref());
+            let protect = protect.into_iter().flat_map(|filter| filter.attributes());
+            let named = named.map(|a| a.name.as_str());
+            own.into_iter().chain(named).chain(protect)
         })
     }
 

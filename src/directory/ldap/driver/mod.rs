@@ -18,9 +18,11 @@ mod listing;
 mod make;
 mod members;
 mod password;
+mod protect;
 mod question;
 mod references;
 mod refusal;
+mod rehearse;
 mod remove;
 mod rename;
 mod shape;
@@ -34,9 +36,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::offers::Offers;
 use super::pool::Pool;
+use super::rehearsal::Scene;
 use crate::directory::{
-    Answering, Ask, Directory, DirectoryError, Examining, Finding, Health, Preparing, Server,
-    Vitals,
+    Answering, Ask, Directory, DirectoryError, Examining, Finding, Health, Preparing, Rehearsed,
+    Server, Vitals,
 };
 use crate::ldap::Layout;
 use crate::scim::operation::{Abilities, Verb};
@@ -190,6 +193,10 @@ impl Directory for Ldap {
             let known = known.and_then(|name| home.place.attribute(name));
             known.is_some_and(|known| known.guarded)
         })
+    }
+
+    fn rehearse(&self, scene: Scene) -> Option<Rehearsed> {
+        self.rehearsed(scene).ok()
     }
 
     fn execute<'a>(&'a self, operation: Operation<Upstream>, ask: &'a Ask) -> Answering<'a> {

@@ -10,7 +10,6 @@ mod inverse;
 mod name;
 mod primary;
 mod resolve;
-mod whole;
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -14,6 +14,7 @@ use super::home::Home;
 use super::make::told_of;
 use super::password;
 use super::refusal;
+use super::unique::taken;
 use super::work::name;
 use crate::directory::ldap::{
     Attribute, Change as Modification, ChangeKind, Control, Dn, Entry, Filter, Pinned, Rdn, Scope,
@@ -126,7 +127,7 @@ impl Ldap {
     }
 
     /// Brings back an entry that was put away and has the values that no other may have; `None`
-    /// where there is none.
+    /// where there is none. One that nobody may harm stays where it is: it would get a password.
     pub(super) async fn revive(
         &self,
         home: &Home,
@@ -150,7 +151,12 @@ impl Ldap {
         let pinned = pinned.map_err(refusal::of_write)?;
         let parts = unique.into_iter().map(|(name, v)| Filter::equal(name, v));
         let mut names = home.disabled_by();
-        names.extend([home.stamps().modified.into(), "objectClass".into()]);
+        let own = [
+            home.stamps().modified,
+            "objectClass",
+            home.place.id.as_str(),
+        ];
+        names.extend(own.map(Arc::from));
         names.extend(draft.choices().map(Arc::clone));
         let search = Search {
             base: away.clone(),
@@ -172,6 +178,9 @@ impl Ldap {
         let Some(entry) = last else {
             return Ok(None);
         };
+        if home.protects(&pinned, &entry, ask).await? {
+            return Err(taken());
+        }
         draft.settle(&entry);
         let dn = name_of(&entry)?;
         let place = self

@@ -132,7 +132,7 @@ impl Pages {
         let size = self.left.min(BATCH);
         let entries = self.fetch(home, size).await?;
         let projection = &self.wanted.projection;
-        let shown = ldap.shown(home, &entries, projection, &self.ask).await?;
+        let shown = ldap.shown(home, entries, projection, &self.ask).await?;
         self.at = (self.at + size).min(self.snapshot.ids.len());
         self.next = self.next.saturating_add(shown.len());
         self.left = self.left.saturating_sub(shown.len());

@@ -148,9 +148,9 @@ impl Ldap {
         let mut asked = Asked::default();
         let mut own = Vec::with_capacity(entries.len());
         for entry in entries {
-            let values = self.whole(entry, name, ask).await?;
+            let values = entry.values(name);
             let mut places = Vec::with_capacity(values.len());
-            for value in values.iter() {
+            for value in values {
                 match name::key(&reference.by, name, value) {
                     Some(key) if placeholder.as_ref() == Some(&key) => {}
                     key => places.push(key.map(|key| asked.place(key, value))),
@@ -316,6 +316,23 @@ impl Ldap {
         Ok(all)
     }
 
+    /// Entries with the values that did not come with them, in their order.
+    pub(in super::super) async fn wholes(
+        &self,
+        entries: Vec<Entry>,
+        ask: &Ask,
+    ) -> Result<Vec<Entry>, DirectoryError> {
+        let asked = entries
+            .into_iter()
+            .map(|entry| whole_of(&self.pool, entry, ask.deadline));
+        let mut answers = stream::iter(asked).buffered(AT_A_TIME);
+        let mut all = Vec::new();
+        while let Some(entry) = answers.next().await {
+            all.push(entry?);
+        }
+        Ok(all)
+    }
+
     /// Whether entries tell of what groups they are members. Active Directory always does; others
     /// where somebody does.
     pub(super) async fn tells_groups(
@@ -426,6 +443,15 @@ fn look(
         };
         (place, found)
     })
+}
+
+fn whole_of(
+    pool: &Arc<Pool>,
+    entry: Entry,
+    deadline: Instant,
+) -> Asking<Result<Entry, DirectoryError>> {
+    let pool = Arc::clone(pool);
+    Box::pin(async move { pool.whole(entry, deadline).await.map_err(refusal::of_read) })
 }
 
 pub(super) fn all_of(
