@@ -15,6 +15,7 @@ on_every_server! {
     of_two_writers_with_one_version_one_wins
     two_programs_hold_one_another_to_a_version
     any_version_will_do_and_none_is_made_up
+    what_has_many_values_is_replaced_under_a_version_too
     sixteen_that_switch_one_user_are_all_served
 }
 
@@ -151,6 +152,68 @@ async fn any_version_will_do_and_none_is_made_up(place: Place) {
             .await;
         gone.expect_error(404, None);
     }
+}
+
+async fn what_has_many_values_is_replaced_under_a_version_too(place: Place) {
+    let target = match place.kind {
+        Kind::Samba => "url",
+        Kind::Slapd | Kind::Ds389 => "labeledURI",
+    };
+    let app = App::with(&place, "app many values", |rule| {
+        let title = "      - {scim: title, target: title}\n";
+        let many = format!("{title}      - {{scim: photos.value, target: {target}}}\n");
+        rule.replacen(title, &many, 1)
+    })
+    .await;
+    let id = app.made("many").await;
+    let path = format!("/Users/{id}");
+    let dn: Dn = app.found("sn", "many").await[0].parse().unwrap();
+    for values in [&["http://a", "http://b"][..], &["http://c"], &[]] {
+        let version = version(&app.client, &path).await;
+        let photos: Vec<Value> = values.iter().map(|url| json!({"value": url})).collect();
+        let body = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": [{"op": "replace", "path": "photos", "value": photos}],
+        });
+        let headers = [
+            ("content-type", "application/scim+json"),
+            ("if-match", &*version),
+        ];
+        let told = app
+            .client
+            .send(Method::PATCH, &path, &headers, body.to_string())
+            .await;
+        told.expect(200);
+        let entry = app.entry(&dn).await.unwrap();
+        let mut there = entry.values(target).to_vec();
+        there.sort_unstable();
+        assert_eq!(there, values);
+    }
+    // A password goes with the rest, or not at all.
+    let set = |title: &'static str| {
+        json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": [
+                {"op": "replace", "path": "password", "value": "An0ther-s3cret-word"},
+                {"op": "replace", "path": "title", "value": title},
+            ],
+        })
+        .to_string()
+    };
+    let now = version(&app.client, &path).await;
+    for (title, status) in [("first", 200), ("second", 412)] {
+        let headers = [
+            ("content-type", "application/scim+json"),
+            ("if-match", &*now),
+        ];
+        let told = app
+            .client
+            .send(Method::PATCH, &path, &headers, set(title))
+            .await;
+        told.expect(status);
+    }
+    let seen = app.client.get(&path).await.expect(200).json();
+    assert_eq!(seen["title"], "first");
 }
 
 async fn sixteen_that_switch_one_user_are_all_served(place: Place) {

@@ -1,6 +1,8 @@
 //! A change of a resource: one modify of its entry, all or nothing, and another name after it where
 //! what names it changed. Two operations: the entry is found, and changed with the answer.
 
+use std::sync::Arc;
+
 use super::Ldap;
 use super::apply::Order;
 use super::find::name_of;
@@ -11,7 +13,7 @@ use super::password;
 use super::refusal;
 use super::unique::{taken, turn};
 use super::version::names_one;
-use super::work::Work;
+use super::work::{Work, name};
 use crate::directory::ldap::{Control, Dn, Entry, Pinned};
 use crate::directory::{Ask, DirectoryError};
 use crate::scim::operation::{Answer, Document, Precondition, Projection};
@@ -33,15 +35,18 @@ impl Ldap {
             names.extend(home.version_names());
         }
         let by_values = self.sees_to(home, precondition);
+        if by_values {
+            names.extend(home.replaced(&patch));
+        }
         names.extend(self.pointers_by(home));
-        let entry = self.find(home, id, names, ask).await?;
+        let entry = self.find(home, id, names.clone(), ask).await?;
         if !home.has_version(&entry, precondition) {
             return Err(DirectoryError::Precondition);
         }
         let dn = name_of(&entry)?;
         let mut work = self.work(home, &entry, &dn, &patch, ask).await?;
         if by_values {
-            work.hold(home, &dn, &entry);
+            work.hold(home, (&dn, &entry), &names);
         }
         let _turn = turn(home, &work.unique, ask).await?;
         let own = Some(&dn);
@@ -101,7 +106,7 @@ impl Ldap {
     async fn carry_out(
         &self,
         doing: Doing<'_>,
-        wanted: &[std::sync::Arc<str>],
+        wanted: &[Arc<str>],
         ask: &Ask,
     ) -> Result<(Dn, Option<Entry>), DirectoryError> {
         let Doing {
@@ -187,9 +192,9 @@ struct Doing<'a> {
 
 impl Work {
     /// Makes the changes depend on the values that they replace.
-    fn hold(&mut self, home: &Home, dn: &Dn, entry: &Entry) {
+    fn hold(&mut self, home: &Home, entry: (&Dn, &Entry), asked: &[Arc<str>]) {
         let all = std::mem::take(&mut self.modifications);
-        let by_values = ByValues::of(home, dn, entry, all);
+        let by_values = ByValues::of(home, entry, asked, all);
         self.modifications = by_values.modifications;
         self.guarded.extend(by_values.pairs);
         self.secrets = by_values.secrets;
@@ -198,6 +203,16 @@ impl Work {
 }
 
 impl Home {
+    /// The attributes whose values a change may replace.
+    fn replaced(&self, patch: &Patch) -> Vec<Arc<str>> {
+        let names = patch.changes.iter().filter_map(|change| name(change).ok());
+        let plain = names.filter(|name| {
+            let known = self.place.attribute(name);
+            known.is_some_and(|known| known.secret.is_none() && known.reference.is_none())
+        });
+        plain.map(Arc::from).collect()
+    }
+
     /// What the answer to a change carries.
     fn told(&self, projection: &Projection) -> Projection {
         match projection {

@@ -41,8 +41,13 @@ pub(super) struct ByValues {
 }
 
 impl ByValues {
-    /// `entry` has the attributes that are replaced.
-    pub(super) fn of(home: &Home, dn: &Dn, entry: &Entry, all: Vec<Modification>) -> Self {
+    /// `entry` was asked for the attributes of these names; of others nothing is known.
+    pub(super) fn of(
+        home: &Home,
+        (dn, entry): (&Dn, &Entry),
+        asked: &[Arc<str>],
+        all: Vec<Modification>,
+    ) -> Self {
         let mut out = Self::default();
         for change in all {
             let name = Arc::clone(&change.attribute.name);
@@ -52,10 +57,13 @@ impl ByValues {
                 continue;
             }
             let comparable = known.is_some_and(|known| known.syntax == Syntax::Text);
+            let is_known = asked.iter().any(|asked| asked.eq_ignore_ascii_case(&name))
+                && entry.ranged(&name).is_none();
             let present = entry.values(&name);
             let names_it = dn.rdn().is_some_and(|rdn| rdn.has(&name));
             if change.kind != ChangeKind::Replace
                 || !comparable
+                || !is_known
                 || names_it
                 || present.len() > MOST_VALUES
             {

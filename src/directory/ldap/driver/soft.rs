@@ -105,7 +105,8 @@ impl Ldap {
             return Ok(false);
         }
         if met.is_some() {
-            let by_values = ByValues::of(home, dn, entry, modifications);
+            let asked = home.disabled_by();
+            let by_values = ByValues::of(home, (dn, entry), &asked, modifications);
             guarded.extend(by_values.pairs);
             modifications = by_values.modifications;
             modifications.extend(by_values.secrets);
