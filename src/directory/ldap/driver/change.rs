@@ -84,8 +84,14 @@ impl Ldap {
         }
         let mut shaped = home.shape(&entry, projection)?;
         let mut resources = [&mut shaped.resource];
-        self.point(home, &mut resources, &[&entry], projection, ask)
-            .await?;
+        let entries = [&entry];
+        let pointed = self.point(home, &mut resources, &entries, projection, ask);
+        if let Err(error) = pointed.await {
+            // That would say that nothing was changed.
+            let request_id = &ask.request_id;
+            tracing::warn!(%request_id, %error, "a change is done, but what it refers to cannot be read");
+            return Ok(Reply::new(Answer::Nothing).versioned(shaped.etag));
+        }
         let answer = Answer::Resource(Document::Tree(shaped.resource));
         Ok(Reply::new(answer).versioned(shaped.etag))
     }
@@ -128,7 +134,11 @@ impl Ldap {
             held: held.clone(),
             told: undo.is_none().then_some(wanted),
         };
-        let told = self.apply(order, ask).await?;
+        let told = self.apply(order, ask).await;
+        let told = told.map_err(|error| {
+            let has_begun = early && work.password.is_some();
+            if has_begun { midway(error) } else { error }
+        })?;
         let rest = async {
             if let Some(password) = late {
                 password::set(pinned, dn, password, ask).await?;
@@ -148,7 +158,7 @@ impl Ldap {
                 if let Some(undo) = undo.filter(|_| known && modifies) {
                     self.undo(home, pinned, dn, undo, ask).await;
                 }
-                Err(error)
+                Err(if modifies { midway(error) } else { error })
             }
         }
     }
@@ -160,6 +170,14 @@ struct Doing<'a> {
     dn: &'a Dn,
     work: &'a Work,
     held: Option<Control>,
+}
+
+/// What says that nothing was changed is not so where something was before.
+pub(super) fn midway(error: DirectoryError) -> DirectoryError {
+    match error {
+        DirectoryError::Unreachable(_) | DirectoryError::Overloaded => DirectoryError::Partly,
+        error => error,
+    }
 }
 
 impl Home {
