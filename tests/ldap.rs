@@ -20,6 +20,8 @@ mod app_attacks;
 mod app_concurrent;
 #[path = "ldap/app_count.rs"]
 mod app_count;
+#[path = "ldap/app_guards.rs"]
+mod app_guards;
 #[path = "ldap/app_limits.rs"]
 mod app_limits;
 #[path = "ldap/app_members.rs"]

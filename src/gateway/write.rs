@@ -19,6 +19,7 @@ use super::guarded::Guarded;
 use super::panic::caught;
 use super::policy;
 use super::run::{Context, Prepared, prepare, whole};
+use super::state::Held;
 
 /// Runs `work` in a task of its own and waits for it as long as the request may take.
 pub(super) async fn tracked<T: Send + 'static>(
@@ -79,7 +80,10 @@ async fn done(
             };
             guarded.write().await?
         }
-        _ => plain(context, wanted, prepared).await?,
+        _ => {
+            let _shared = share(context, wanted).await?;
+            plain(context, wanted, prepared).await?
+        }
     };
     answer(context, wanted, written).await
 }
@@ -129,6 +133,18 @@ impl Wanted {
         let tags = self.if_match.as_deref().unwrap_or_default();
         tags.iter().any(|tag| tag != "*")
     }
+}
+
+/// Waits for who must see the resource before changing it.
+async fn share(context: &Context, wanted: &Wanted) -> Result<Option<Held>, GatewayError> {
+    let Some(id) = &wanted.id else {
+        return Ok(None);
+    };
+    let (tenant, resource) = (context.tenant.name.as_str(), wanted.resource.as_str());
+    let share = context.state.share(tenant, resource, id.as_str());
+    let limit = Instant::from_std(context.ask.deadline);
+    let shared = timeout_at(limit, share).await;
+    shared.map(Some).map_err(|_| GatewayError::Contended)
 }
 
 /// One round trip.

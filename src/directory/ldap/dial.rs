@@ -75,6 +75,11 @@ async fn open(
         limit: config.bounds.message,
         trusted: trusted || config.insecure,
     };
+    if let Some(rehearsal) = &config.rehearsal {
+        let (ours, theirs) = tokio::io::duplex(PIPE);
+        tokio::spawn(Arc::clone(rehearsal).serve(theirs));
+        return Ok(fresh(Box::new(ours), true));
+    }
     let (host, port, ldaps) = match url {
         LdapUrl::Socket(path) => {
             let stream = UnixStream::connect(path).await.map_err(|e| io(&e))?;
@@ -246,6 +251,8 @@ fn io(error: &io::Error) -> Why {
     Why::Unreachable(error.to_string().into())
 }
 
+/// What a rehearsal's pipe holds.
+const PIPE: usize = 64 * 1024;
 /// A root entry and its end need two.
 const MOST_MESSAGES: usize = 100;
 /// A host may have addresses that nobody answers at.

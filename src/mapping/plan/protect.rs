@@ -1,6 +1,8 @@
 //! What a write does to a protected resource, and how to ask the directory which resources are
 //! protected (decisions, 41). What is asked is decided here, in the gateway it is asked.
 
+mod ldap;
+
 use std::collections::HashSet;
 
 use serde_json::Value;
@@ -17,6 +19,8 @@ use crate::scim::query::Query;
 use crate::scim::{
     AttrName, AttrPath, Client, Operation, PatchPath, Resource, ResourceType, Upstream, resource,
 };
+
+pub use ldap::Membership;
 
 /// What a write does that a protected resource does not suffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +128,8 @@ impl Plan {
         match &operation.verb {
             Verb::Delete(_) => own,
             Verb::Replace(..) => own || group(),
+            // The directory is asked, just before the write.
+            Verb::Patch(_, patch) if ldap::lets_in_and_out(ty, &patch.changes) => false,
             Verb::Patch(_, patch) => {
                 own || (patch.changes.iter().any(|c| is_of(c, MEMBERS)) && group())
             }
@@ -131,7 +137,8 @@ impl Plan {
         }
     }
 
-    /// Whether a resource in the directory's words is protected.
+    /// Whether a resource in the directory's words is protected, as far as that is told here: where
+    /// the directory is asked ([`Plan::asks_who_is_protected`]), by its id alone.
     #[must_use]
     pub fn is_protected(&self, resource: &ResourceType, held: &Resource) -> bool {
         let Some(ty) = self.ty(resource) else {
@@ -255,10 +262,12 @@ impl Plan {
                 None => own.clone(),
             });
         }
-        let projection = if protected {
-            Projection::Only(vec![AttrPath::of(ty.entry.id.clone())])
-        } else {
-            Projection::All
+        let own_id = || AttrPath::of(ty.entry.id.clone());
+        let projection = match search {
+            _ if protected => Projection::Only(vec![own_id()]),
+            // It finds exactly those.
+            Search::Having(_) if ty.is_ldap() => Projection::Only(vec![own_id()]),
+            Search::Ids(_) | Search::Having(_) | Search::All => Projection::All,
         };
         let operation = Operation::new(resource.clone(), Verb::List(query)).projected(projection);
         Question::Ask(Box::new(operation))

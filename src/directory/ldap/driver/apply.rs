@@ -22,6 +22,7 @@ use crate::directory::ldap::{
 };
 use crate::directory::{Ask, DirectoryError};
 use crate::ldap::layout::By;
+use crate::scim::operation::Precondition;
 
 /// What is to be done with an entry.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub(super) struct Order<'a> {
     pub(super) has_secret: bool,
     /// What the write is held to.
     pub(super) held: Option<Control>,
+    /// The version that it is held to where the server cannot do that ([`super::held`]).
+    pub(super) met: Option<&'a Precondition>,
     /// What to tell of the entry afterwards, where the server does.
     pub(super) told: Option<&'a [Arc<str>]>,
 }
@@ -96,22 +99,34 @@ impl Order<'_> {
             if let Some(wanted) = self.told.filter(|_| last && offers.post_read) {
                 controls.push(Control::post_read(wanted));
             }
+            let met = self.met.filter(|_| first);
+            if met.is_some() && offers.pre_read {
+                controls.push(Control::pre_read(&self.told_before(&changes)));
+            }
             let assumed = stand_ins.assumed().filter(|_| may_assume);
             controls.extend(assumed.as_ref().map(Control::assertion));
+            let sent = stand_ins.beside(&changes);
             let write = Write::Modify {
                 dn: self.dn.clone(),
-                changes: stand_ins.beside(&changes),
+                changes: sent.clone(),
             };
             let outcome = self.pinned.write(write, &controls, ask.deadline).await;
             let outcome = outcome.map_err(refusal::of_write)?;
             let result = outcome.result;
             if result.is_success() {
+                if let (Some(precondition), Some(before)) = (met, &outcome.pre_read) {
+                    self.met(before, &sent, precondition, ask).await?;
+                }
                 stand_ins.withdraw(self, ask).await;
                 return Ok(outcome.post_read);
             }
             if result.code == Code::ASSERTION_FAILED && assumed.is_some() {
                 stand_ins.go();
                 continue;
+            }
+            if let Some(precondition) = met {
+                // Whatever it is about, it is not this client's where another version is there.
+                self.still(precondition, ask).await?;
             }
             if is_about_values(&result) && has_values(&changes) {
                 stand_ins.look(self, ask).await?;

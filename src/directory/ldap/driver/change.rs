@@ -4,6 +4,7 @@
 use super::Ldap;
 use super::apply::Order;
 use super::find::name_of;
+use super::held::{ByValues, version_turn};
 use super::home::Home;
 use super::make::read_again;
 use super::password;
@@ -29,15 +30,23 @@ impl Ldap {
     ) -> Result<Reply<Upstream>, DirectoryError> {
         let mut names = home.decisive(&patch);
         if names_one(precondition) {
-            names.extend(home.wanted(&Projection::All));
+            names.extend(home.version_names());
         }
+        let by_values = self.sees_to(home, precondition);
+        let _version = match by_values {
+            true => Some(version_turn(home, id, ask).await?),
+            false => None,
+        };
         names.extend(self.pointers_by(home));
         let entry = self.find(home, id, names, ask).await?;
         if !home.has_version(&entry, precondition) {
             return Err(DirectoryError::Precondition);
         }
         let dn = name_of(&entry)?;
-        let work = self.work(home, &entry, &dn, &patch, ask).await?;
+        let mut work = self.work(home, &entry, &dn, &patch, ask).await?;
+        if by_values {
+            work.hold(home, &dn, &entry);
+        }
         let _turn = turn(home, &work.unique, ask).await?;
         let own = Some(&dn);
         if self.is_taken_unseen(home, &work.unique, own, ask).await? {
@@ -56,6 +65,7 @@ impl Ldap {
             dn: &dn,
             work: &work,
             held,
+            met: by_values.then_some(precondition),
         };
         let (place, read) = match self.carry_out(done, &wanted, ask).await {
             // Only a search tells a value that is taken from one that is refused otherwise.
@@ -104,15 +114,16 @@ impl Ldap {
             dn,
             work,
             held,
+            met,
         } = doing;
         // First, since it is the likeliest to be refused: then nothing has changed. But it makes a
         // new version, to which what follows could not be held.
-        let early = held.is_none();
+        let early = held.is_none() && met.is_none();
         if let Some(password) = work.password.as_ref().filter(|_| early) {
             password::set(pinned, dn, password, ask).await?;
         }
         let late = work.password.as_ref().filter(|_| !early);
-        let undo = if work.is_rename() || late.is_some() {
+        let undo = if work.is_rename() || late.is_some() || !work.secrets.is_empty() {
             Some(self.undo_of(home, pinned, dn, work, ask).await?)
         } else {
             None
@@ -126,10 +137,25 @@ impl Ldap {
             guarded: &work.guarded,
             has_secret: work.has_secret,
             held: held.clone(),
+            met,
             told: undo.is_none().then_some(wanted),
         };
         let told = self.apply(order, ask).await?;
         let rest = async {
+            if !work.secrets.is_empty() {
+                let order = Order {
+                    home,
+                    pinned,
+                    dn,
+                    modifications: work.secrets.clone(),
+                    guarded: &[],
+                    has_secret: true,
+                    held: None,
+                    met: None,
+                    told: None,
+                };
+                self.apply(order, ask).await?;
+            }
             if let Some(password) = late {
                 password::set(pinned, dn, password, ask).await?;
             }
@@ -160,6 +186,19 @@ struct Doing<'a> {
     dn: &'a Dn,
     work: &'a Work,
     held: Option<Control>,
+    met: Option<&'a Precondition>,
+}
+
+impl Work {
+    /// Makes the changes depend on the values that they replace.
+    fn hold(&mut self, home: &Home, dn: &Dn, entry: &Entry) {
+        let all = std::mem::take(&mut self.modifications);
+        let by_values = ByValues::of(home, dn, entry, all);
+        self.modifications = by_values.modifications;
+        self.guarded.extend(by_values.pairs);
+        self.secrets = by_values.secrets;
+        self.has_secret = false;
+    }
 }
 
 impl Home {
