@@ -43,6 +43,7 @@ fn layout(flavor: Flavor) -> Layout {
             attributes: vec![attribute("uid", true), attribute("sn", false)],
             on_delete: layout::OnDelete::Remove,
             revive: false,
+            protect: None,
             display: None,
             line: 1,
         }],
