@@ -26,6 +26,8 @@ mod app_members;
 mod app_places;
 #[path = "ldap/app_races.rs"]
 mod app_races;
+#[path = "ldap/app_rehearsal.rs"]
+mod app_rehearsal;
 #[path = "ldap/app_schema.rs"]
 mod app_schema;
 #[path = "ldap/app_sizes.rs"]
