@@ -166,10 +166,7 @@ fn guard_report(tenant: &Tenant, text: &mut String) {
         let Some(rule) = plan.protection(resource) else {
             continue;
         };
-        let filter = rule
-            .filter
-            .as_ref()
-            .map(|filter| format!("those with {filter}"));
+        let filter = rule.text().map(|filter| format!("those with {filter}"));
         let ids = match rule.ids.len() {
             0 => None,
             1 => Some("1 by id".to_owned()),

@@ -26,6 +26,7 @@ mod listing;
 mod lists;
 mod oauth;
 mod observe;
+mod pages;
 mod panic;
 mod policy;
 pub mod protect;

@@ -38,17 +38,17 @@ pub(super) fn need(tenant: &Tenant, permitted: &Permitted) -> Option<Need> {
     if !operation.verb.kind().writes() {
         return None;
     }
-    let why = if plan.protection_looks(operation) {
-        "protected resources"
-    } else if plan.guard_looks(operation) {
-        "the guard"
-    } else {
-        return None;
+    let (protection, guard) = (
+        plan.protection_looks(operation),
+        plan.guard_looks(operation),
+    );
+    let (projection, why) = match (protection, guard) {
+        (true, false) => (plan.protection_sees(operation), "protected resources"),
+        (true, true) => (Projection::All, "protected resources"),
+        (false, true) => (Projection::All, "the guard"),
+        (false, false) => return None,
     };
-    Some(Need {
-        projection: Projection::All,
-        why,
-    })
+    Some(Need { projection, why })
 }
 
 /// Lets a write through or not.

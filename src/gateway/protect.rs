@@ -39,9 +39,28 @@ pub(super) async fn check(context: &Context, step: &Step<'_>) -> Result<(), Gate
     let resource = &step.wanted.resource;
     let id = step.wanted.id.as_ref().map(ResourceId::as_str);
     let creates = step.wanted.verb == VerbKind::Create;
+    let mut walk = Walk::new(context);
+    let unread = match step.effect {
+        None if !creates => {
+            let told = plan.membership(step.operation);
+            Some(told.ok_or(refused(Shield::Undecided))?)
+        }
+        _ => None,
+    };
     if plan.protection(resource).is_some() && !creates {
-        let effect = step.effect.ok_or(refused(Shield::Undecided))?;
-        own(plan, id, step.operation, effect)?;
+        match (step.effect, &unread) {
+            (Some(effect), _) => {
+                own(plan, id, step.operation, effect)?;
+                by_directory(&mut walk, id, step.operation, effect).await?;
+            }
+            (None, Some(told)) if told.changes => {
+                if walk.is_protected(resource, id).await? {
+                    return Err(refused(Shield::Own(Touched::Members)));
+                }
+            }
+            (None, Some(_)) => {}
+            (None, None) => return Err(refused(Shield::Undecided)),
+        }
     }
     let deletes = step.wanted.verb == VerbKind::Delete;
     let effect = step.effect.filter(|_| !deletes);
@@ -53,10 +72,13 @@ pub(super) async fn check(context: &Context, step: &Step<'_>) -> Result<(), Gate
             members(&plan.born(resource, document)?)
         }
         (_, Some(effect)) => effect.joined(),
-        (_, None) => Vec::new(),
+        (_, None) => unread
+            .as_ref()
+            .map(|told| told.joined.clone())
+            .unwrap_or_default(),
     };
-    let mut walk = Walk::new(context);
-    let others = deletes || effect.is_some_and(|effect| effect.changes_members());
+    let changes = effect.is_some_and(|effect| effect.changes_members());
+    let others = deletes || changes || unread.is_some_and(|told| told.changes);
     if others && plan.protects_groups() && plan.may_belong(resource) {
         walk.up(id.into_iter().map(str::to_owned).collect()).await?;
     }
@@ -81,13 +103,39 @@ pub(super) fn own(
     Ok(())
 }
 
+/// Refuses what the written resource is protected from where only its directory knows that.
+async fn by_directory(
+    walk: &mut Walk<'_>,
+    id: Option<&str>,
+    operation: &Operation<Upstream>,
+    effect: &Effect,
+) -> Result<(), GatewayError> {
+    let plan = walk.plan();
+    let resource = &operation.resource;
+    if !plan.asks_who_is_protected(resource) {
+        return Ok(());
+    }
+    let away = plan.touches_protection(resource, effect);
+    let away = away.then_some(Touched::Unprotected);
+    let Some(touched) = plan.touched(operation, effect).or(away) else {
+        return Ok(());
+    };
+    if walk.is_protected(resource, id).await? {
+        return Err(refused(Shield::Own(touched)));
+    }
+    Ok(())
+}
+
 /// Whether the directory is asked about others before an operation is let through.
 pub(super) fn asks_about_others(plan: &Plan, operation: &Operation<Client>) -> bool {
     let resource = &operation.resource;
     let group = || plan.group_types().any(|group| group == resource);
     match &operation.verb {
         Verb::Create(_) | Verb::Replace(..) => plan.protects() && group(),
-        Verb::Patch(..) => plan.protects() && group() && plan.protection_looks(operation),
+        Verb::Patch(..) => {
+            let looks = || plan.protection_looks(operation) || plan.protection_asks(operation);
+            plan.protects() && group() && looks()
+        }
         Verb::Delete(_) => plan.protects_groups() && plan.may_belong(resource),
         Verb::Read(_) | Verb::List(_) => false,
     }
@@ -104,6 +152,7 @@ impl Shield {
             Self::Own(Touched::Deleted) => "deleted",
             Self::Own(Touched::Disabled) => "disabled",
             Self::Own(Touched::Renamed) => "renamed",
+            Self::Own(Touched::Moved) => "moved",
             Self::Own(Touched::Credentials) => "credentials",
             Self::Own(Touched::Members) => "members",
             Self::Own(Touched::Unprotected) => "unprotected",
@@ -125,6 +174,9 @@ impl fmt::Display for Shield {
             }
             Self::Own(Touched::Renamed) => {
                 "the resource is protected by the rule: it cannot be renamed"
+            }
+            Self::Own(Touched::Moved) => {
+                "the resource is protected by the rule: it cannot be moved"
             }
             Self::Own(Touched::Credentials) => {
                 "the resource is protected by the rule: it cannot be given a password or other \

@@ -116,6 +116,27 @@ impl Filter {
         }
     }
 
+    /// The attributes that it asks about, without their options.
+    #[must_use]
+    pub fn attributes(&self) -> Vec<&str> {
+        let own = match self {
+            Self::And(all) | Self::Or(all) => {
+                return all.iter().flat_map(Self::attributes).collect();
+            }
+            Self::Not(inner) => return inner.attributes(),
+            Self::Equal(name, _)
+            | Self::Substrings(name, _)
+            | Self::AtLeast(name, _)
+            | Self::AtMost(name, _)
+            | Self::Present(name)
+            | Self::About(name, _) => Some(name),
+            Self::Rule(rule) => rule.attribute.as_ref(),
+        };
+        own.map(|name| super::attribute::base(name))
+            .into_iter()
+            .collect()
+    }
+
     /// Writes it into a request.
     pub fn encode(&self, out: &mut Writer) {
         let pair = |out: &mut Writer, tag, attribute: &str, value: &[u8]| {

@@ -58,9 +58,22 @@ pub struct Home {
     pub on_delete: OnDelete,
     /// Whether making a resource that was disabled and moved away brings it back.
     pub revive: bool,
+    /// Whom nobody may harm: a question of the mapping that names [`PROTECTED`] asks so.
+    pub protect: Option<Protect>,
     /// The attribute that `display` of a reference to this type shows.
     pub display: Option<AttrName>,
     /// The line of the rule file where this is said, for findings about the directory.
+    pub line: usize,
+}
+
+/// Which entries of a type are protected.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Protect {
+    /// Those that match this (RFC 4515).
+    pub filter: Option<Filter>,
+    /// Those with these ids, in small letters.
+    pub ids: Vec<String>,
+    /// The line of the rule file, for findings about the directory's schema.
     pub line: usize,
 }
 
@@ -350,6 +363,10 @@ impl std::str::FromStr for Pattern {
         Ok(Self(pieces))
     }
 }
+
+/// In a question of the mapping it stands for all entries that are protected: `$protected pr`. No
+/// attribute of an entry has such a name.
+pub const PROTECTED: &str = "$protected";
 
 #[cfg(test)]
 mod tests {

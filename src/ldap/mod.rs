@@ -24,7 +24,8 @@
 //!
 //! A comparison whose path has the URN `urn:oid:…` asks by that matching rule:
 //! `urn:oid:1.2.840.113556.1.4.803:userAccountControl eq "2"` is
-//! `(userAccountControl:1.2.840.113556.1.4.803:=2)`.
+//! `(userAccountControl:1.2.840.113556.1.4.803:=2)`. `$protected pr` ([`layout::PROTECTED`]) asks for
+//! those that the rule protects for what they are.
 
 pub mod attribute;
 pub mod ber;

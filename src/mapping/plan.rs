@@ -23,7 +23,7 @@ pub use conditions::Present;
 pub use discreet::Discretion;
 pub use effect::Effect;
 pub use harm::members;
-pub use protect::{Question, Search, Touched};
+pub use protect::{Membership, Question, Search, Touched};
 
 use crate::auth::{Permitted, Scope, Sight};
 use crate::ldap::Layout;

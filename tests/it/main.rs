@@ -23,6 +23,7 @@ mod logs;
 mod metrics;
 mod mtls;
 mod oauth;
+mod pages;
 mod protect;
 mod proxy_protocol;
 mod readiness;

@@ -194,6 +194,8 @@ async fn who_is_deleted_is_put_away_and_comes_back(place: Place) {
         }
     }
     user["title"] = json!("Second");
+    // Servers remember passwords.
+    user["password"] = json!("Secret-Secret-2");
     let back = app.make(&user).await.expect(201).json();
     assert_eq!(back["id"], json!(id), "the same entry comes back");
     assert_eq!(

@@ -166,21 +166,7 @@ async fn members_come_and_go(place: Place) {
 }
 
 async fn a_policy_of_passwords_is_told_in_plain_words(place: Place) {
-    if place.kind == Kind::Ds389 {
-        // As it is set up here it has no policy.
-        return;
-    }
-    // Whom the policy holds: slapd's administrator is above that.
-    let own = "cn=postern,ou=services,dc=example,dc=com";
-    let admin = place.text("bind_dn").to_owned();
-    let app = App::with(&place, "app policy", |rule| {
-        if place.kind == Kind::Slapd {
-            rule.replace(&admin, own)
-        } else {
-            rule
-        }
-    })
-    .await;
+    let app = App::start(&place, "app policy").await;
     let mut user = app.user("policy");
     user["password"] = json!("Sh0rt");
     let detail = app

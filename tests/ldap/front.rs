@@ -45,7 +45,7 @@ impl Front {
         let way = Way {
             flavor,
             url: place.text("ldaps"),
-            bind_dn: place.text("bind_dn"),
+            bind_dn: place.text("service_dn"),
             password_file: place.text("password_file"),
             more: &format!("    ca_file: {}\n", place.text("ca")),
         };

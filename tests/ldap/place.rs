@@ -93,7 +93,8 @@ impl Place {
 
     /// An organizational unit for one test, which is not there yet.
     pub(crate) async fn unit(&self, pool: &Arc<Pool>, name: &str) -> Dn {
-        let dn = self.base().child("ou", name.to_owned()).unwrap();
+        let units: Dn = self.text("units").parse().unwrap();
+        let dn = units.child("ou", name.to_owned()).unwrap();
         let unit = Write::Add {
             dn: dn.clone(),
             attributes: vec![

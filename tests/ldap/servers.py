@@ -5,16 +5,21 @@ usage: servers.py [--only NAME[,NAME]] [--keep] COMMAND [ARGUMENT...] [--then CO
 
 Every command is run, whatever came of those before.
 
-Each variable holds JSON: url, ldaps, ldapi (where there is one), base, people, groups, bind_dn,
-password_file, ca, and for slapd a client's certificate and key. A server that cannot be started is
+Each variable holds JSON: url, ldaps, ldapi (where there is one), base, people, groups, units, bind_dn,
+service_dn, password_file, ca, and for slapd a client's certificate and key. `bind_dn` is the
+administrator, who prepares and looks; `service_dn` is postern's own account, with the rights that
+docs/ldap.md tells to give it and no others: below the bases of the shipped rules, and below
+`units`, where the tests make their own. A server that cannot be started is
 named with the reason, and its tests are skipped. Samba's ports are fixed: it is started only in a
 network namespace of its own, which `scripts/test ldap` makes.
 """
 
+import base64
 import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -22,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
 PASSWORD = "secret-of-the-tests"
@@ -113,6 +119,7 @@ def slapd(folder, running):
         "base": base,
         "people": f"ou=people,{base}",
         "groups": f"ou=groups,{base}",
+        "units": f"ou=company,{base}",
         "bind_dn": f"cn=admin,{base}",
         "service_dn": f"cn=postern,ou=services,{base}",
         "password_file": str(folder / "password"),
@@ -160,6 +167,7 @@ def ds389(folder, running):
         "base": base,
         "people": f"ou=people,{base}",
         "groups": f"ou=groups,{base}",
+        "units": f"ou=company,{base}",
         "bind_dn": "cn=Directory Manager",
         "service_dn": f"cn=postern,ou=services,{base}",
         "password_file": str(folder / "password"),
@@ -198,18 +206,58 @@ def samba(folder, running):
     base = "DC=example,DC=com"
     administrator = f"CN=Administrator,CN=Users,{base}"
     where = ["-H", "ldaps://127.0.0.1:636", "-D", administrator]
-    apply(folder, where, (HERE / "samba.ldif").read_text())
+    password = base64.b64encode(f'"{SAMBA_PASSWORD}"'.encode("utf-16-le")).decode()
+    apply(folder, where, (HERE / "samba.ldif").read_text().replace("PASSWORD", password))
+    delegate(folder, where, base)
     return {
         "url": "ldap://localhost:389",
         "ldaps": "ldaps://localhost:636",
         "base": base,
         "people": f"CN=Users,{base}",
         "groups": f"CN=Users,{base}",
+        "units": f"OU=Company,{base}",
         "bind_dn": administrator,
-        "service_dn": administrator,
+        "service_dn": f"CN=postern,OU=Services,{base}",
         "password_file": str(folder / "password"),
         "ca": str(folder / "ca.pem"),
     }
+
+
+def delegate(folder, where, base):
+    """Gives the account of postern its rights in Active Directory: those that docs/ldap.md lists for
+    `dsacls`, in the language of security descriptors, which is Samba's."""
+    (account,) = find(folder, where, f"CN=postern,OU=Services,{base}", "(objectClass=user)",
+                      ["objectSid"])  # fmt: skip
+    sid = sid_text(account["objectSid"])
+    names = {"user", "group", *USER_ATTRIBUTES, *GROUP_ATTRIBUTES}
+    wanted = "".join(f"(lDAPDisplayName={name})" for name in sorted(names))
+    schema = find(folder, where, f"CN=Schema,CN=Configuration,{base}", f"(|{wanted})",
+                  ["lDAPDisplayName", "schemaIDGUID"])  # fmt: skip
+    guids = {
+        entry["lDAPDisplayName"].decode(): uuid.UUID(bytes_le=entry["schemaIDGUID"])
+        for entry in schema
+    }
+    user, group = guids["user"], guids["group"]
+    users = [f"(OA;CI;CCDC;{user};;{sid})", f"(OA;CIIO;RP;;{user};{sid})"]
+    users += [f"(OA;CIIO;WP;{guids[name]};{user};{sid})" for name in USER_ATTRIBUTES]
+    users += [f"(OA;CIIO;CR;{RESET_PASSWORD};{user};{sid})"]
+    groups = [f"(OA;CI;CCDC;{group};;{sid})", f"(OA;CIIO;RP;;{group};{sid})"]
+    groups += [f"(OA;CIIO;WP;{guids[name]};{group};{sid})" for name in GROUP_ATTRIBUTES]
+    for unit, rights in [
+        ("Staff", users), ("Leavers", users), ("Groups", groups), ("Company", users + groups),
+    ]:  # fmt: skip
+        run(
+            ["samba-tool", "dsacl", "set", "-H", f"{folder}/dc/private/sam.ldb",
+             f"--configfile={folder}/dc/etc/smb.conf",
+             f"--objectdn=OU={unit},{base}", f"--sddl={''.join(rights)}"],
+            folder,
+        )  # fmt: skip
+
+
+def sid_text(sid):
+    """A security identifier as it stands in a descriptor."""
+    parts = [int.from_bytes(sid[at : at + 4], "little") for at in range(8, len(sid), 4)]
+    return "-".join(["S", str(sid[0]), str(int.from_bytes(sid[2:8], "big")), *map(str, parts)])
 
 
 STARTERS = {
@@ -230,6 +278,21 @@ def apply(folder, where, changes):
     environment = dict(os.environ, LDAPTLS_CACERT=str(folder / "ca.pem"))
     command = ["ldapmodify", "-a", "-x", *where, "-y", folder / "password"]
     run([*command, "-f", folder / "changes.ldif"], folder, environment)
+
+
+def find(folder, where, base, wanted, attributes):
+    """Entries with the first value of each attribute, found by OpenLDAP's own client."""
+    environment = dict(os.environ, LDAPTLS_CACERT=str(folder / "ca.pem"))
+    command = ["ldapsearch", "-LLL", "-o", "ldif-wrap=no", "-x", *where, "-y", folder / "password"]
+    text = run([*command, "-b", base, wanted, *attributes], folder, environment)
+    entries = []
+    for block in re.split(r"\n\n+", text):
+        entry = {}
+        for name, mark, value in re.findall(r"(?m)^([\w-]+)(::?) (.*)$", block):
+            entry.setdefault(name, base64.b64decode(value) if mark == "::" else value.encode())
+        if "dn" in entry:
+            entries.append(entry)
+    return entries
 
 
 def needs(program):
@@ -357,7 +420,17 @@ def run(command, folder, environment=None):
     if done.returncode != 0:
         words = (done.stdout + done.stderr).strip().splitlines()[-5:]
         raise Unavailable(f"{command[0]} ended with {done.returncode}: {' | '.join(words)}")
+    return done.stdout
 
+
+# What rules/active-directory.yaml writes; an entry is renamed by `cn` and `name`.
+USER_ATTRIBUTES = """
+    cn name userPrincipalName sAMAccountName givenName sn displayName mail telephoneNumber mobile
+    streetAddress l st postalCode title employeeNumber employeeType department company employeeID
+    manager userAccountControl unicodePwd
+""".split()
+GROUP_ATTRIBUTES = "cn name sAMAccountName groupType info member".split()
+RESET_PASSWORD = "00299570-246d-11d0-a768-00aa006e0529"
 
 DS389 = """\
 [general]

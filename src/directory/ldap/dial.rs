@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{ServerName, UnixTime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout_at;
@@ -24,6 +24,7 @@ use super::tally::Tally;
 use super::url::LdapUrl;
 use super::wire::Stream;
 use crate::ldap::ber;
+use crate::net::tls::distrust;
 
 /// A connection that can be worked with, and what the server offers.
 ///
@@ -103,7 +104,15 @@ async fn open(
     let stream = connector
         .connect(name, tcp)
         .await
-        .map_err(|error| unreachable(&format!("TLS: {error}")))?;
+        .map_err(|error| match error.kind() {
+            // The library's word for what it does not accept.
+            io::ErrorKind::InvalidData => Why::Untrusted(distrust::why(&error, host).into()),
+            _ => unreachable(&format!("TLS: {error}")),
+        })?;
+    let ca = config.ca.as_deref();
+    if let Some(why) = ca.and_then(|ca| distrust::ended(ca, UnixTime::now())) {
+        return Err(Why::Untrusted(why.into()));
+    }
     Ok(fresh(Box::new(stream), true))
 }
 

@@ -12,7 +12,7 @@ use crate::scim::{Client, Operation, Resource, ResourceId};
 /// What would be looked at, where nothing is known of the present resource.
 pub(super) fn looks(plan: &Plan, operation: &Operation<Client>) -> Vec<String> {
     let mut all = Vec::new();
-    if plan.protection_looks(operation) {
+    if plan.protection_looks(operation) || plan.protection_asks(operation) {
         all.push(PROTECTED.to_owned());
     }
     others(plan, operation, &mut all);
@@ -57,7 +57,11 @@ pub(super) fn written(
     let mut all = Vec::new();
     // The filter may ask for what no line maps.
     let rule = plan.protection(&operation.resource);
-    if rule.is_some_and(|rule| rule.filter.is_some()) && plan.touched(&sent, &effect).is_some() {
+    let touches = || {
+        plan.touched(&sent, &effect).is_some()
+            || plan.touches_protection(&operation.resource, &effect)
+    };
+    if rule.is_some_and(|rule| rule.filter.is_some()) && touches() {
         all.push(PROTECTED.to_owned());
     }
     let members = operation.verb.kind() != VerbKind::Delete && plan.protects();

@@ -9,6 +9,7 @@ use crate::directory::DirectoryError;
 use crate::gateway::error::GatewayError;
 use crate::gateway::lists;
 use crate::gateway::run::Context;
+use crate::mapping::Plan;
 use crate::mapping::plan::{Question, Search, members};
 use crate::scim::operation::{Answer, Verb, VerbKind};
 use crate::scim::{Operation, Resource, ResourceId, ResourceType, Upstream};
@@ -34,6 +35,20 @@ impl<'a> Walk<'a> {
             resources: MOST_RESOURCES,
             whole: BTreeMap::new(),
         }
+    }
+
+    pub(super) fn plan(&self) -> &'a Plan {
+        &self.context.tenant.plan
+    }
+
+    /// Whether the rule protects one resource.
+    pub(super) async fn is_protected(
+        &mut self,
+        resource: &ResourceType,
+        id: Option<&str>,
+    ) -> Result<bool, GatewayError> {
+        let ids: Vec<String> = id.into_iter().map(str::to_owned).collect();
+        self.any_protected(resource, &ids).await
     }
 
     /// Refuses where one of these belongs to a protected group, however far up.
@@ -130,6 +145,10 @@ impl<'a> Walk<'a> {
                     return Ok(true);
                 }
                 continue;
+            }
+            // What is in hand does not tell it.
+            if plan.asks_who_is_protected(resource) {
+                return Err(refused(Shield::Undecided));
             }
             for id in chunk {
                 let held = self.read(resource, id).await?;

@@ -64,7 +64,7 @@ fn filter(rules: &Ruleset, rule: &TypeRule, d: &mut Diagnostics) {
         targets.any(|spot| spot.place.parent() == path.parent())
     };
     for path in protect.asks() {
-        if is_secret(path.name.as_str()) || targets(path) {
+        if is_secret(path.name.as_str()) || targets(&path) {
             let text = format!("the filter of `protect` asks about `{path}`, which is a secret");
             let help = "protect by an attribute that can be read";
             d.push(error(&rules.source, rule.span, text, Some(help.to_owned())));

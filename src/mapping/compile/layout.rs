@@ -60,6 +60,7 @@ pub(super) fn home(
         attributes,
         on_delete: on_delete(source, rule, own, lines, d),
         revive: own.revive,
+        protect: rule.protect.as_ref().and_then(|rule| rule.layout.clone()),
         display: display(lines),
         line: own.line,
     })

@@ -415,7 +415,7 @@ fn precondition(
             Some(vec![version.clone()])
         }
         (None, Some(Guard::Version(version))) => Some(vec![version.clone()]),
-        (Some(tags), None) if abilities.etag => Some(tags),
+        (Some(tags), None) if abilities.etag || abilities.compares => Some(tags),
         (Some(_), _) => return Err(MappingError::NoVersions),
         (None, _) => None,
     };

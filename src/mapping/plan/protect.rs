@@ -1,6 +1,8 @@
 //! What a write does to a protected resource, and how to ask the directory which resources are
 //! protected (decisions, 41). What is asked is decided here, in the gateway it is asked.
 
+mod ldap;
+
 use std::collections::HashSet;
 
 use serde_json::Value;
@@ -18,6 +20,8 @@ use crate::scim::{
     AttrName, AttrPath, Client, Operation, PatchPath, Resource, ResourceType, Upstream, resource,
 };
 
+pub use ldap::Membership;
+
 /// What a write does that a protected resource does not suffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Touched {
@@ -27,6 +31,8 @@ pub enum Touched {
     Disabled,
     /// It gets another name.
     Renamed,
+    /// It goes to another place in the directory.
+    Moved,
     /// It gets, or loses, a password or another thing to prove itself with.
     Credentials,
     /// Its members are others afterwards.
@@ -124,6 +130,9 @@ impl Plan {
         match &operation.verb {
             Verb::Delete(_) => own,
             Verb::Replace(..) => own || group(),
+            // The directory is asked, just before the write.
+            Verb::Patch(_, patch) if ldap::lets_in_and_out(ty, &patch.changes) => false,
+            Verb::Patch(_, patch) if ldap::touches_nothing(ty, &patch.changes) => false,
             Verb::Patch(_, patch) => {
                 own || (patch.changes.iter().any(|c| is_of(c, MEMBERS)) && group())
             }
@@ -131,7 +140,8 @@ impl Plan {
         }
     }
 
-    /// Whether a resource in the directory's words is protected.
+    /// Whether a resource in the directory's words is protected, as far as that is told here: where
+    /// the directory is asked ([`Plan::asks_who_is_protected`]), by its id alone.
     #[must_use]
     pub fn is_protected(&self, resource: &ResourceType, held: &Resource) -> bool {
         let Some(ty) = self.ty(resource) else {
@@ -159,8 +169,10 @@ impl Plan {
         };
         if effect.does(Harm::Disable) {
             Some(Touched::Disabled)
-        } else if renamed() {
+        } else if renamed() || ldap::is_renamed(ty, &effect.was, becomes) {
             Some(Touched::Renamed)
+        } else if ldap::is_moved(ty, &effect.was, becomes) {
+            Some(Touched::Moved)
         } else if credentials(ty, operation, effect) {
             Some(Touched::Credentials)
         } else if changes_members(effect) {
@@ -255,10 +267,12 @@ impl Plan {
                 None => own.clone(),
             });
         }
-        let projection = if protected {
-            Projection::Only(vec![AttrPath::of(ty.entry.id.clone())])
-        } else {
-            Projection::All
+        let own_id = || AttrPath::of(ty.entry.id.clone());
+        let projection = match search {
+            _ if protected => Projection::Only(vec![own_id()]),
+            // It finds exactly those.
+            Search::Having(_) if ty.is_ldap() => Projection::Only(vec![own_id()]),
+            Search::Ids(_) | Search::Having(_) | Search::All => Projection::All,
         };
         let operation = Operation::new(resource.clone(), Verb::List(query)).projected(projection);
         Question::Ask(Box::new(operation))

@@ -6,22 +6,35 @@
 //!   filter: 'adminCount eq 1 or uid eq "root"'   # over the directory's own attributes
 //!   ids: ["1000", "break-glass"]                 # the ids that clients see
 //! ```
+//!
+//! Of an LDAP directory the filter is one of LDAP (RFC 4515), as that of `entry` is, over any
+//! attributes of entries, whether or not a line maps them. The directory itself is asked whom it
+//! means: only it compares as it does, and some attributes are computed when somebody asks.
+//!
+//! ```yaml
+//! protect: {filter: "(|(adminCount=1)(isCriticalSystemObject=TRUE))"}
+//! ```
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::ldap;
+use crate::ldap::layout::{PROTECTED, Protect};
 use crate::scim::accent::Accents;
 use crate::scim::filter::{CompareOp, Comparison, Filter};
 use crate::scim::schema::{Schema, TypeSchema};
-use crate::scim::{AttrPath, Resource, ResourceId, SchemaUri, parse};
+use crate::scim::{AttrName, AttrPath, Resource, ResourceId, SchemaUri, parse};
 use crate::yaml::{Diagnostic, Diagnostics, Node, Source, Table};
 
 /// Which resources of a type are protected.
 #[derive(Debug, Clone)]
 pub struct ProtectRule {
-    /// Those that match this, in the directory's words.
+    /// Those that match this, in the directory's words. Of an LDAP directory it only names the
+    /// filter of `layout`.
     pub filter: Option<Filter>,
+    /// Of an LDAP directory the filter itself, which alone tells whom it means.
+    pub layout: Option<Protect>,
     /// The same for a resource in hand: whether the directory writes `1` or `"1"` makes no
     /// difference.
     loose: Option<Filter>,
@@ -36,7 +49,7 @@ pub(super) fn read(
     source: &Source,
     node: &Node,
     schema: &TypeSchema,
-    known: &[SchemaUri],
+    (known, ldap): (&[SchemaUri], bool),
     d: &mut Diagnostics,
 ) -> Option<ProtectRule> {
     let mut table = Table::open(source, node, "`protect`", d)?;
@@ -45,7 +58,14 @@ pub(super) fn read(
     let span = table.span();
     table.finish(d);
     let schema = directory_schema(schema, known);
-    let filter = filter_node.and_then(|node| filter(source, node, &schema, d));
+    let entries = filter_node
+        .filter(|_| ldap)
+        .and_then(|node| of_entries(source, node, d));
+    let filter = match filter_node {
+        Some(_) if ldap => entries.as_ref().map(|_| named()),
+        Some(node) => filter(source, node, &schema, d),
+        None => None,
+    };
     let mut ids: Vec<String> = Vec::new();
     for item in ids_node
         .and_then(|node| node.list(source, d))
@@ -68,8 +88,13 @@ pub(super) fn read(
         return None;
     }
     Some(ProtectRule {
-        loose: filter.as_ref().map(loosened),
+        loose: filter.as_ref().filter(|_| !ldap).map(loosened),
         filter,
+        layout: ldap.then(|| Protect {
+            filter: entries,
+            ids: ids.clone(),
+            line: span.line,
+        }),
         ids,
         schema,
     })
@@ -94,6 +119,24 @@ fn filter(
     }
 }
 
+fn of_entries(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<ldap::Filter> {
+    let text = node.string(source, d)?;
+    match text.parse::<ldap::Filter>() {
+        Ok(filter) => Some(filter),
+        Err(error) => {
+            let text = format!("this is no filter of LDAP: {error}");
+            let help = "such as `(adminCount=1)`, over any attributes of the entries";
+            d.push(Diagnostic::error(source, node.span, text).help(help));
+            None
+        }
+    }
+}
+
+/// `$protected pr`.
+fn named() -> Filter {
+    Filter::Present(AttrPath::of(AttrName::known(PROTECTED)))
+}
+
 /// The directory's own attributes are not described: anything goes, and strings are compared
 /// without case.
 fn directory_schema(like: &TypeSchema, known: &[SchemaUri]) -> TypeSchema {
@@ -115,7 +158,8 @@ fn directory_schema(like: &TypeSchema, known: &[SchemaUri]) -> TypeSchema {
 }
 
 impl ProtectRule {
-    /// Whether a resource in the directory's words is protected for what it is.
+    /// Whether a resource in the directory's words is protected for what it is, as far as that is
+    /// told here: of an LDAP directory it is not.
     #[must_use]
     pub fn matches(&self, resource: &Resource) -> bool {
         let matches = |filter: &Filter| filter.matches(resource, &self.schema);
@@ -131,12 +175,26 @@ impl ProtectRule {
 
     /// The attributes of the directory that the filter asks about.
     #[must_use]
-    pub fn asks(&self) -> Vec<&AttrPath> {
+    pub fn asks(&self) -> Vec<AttrPath> {
+        if let Some(layout) = &self.layout {
+            let names = layout.filter.iter().flat_map(ldap::Filter::attributes);
+            let names = names.filter_map(|name| name.parse().ok());
+            return names.map(AttrPath::of).collect();
+        }
         let mut paths = Vec::new();
         if let Some(filter) = &self.filter {
             collect(filter, &mut paths);
         }
-        paths
+        paths.into_iter().cloned().collect()
+    }
+
+    /// The filter as it stands in the rule.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        match &self.layout {
+            Some(layout) => layout.filter.as_ref().map(ldap::Filter::to_string),
+            None => self.filter.as_ref().map(Filter::to_string),
+        }
     }
 }
 
@@ -197,6 +255,10 @@ mod tests {
     use crate::yaml;
 
     fn protect(text: &str) -> Result<ProtectRule, String> {
+        protect_of(text, false)
+    }
+
+    fn protect_of(text: &str, ldap: bool) -> Result<ProtectRule, String> {
         let source = Source::new("rules/corp.yaml", text);
         let mut d = Diagnostics::default();
         let root = yaml::parse(&source).unwrap();
@@ -204,7 +266,7 @@ mod tests {
             schema::USER.parse().unwrap(),
             "urn:acme:2.0:Own".parse().unwrap(),
         ];
-        match read(&source, &root, &schema::user(), &known, &mut d) {
+        match read(&source, &root, &schema::user(), (&known, ldap), &mut d) {
             Some(rule) if !d.has_errors() => Ok(rule),
             _ => Err(d.iter().map(|one| one.one_line() + "\n").collect()),
         }
@@ -230,6 +292,29 @@ mod tests {
         let rule = protect("{filter: 'not (level eq 1)'}").unwrap();
         let matches = |value: Value| rule.matches(&value.as_object().unwrap().clone().into());
         assert!(matches(json!({"level": "1"})) && !matches(json!({"level": 1})));
+    }
+
+    #[test]
+    fn entries_are_protected_by_a_filter_of_their_own() {
+        let text = "(|(adminCount=1)(memberOf:1.2.840.113556.1.4.1941:=cn=a)(!(cn;x-y=b)))";
+        let rule = protect_of(&format!("{{filter: '{text}'}}"), true).unwrap();
+        assert_eq!(rule.text().as_deref(), Some(text));
+        let asks = rule.asks();
+        let asks: Vec<_> = asks.iter().map(|path| path.name.as_str()).collect();
+        assert_eq!(asks, ["adminCount", "memberOf", "cn"]);
+        assert_eq!(rule.filter.as_ref().unwrap().to_string(), "$protected pr");
+        // What is in hand tells nothing.
+        assert!(
+            !rule.matches(
+                &json!({"adminCount": "1"})
+                    .as_object()
+                    .unwrap()
+                    .clone()
+                    .into()
+            )
+        );
+        let found = protect_of("{filter: 'adminCount eq 1'}", true).unwrap_err();
+        assert!(found.contains("this is no filter of LDAP"), "{found}");
     }
 
     #[test]

@@ -107,7 +107,8 @@ fn one(
     let mut known: Vec<SchemaUri> = entry.schemas.iter().flatten().cloned().collect();
     known.extend(schema.uris().cloned());
     known.extend(own.iter().map(|schema| schema.id.clone()));
-    let protect = protect_node.and_then(|node| protect::read(source, node, &schema, &known, d));
+    let protect = protect_node
+        .and_then(|node| protect::read(source, node, &schema, (&known, ldap.is_some()), d));
     let mut lines = Vec::new();
     if let Some(node) = attributes_node {
         for item in node.list(source, d).unwrap_or_default() {

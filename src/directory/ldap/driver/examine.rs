@@ -33,6 +33,7 @@ impl Ldap {
             if !schema.is_empty() {
                 schema::compare(home, &schema, &mut found);
             }
+            home.protection(&schema, &pinned, ask, &mut found).await?;
             unique::proved(home, &pinned, ask, &mut found).await?;
         }
         found.sort_by_key(|finding| finding.line);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::directory::ldap::Filter;
+use crate::directory::ldap::{Filter, Pool};
 use crate::ldap::layout::{Attribute, By, Flavor, Home as Place, Layout, Values};
 use crate::scim::operation::Projection;
 use crate::scim::{AttrName, AttrPath, ResourceType};
@@ -26,6 +26,8 @@ pub(super) struct Home {
     /// What else of an entry must be asked for by who wants its groups: what these point at it by,
     /// with the attribute that shows them.
     beside: Vec<(AttrName, Arc<str>)>,
+    /// Where it is asked which server it is that counts.
+    pool: Option<Arc<Pool>>,
 }
 
 /// The operational attributes that become `meta`.
@@ -37,10 +39,12 @@ pub(super) struct Stamps {
     pub(super) modified: &'static str,
     /// What is another after every change, where the server has such a thing.
     pub(super) version: Option<&'static str>,
+    /// Whether each server counts that for itself.
+    pub(super) is_own: bool,
 }
 
 impl Homes {
-    pub(super) fn of(layout: Layout) -> Self {
+    pub(super) fn of(layout: Layout, pool: Option<&Arc<Pool>>) -> Self {
         let flavor = layout.flavor;
         let beside: Vec<_> = layout
             .types
@@ -52,6 +56,7 @@ impl Homes {
             place,
             flavor,
             beside,
+            pool: pool.cloned(),
         });
         Self {
             flavor,
@@ -103,7 +108,11 @@ impl Homes {
             let stamps = home.stamps();
             let own = [stamps.created, stamps.modified, "memberOf"];
             let named = home.place.attributes.iter();
-            own.into_iter().chain(named.map(|a| a.name.as_str()))
+            let protect = home.place.protect.as_ref();
+            let protect = protect.and_then(|protect| protect.filter.as_ref());
+            let protect = protect.into_iter().flat_map(|filter| filter.attributes());
+            let named = named.map(|a| a.name.as_str());
+            own.into_iter().chain(named).chain(protect)
         })
     }
 
@@ -128,6 +137,11 @@ impl Home {
 
     pub(super) fn stamps(&self) -> Stamps {
         Stamps::of(self.flavor)
+    }
+
+    /// The name by which the server in use tells itself from others that count on their own.
+    pub(super) fn server(&self) -> Option<String> {
+        self.pool.as_ref()?.offers()?.own_name.clone()
     }
 
     /// The attributes to ask for so that an answer can have what is wanted: names of the rule, the
@@ -177,16 +191,19 @@ impl Stamps {
                 created: "createTimestamp",
                 modified: "modifyTimestamp",
                 version: Some("entryCSN"),
+                is_own: false,
             },
             Flavor::Ds389 => Self {
                 created: "createTimestamp",
                 modified: "modifyTimestamp",
                 version: None,
+                is_own: false,
             },
             Flavor::ActiveDirectory => Self {
                 created: "whenCreated",
                 modified: "whenChanged",
-                version: None,
+                version: Some("uSNChanged"),
+                is_own: true,
             },
         }
     }

@@ -11,12 +11,14 @@ mod counter;
 mod draft;
 mod examine;
 mod find;
+mod held;
 mod home;
 mod integrity;
 mod listing;
 mod make;
 mod members;
 mod password;
+mod protect;
 mod question;
 mod references;
 mod refusal;
@@ -64,8 +66,8 @@ pub(super) struct Ldap {
 #[must_use]
 pub fn driver(pool: Arc<Pool>, layout: Layout) -> Arc<dyn Directory> {
     Arc::new(Ldap {
+        homes: Arc::new(Homes::of(layout, Some(&pool))),
         pool,
-        homes: Arc::new(Homes::of(layout)),
         walks: listing::of_this_process(),
         member_of: Arc::new(references::MemberOf::new()),
         findings: Arc::default(),
@@ -113,9 +115,12 @@ impl Ldap {
 
 impl Directory for Ldap {
     fn abilities(&self) -> Abilities {
+        let offers = self.offers();
         Abilities {
             patch: true,
-            etag: self.offers().assertion && self.homes.has_versions(),
+            // Either it is asserted, or what a write met is told and made good (ADR 12).
+            etag: (offers.assertion && self.homes.has_versions()) || offers.pre_read,
+            compares: true,
             filter: true,
             sort: false,
             page: true,
@@ -148,6 +153,7 @@ impl Directory for Ldap {
             name: self.pool.in_use(),
             vendor: offers.as_ref().and_then(|offers| offers.vendor.clone()),
             offers: offers.map(|offers| offers.names()),
+            away: self.pool.away(),
         })
     }
 
@@ -174,6 +180,19 @@ impl Directory for Ldap {
 
     fn findings(&self) -> Option<Arc<[Finding]>> {
         self.lock_findings().clone()
+    }
+
+    fn holds(&self, operation: &Operation<Upstream>) -> bool {
+        let (Verb::Patch(_, patch), Some(home)) =
+            (&operation.verb, self.homes.get(&operation.resource))
+        else {
+            return false;
+        };
+        patch.changes.iter().all(|change| {
+            let known = work::name(change).ok();
+            let known = known.and_then(|name| home.place.attribute(name));
+            known.is_some_and(|known| known.guarded)
+        })
     }
 
     fn rehearse(&self, scene: Scene) -> Option<Rehearsed> {

@@ -16,7 +16,7 @@ use super::values;
 use crate::directory::ldap::Filter as Asked;
 use crate::directory::{Ask, DirectoryError};
 use crate::ldap::filter::{Extensible, Pieces};
-use crate::ldap::layout::{Flavor, Syntax, Values};
+use crate::ldap::layout::{Flavor, PROTECTED, Syntax, Values};
 use crate::scim::filter::{CompareOp, Comparison, Filter};
 use crate::scim::{AttrPath, ScimType};
 
@@ -94,6 +94,9 @@ impl<'a> Asker<'a> {
 
     async fn present(self, path: &AttrPath) -> Result<Truth, DirectoryError> {
         let name = path.name.as_str();
+        if path.name.is(PROTECTED) {
+            return self.protected();
+        }
         let attribute = self.home.place.attribute(name);
         if let Some(reference) = attribute.and_then(|attribute| attribute.reference.as_ref()) {
             let (ldap, ask) = (self.ldap, self.ask);
@@ -104,6 +107,19 @@ impl<'a> Asker<'a> {
         }
         self.kind(name)?;
         Ok(Truth::Ask(Asked::present(name)))
+    }
+
+    /// Those that the rule protects for what they are. Where the schema lacks what the filter asks
+    /// about, it would find nobody, and nobody would be protected: then there is no answer.
+    fn protected(self) -> Result<Truth, DirectoryError> {
+        let protect = self.home.place.protect.as_ref();
+        let Some(filter) = protect.and_then(|protect| protect.filter.as_ref()) else {
+            return Ok(Truth::Never);
+        };
+        for name in filter.attributes() {
+            self.kind(name)?;
+        }
+        Ok(Truth::Ask(filter.clone()))
     }
 
     async fn compared(self, comparison: &Comparison) -> Result<Truth, DirectoryError> {

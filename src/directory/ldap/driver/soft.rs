@@ -9,10 +9,12 @@ use super::Ldap;
 use super::apply::Order;
 use super::draft::Draft;
 use super::find::name_of;
+use super::held::ByValues;
 use super::home::Home;
 use super::make::told_of;
 use super::password;
 use super::refusal;
+use super::unique::taken;
 use super::work::name;
 use crate::directory::ldap::{
     Attribute, Change as Modification, ChangeKind, Control, Dn, Entry, Filter, Pinned, Rdn, Scope,
@@ -22,6 +24,7 @@ use crate::directory::{Ask, DirectoryError};
 use crate::ldap::layout::{Create, Disable, OnDelete, Secret};
 use crate::net::Secret as Password;
 use crate::scim::ResourceId;
+use crate::scim::operation::Precondition;
 use crate::scim::patch::Patch;
 
 impl Ldap {
@@ -32,11 +35,12 @@ impl Ldap {
         pinned: &Pinned,
         (id, entry): (&ResourceId, &Entry),
         (disable, move_to): (&[Disable], Option<&Dn>),
-        held: Option<Control>,
+        (held, met): (Option<Control>, Option<&Precondition>),
         ask: &Ask,
     ) -> Result<(), DirectoryError> {
         let dn = name_of(entry)?;
-        let disabled = self.disabled(home, pinned, (entry, &dn), disable, held.as_ref(), ask);
+        let to_hold = (held.as_ref(), met);
+        let disabled = self.disabled(home, pinned, (entry, &dn), disable, to_hold, ask);
         let modified = disabled.await?;
         let (Some(to), Some(rdn)) = (move_to, dn.rdn()) else {
             return Ok(());
@@ -64,7 +68,7 @@ impl Ldap {
         pinned: &Pinned,
         (entry, dn): (&Entry, &Dn),
         disable: &[Disable],
-        held: Option<&Control>,
+        (held, met): (Option<&Control>, Option<&Precondition>),
         ask: &Ask,
     ) -> Result<bool, DirectoryError> {
         let mut modifications = Vec::new();
@@ -100,6 +104,13 @@ impl Ldap {
         if modifications.is_empty() {
             return Ok(false);
         }
+        if met.is_some() {
+            let asked = home.disabled_by();
+            let by_values = ByValues::of(home, (dn, entry), &asked, modifications);
+            guarded.extend(by_values.pairs);
+            modifications = by_values.modifications;
+            modifications.extend(by_values.secrets);
+        }
         let order = Order {
             home,
             pinned,
@@ -108,6 +119,7 @@ impl Ldap {
             guarded: &guarded,
             has_secret: false,
             held: held.cloned(),
+            met,
             told: None,
         };
         self.apply(order, ask).await?;
@@ -115,7 +127,7 @@ impl Ldap {
     }
 
     /// Brings back an entry that was put away and has the values that no other may have; `None`
-    /// where there is none.
+    /// where there is none. One that nobody may harm stays where it is: it would get a password.
     pub(super) async fn revive(
         &self,
         home: &Home,
@@ -139,7 +151,12 @@ impl Ldap {
         let pinned = pinned.map_err(refusal::of_write)?;
         let parts = unique.into_iter().map(|(name, v)| Filter::equal(name, v));
         let mut names = home.disabled_by();
-        names.extend([home.stamps().modified.into(), "objectClass".into()]);
+        let own = [
+            home.stamps().modified,
+            "objectClass",
+            home.place.id.as_str(),
+        ];
+        names.extend(own.map(Arc::from));
         names.extend(draft.choices().map(Arc::clone));
         let search = Search {
             base: away.clone(),
@@ -161,6 +178,9 @@ impl Ldap {
         let Some(entry) = last else {
             return Ok(None);
         };
+        if home.protects(&pinned, &entry, ask).await? {
+            return Err(taken());
+        }
         draft.settle(&entry);
         let dn = name_of(&entry)?;
         let place = self
@@ -239,6 +259,7 @@ impl Ldap {
             guarded: &[],
             has_secret: draft.has_secret,
             held: None,
+            met: None,
             told: None,
         };
         self.apply(order, ask).await?;
@@ -261,7 +282,7 @@ impl Ldap {
                     let again = self.find_again(dn, home, pinned, ask).await;
                     if let Some(entry) = again {
                         let _ = self
-                            .disabled(home, pinned, (&entry, dn), disable, None, ask)
+                            .disabled(home, pinned, (&entry, dn), disable, (None, None), ask)
                             .await;
                     }
                     return Err(error);

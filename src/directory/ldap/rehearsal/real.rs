@@ -3,17 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use super::change::place;
 use super::tree::Known;
 use super::{Rehearsal, Stage, invent};
 use crate::directory::ldap::code::Code;
 use crate::directory::ldap::failure::LdapError;
 use crate::directory::ldap::pool::Pool;
-use crate::directory::ldap::request::{Attribute, Scope, Search, Write};
+use crate::directory::ldap::request::{Scope, Search, Write};
 use crate::directory::ldap::response::Entry;
-use crate::ldap::attribute::{base, range};
 use crate::ldap::dn::Dn;
 
 impl Rehearsal {
@@ -38,8 +35,15 @@ impl Rehearsal {
             ..Search::entry(dn.clone(), &[])
         };
         let (entries, _) = asked(real, search, &mut stage.failure).await;
-        for mut entry in entries {
-            whole(real, dn, &mut entry, &mut stage.failure).await;
+        for entry in entries {
+            // Active Directory gives a part of very many values only.
+            let entry = match real.whole(entry, Instant::now() + PATIENCE).await {
+                Ok(entry) => entry,
+                Err(error) => {
+                    stage.failure = Some(error.to_string());
+                    continue;
+                }
+            };
             stage.tree.put(Known {
                 dn: dn.clone(),
                 entry,
@@ -106,40 +110,6 @@ pub(super) async fn asked(
                 return (entries, Code::UNAVAILABLE);
             }
         }
-    }
-}
-
-/// Fetches the rest of attributes of which a part came (Active Directory).
-async fn whole(real: &Arc<Pool>, dn: &Dn, entry: &mut Entry, failure: &mut Option<String>) {
-    let ranged: Vec<String> = entry
-        .attributes
-        .iter()
-        .map(|attribute| &*attribute.name)
-        .filter(|name| range(name).is_some())
-        .map(|name| base(name).to_owned())
-        .collect();
-    for name in ranged {
-        let mut values: Vec<Bytes> = Vec::new();
-        let mut part = entry.clone();
-        while let Some((range, some)) = part.ranged(&name) {
-            values.extend_from_slice(some);
-            let Some(to) = range.to.filter(|_| !some.is_empty()) else {
-                break;
-            };
-            let wanted = format!("{name};range={}-*", u64::from(to) + 1);
-            let search = Search::entry(dn.clone(), &[&wanted]);
-            match asked(real, search, failure).await.0.pop() {
-                Some(next) => part = next,
-                None => break,
-            }
-        }
-        entry
-            .attributes
-            .retain(|one| !base(&one.name).eq_ignore_ascii_case(&name));
-        entry.attributes.push(Attribute {
-            name: name.into(),
-            values,
-        });
     }
 }
 
