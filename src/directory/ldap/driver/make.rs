@@ -132,6 +132,7 @@ impl Ldap {
             guarded: &[],
             has_secret: false,
             held: None,
+            met: None,
             told: None,
         };
         let Err(error) = self.apply(order, ask).await else {
