@@ -57,8 +57,7 @@ impl ByValues {
                 continue;
             }
             let comparable = known.is_some_and(|known| known.syntax == Syntax::Text);
-            let is_known = asked.iter().any(|asked| asked.eq_ignore_ascii_case(&name))
-                && entry.ranged(&name).is_none();
+            let is_known = asked.iter().any(|asked| asked.eq_ignore_ascii_case(&name));
             let present = entry.values(&name);
             let names_it = dn.rdn().is_some_and(|rdn| rdn.has(&name));
             if change.kind != ChangeKind::Replace
