@@ -30,6 +30,8 @@ mod app_limits;
 mod app_members;
 #[path = "ldap/app_pages.rs"]
 mod app_pages;
+#[path = "ldap/app_parts.rs"]
+mod app_parts;
 #[path = "ldap/app_places.rs"]
 mod app_places;
 #[path = "ldap/app_protect.rs"]

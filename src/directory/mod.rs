@@ -252,6 +252,10 @@ pub enum DirectoryError {
     /// It answered with a 5xx of another kind.
     #[error("the directory failed ({0})")]
     Failed(u16),
+    /// It failed in the middle of a change that takes several operations: some of them are done, and
+    /// the same request again does the rest.
+    #[error("the directory failed in the middle of a change")]
+    Partly,
     /// Too many requests are waiting for it already.
     #[error("too many requests are waiting for the directory")]
     Overloaded,

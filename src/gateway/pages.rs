@@ -3,7 +3,7 @@
 //! A driver says where to go on in its own words, such as an id. The client gets that with a digest
 //! over it and over what was asked: a cursor that is damaged, made up by accident, or used with
 //! another question or tenant is refused instead of leading to a page that leaves somebody out. There
-//! is no key in it, for there is nothing to protect: ADR 0012 says why. It holds nothing of this
+//! is no key in it, for there is nothing to protect: ADR 0013 says why. It holds nothing of this
 //! process, so every replica takes it, now or in a year.
 
 use base64::Engine as _;

@@ -27,6 +27,7 @@ mod pages;
 mod protect;
 mod proxy_protocol;
 mod readiness;
+mod rehearsal;
 mod reload;
 mod roles;
 mod rollout;

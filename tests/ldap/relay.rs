@@ -1,8 +1,9 @@
 //! A relay before a real server: it reads along what is asked, and where a test wants it, it has the
-//! limits of Active Directory, see [`crate::limits`].
+//! limits of Active Directory, see [`crate::limits`], or loses a write on its way.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -49,6 +50,24 @@ pub(crate) struct Shared {
     seen: Mutex<Vec<Seen>>,
     told: Mutex<HashMap<String, usize>>,
     between: Mutex<Option<Between>>,
+    loss: Loss,
+}
+
+/// Which write is lost.
+#[derive(Debug, Default)]
+struct Loss {
+    /// The how many-th from now on; 0 for none.
+    modify: AtomicUsize,
+    /// The server has done it: only its answer is lost.
+    done: AtomicBool,
+}
+
+impl Loss {
+    /// Another modify comes; whether it is the one.
+    fn counts(&self) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        self.modify.fetch_update(SeqCst, SeqCst, less) == Ok(1)
+    }
 }
 
 /// Done before a question for values from a place on is passed on.
@@ -134,6 +153,13 @@ impl Relay {
             shared,
             certificate: None,
         }
+    }
+
+    /// The connection breaks at a modify, that many from now: before the server has it, or with
+    /// its answer.
+    pub(crate) fn lose(&self, modify: usize, done: bool) {
+        self.shared.loss.done.store(done, SeqCst);
+        self.shared.loss.modify.store(modify, SeqCst);
     }
 
     pub(crate) fn url(&self) -> String {
@@ -228,11 +254,18 @@ where
     tokio::spawn(written(to_client, answers));
     tokio::spawn(written(to_server, questions));
     let turn = Mutex::new(Turn::new(Arc::clone(&shared)));
+    let broken = AtomicBool::new(false);
     let asking = async {
         let mut from = from_client;
         let mut input = BytesMut::new();
         while let Some(frame) = next(&mut from, &mut input).await {
-            read_along(&frame, &shared.seen);
+            let is_modify = read_along(&frame, &shared.seen) == Some(MODIFY);
+            if is_modify && shared.loss.counts() {
+                if !shared.loss.done.load(SeqCst) {
+                    return;
+                }
+                broken.store(true, SeqCst);
+            }
             let (on, back, ranged) = lock(&turn).asked(&frame);
             let between = lock(&shared.between).clone();
             if let (Some(between), Some(place)) = (between, ranged) {
@@ -246,6 +279,9 @@ where
         let mut from = from_server;
         let mut input = BytesMut::new();
         while let Some(frame) = next(&mut from, &mut input).await {
+            if broken.load(SeqCst) {
+                return;
+            }
             let back = lock(&turn).answered(&frame);
             send(&answer, back);
         }
@@ -287,18 +323,21 @@ fn send(to: &UnboundedSender<Vec<u8>>, frame: Vec<u8>) {
     }
 }
 
-fn read_along(frame: &Bytes, seen: &Mutex<Vec<Seen>>) {
+/// What kind of operation it is, without greetings.
+fn read_along(frame: &Bytes, seen: &Mutex<Vec<Seen>>) -> Option<u8> {
     let mut reader = Reader::new(frame).nested(SEQUENCE).unwrap();
     reader.integer(INTEGER).unwrap();
     let element = reader.element().unwrap().unwrap();
     // What a server offers is asked of each new connection.
     let root = element.tag == SEARCH && element.content.starts_with(&[0x04, 0]);
-    if !root && !matches!(element.tag, BIND | UNBIND | ABANDON) {
-        lock(seen).push(Seen {
-            tag: element.tag,
-            content: frame.slice_ref(element.content),
-        });
+    if root || matches!(element.tag, BIND | UNBIND | ABANDON) {
+        return None;
     }
+    lock(seen).push(Seen {
+        tag: element.tag,
+        content: frame.slice_ref(element.content),
+    });
+    Some(element.tag)
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -61,7 +61,11 @@ fn head(about: &Told<'_>) -> String {
     let _ = writeln!(text, "# {scene}");
     for name in &about.made_up {
         // A name may hold anything; in a comment it has one line.
-        let _ = writeln!(text, "# made up, since no entry was given: {}", flat(name));
+        let _ = writeln!(
+            text,
+            "# made up, to have something to work on: {}",
+            flat(name)
+        );
     }
     if let Some(why) = &about.failure {
         let _ = writeln!(text, "# the directory could not be asked: {}", flat(why));

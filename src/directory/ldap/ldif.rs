@@ -253,8 +253,8 @@ mod tests {
         let modify = Write::Modify {
             dn: dn.clone(),
             changes: vec![
-                super::super::Change::new(ChangeKind::Replace, Attribute::one("sn", "b")),
-                super::super::Change::new(
+                Change::new(ChangeKind::Replace, Attribute::one("sn", "b")),
+                Change::new(
                     ChangeKind::Delete,
                     Attribute::many("title", Vec::<bytes::Bytes>::new()),
                 ),
@@ -292,7 +292,7 @@ mod tests {
     fn what_carries_a_secret_is_a_comment() {
         let dn: Dn = "uid=a,dc=x".parse().unwrap();
         let replace = |name: &str, value: Vec<u8>| {
-            super::super::Change::new(ChangeKind::Replace, Attribute::one(name, value))
+            Change::new(ChangeKind::Replace, Attribute::one(name, value))
         };
         let secret = replace("userPassword", "hunt\u{e9}r2".into());
         let both = Write::Modify {
@@ -315,7 +315,7 @@ mod tests {
         let gone = Attribute::many("userPassword", Vec::<bytes::Bytes>::new());
         let gone = Write::Modify {
             dn,
-            changes: vec![super::super::Change::new(ChangeKind::Delete, gone)],
+            changes: vec![Change::new(ChangeKind::Delete, gone)],
         };
         assert!(
             ldif()

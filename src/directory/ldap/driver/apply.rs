@@ -21,7 +21,7 @@ use crate::directory::ldap::{
     Search, Write,
 };
 use crate::directory::{Ask, DirectoryError};
-use crate::ldap::layout::By;
+use crate::ldap::layout::{By, Values};
 use crate::scim::operation::Precondition;
 
 /// What is to be done with an entry.
@@ -50,7 +50,9 @@ impl Ldap {
         mut order: Order<'_>,
         ask: &Ask,
     ) -> Result<Option<Entry>, DirectoryError> {
-        let changes = std::mem::take(&mut order.modifications);
+        let mut changes = std::mem::take(&mut order.modifications);
+        // In between, nobody is out of a group who is in it before and after.
+        changes.sort_by_key(|change| order.takes_away(change));
         let changes = order.divisible(changes, ask).await?;
         let mut parts = in_parts(changes).into_iter();
         let first = parts.next().unwrap_or_default();
@@ -64,7 +66,7 @@ impl Ldap {
                     // Whatever it was: a part is done, and a repeat does the rest.
                     let request_id = &ask.request_id;
                     tracing::warn!(%request_id, %error, "a change of many members ended midway");
-                    return Err(DirectoryError::Failed(500));
+                    return Err(DirectoryError::Partly);
                 }
             }
         }
@@ -73,6 +75,14 @@ impl Ldap {
 }
 
 impl Order<'_> {
+    /// Whether a change takes away some of many references. Of other values a new one may be another
+    /// spelling of what goes: these stay in the order that they came in.
+    fn takes_away(&self, change: &Modification) -> bool {
+        let known = self.home.place.attribute(&change.attribute.name);
+        let points = known.is_some_and(|k| k.reference.is_some() && k.values == Values::Many);
+        change.kind == ChangeKind::Delete && points
+    }
+
     async fn part(
         &self,
         mut changes: Vec<Modification>,

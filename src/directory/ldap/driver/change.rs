@@ -95,8 +95,14 @@ impl Ldap {
         }
         let mut shaped = home.shape(&entry, projection)?;
         let mut resources = [&mut shaped.resource];
-        self.point(home, &mut resources, &[&entry], projection, ask)
-            .await?;
+        let entries = [&entry];
+        let pointed = self.point(home, &mut resources, &entries, projection, ask);
+        if let Err(error) = pointed.await {
+            // That would say that nothing was changed.
+            let request_id = &ask.request_id;
+            tracing::warn!(%request_id, %error, "a change is done, but what it refers to cannot be read");
+            return Ok(Reply::new(Answer::Nothing).versioned(shaped.etag));
+        }
         let answer = Answer::Resource(Document::Tree(shaped.resource));
         Ok(Reply::new(answer).versioned(shaped.etag))
     }
@@ -141,7 +147,11 @@ impl Ldap {
             met,
             told: undo.is_none().then_some(wanted),
         };
-        let told = self.apply(order, ask).await?;
+        let told = self.apply(order, ask).await;
+        let told = told.map_err(|error| {
+            let has_begun = early && work.password.is_some();
+            if has_begun { midway(error) } else { error }
+        })?;
         let rest = async {
             if !work.secrets.is_empty() {
                 let order = Order {
@@ -175,7 +185,7 @@ impl Ldap {
                 if let Some(undo) = undo.filter(|_| known && modifies) {
                     self.undo(home, pinned, dn, undo, ask).await;
                 }
-                Err(error)
+                Err(if modifies { midway(error) } else { error })
             }
         }
     }
@@ -199,6 +209,14 @@ impl Work {
         self.guarded.extend(by_values.pairs);
         self.secrets = by_values.secrets;
         self.has_secret = false;
+    }
+}
+
+/// What says that nothing was changed is not so where something was before.
+pub(super) fn midway(error: DirectoryError) -> DirectoryError {
+    match error {
+        DirectoryError::Unreachable(_) | DirectoryError::Overloaded => DirectoryError::Partly,
+        error => error,
     }
 }
 

@@ -18,6 +18,7 @@ mod pages;
 mod room;
 mod snapshot;
 mod walks;
+mod weight;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,7 @@ use ids::Rank;
 use pages::Pages;
 use snapshot::{Collector, Full, Snapshot};
 use walks::Key;
+use weight::{MOST, weight};
 
 pub(super) use walks::{Walks, of_this_process};
 
@@ -135,7 +137,8 @@ impl Ldap {
         Ok(page(Some(total), start, shaped))
     }
 
-    /// All entries, in the order of their ids, where they are few; `None` where there are more.
+    /// All entries, in the order of their ids, where they are few; `None` where there are more, or
+    /// where they hold too much to be taken in hand together.
     async fn handful(
         &self,
         home: &Home,
@@ -145,10 +148,16 @@ impl Ldap {
         let attributes = home.wanted(&wanted.projection);
         let search = home.search(wanted.filter.clone(), attributes, HANDFUL);
         let mut found = self.pool.search(search, &[], ask.deadline);
-        let mut entries = Vec::new();
+        let (mut entries, mut held) = (Vec::new(), 0);
         loop {
             match found.next().await {
-                Ok(Some(entry)) => entries.push((home.rank(&entry)?, entry)),
+                Ok(Some(entry)) => {
+                    held += weight(home, &entry);
+                    if held > MOST && !entries.is_empty() {
+                        return Ok(None);
+                    }
+                    entries.push((home.rank(&entry)?, entry));
+                }
                 Ok(None) => break,
                 // In pages it may give them all.
                 Err(LdapError::Refused(result))

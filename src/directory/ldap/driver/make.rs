@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Ldap;
 use super::apply::{CHUNK, Order};
+use super::change::midway;
 use super::draft::{Draft, used_up};
 use super::home::Home;
 use super::password;
@@ -43,8 +44,10 @@ impl Ldap {
         };
         let mut shaped = home.shape(&entry, projection)?;
         let mut resources = [&mut shaped.resource];
-        self.point(home, &mut resources, &[&entry], projection, ask)
-            .await?;
+        let entries = [&entry];
+        let pointed = self.point(home, &mut resources, &entries, projection, ask);
+        // It is there, whatever comes of this.
+        pointed.await.map_err(midway)?;
         let answer = Answer::Created(Document::Tree(shaped.resource));
         Ok(Reply::new(answer).versioned(shaped.etag))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::tree::{Known, slot};
+use super::tree::{Known, named, slot};
 use crate::directory::ldap::request::{Scope, Search};
 use crate::directory::ldap::response::Entry;
 use crate::ldap::dn::Dn;
@@ -121,6 +121,7 @@ pub(super) fn counter(layout: &Layout, dn: &Dn) -> Option<Known> {
         attributes: Vec::new(),
     };
     slot(&mut entry, attribute.as_str()).values = vec![low.to_string().into()];
+    named(&mut entry, dn.rdn());
     Some(Known {
         dn: dn.clone(),
         entry,

@@ -269,7 +269,7 @@ pub(super) fn slot<'e>(entry: &'e mut Entry, name: &str) -> &'e mut Attribute {
 }
 
 /// What names an entry is among its values.
-fn named(entry: &mut Entry, rdn: Option<&Rdn>) {
+pub(super) fn named(entry: &mut Entry, rdn: Option<&Rdn>) {
     for (name, value) in rdn.into_iter().flat_map(Rdn::pairs) {
         let attribute = slot(entry, name);
         if position(attribute, value).is_none() {
