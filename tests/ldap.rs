@@ -22,6 +22,8 @@ mod app_concurrent;
 mod app_count;
 #[path = "ldap/app_members.rs"]
 mod app_members;
+#[path = "ldap/app_passwords.rs"]
+mod app_passwords;
 #[path = "ldap/app_places.rs"]
 mod app_places;
 #[path = "ldap/app_protect.rs"]
@@ -32,6 +34,8 @@ mod app_races;
 mod app_schema;
 #[path = "ldap/app_sizes.rs"]
 mod app_sizes;
+#[path = "ldap/app_windows.rs"]
+mod app_windows;
 #[path = "ldap/app_writes.rs"]
 mod app_writes;
 #[path = "ldap/faults.rs"]
@@ -42,6 +46,8 @@ mod filters;
 mod front;
 #[path = "ldap/lists.rs"]
 mod lists;
+#[path = "ldap/memberships.rs"]
+mod memberships;
 #[path = "ldap/names.rs"]
 mod names;
 #[path = "ldap/own.rs"]

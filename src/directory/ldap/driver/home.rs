@@ -13,6 +13,7 @@ pub(super) struct Homes {
     flavor: Flavor,
     keeps_references: bool,
     keeps_unique: bool,
+    keeps_memberships: bool,
     homes: Vec<Home>,
 }
 
@@ -57,6 +58,7 @@ impl Homes {
             flavor,
             keeps_references: layout.keeps_references,
             keeps_unique: layout.keeps_unique,
+            keeps_memberships: layout.keeps_memberships,
             homes: homes.collect(),
         }
     }
@@ -80,6 +82,11 @@ impl Homes {
     /// Whether the server itself refuses a unique value that is taken.
     pub(super) fn keeps_unique(&self) -> bool {
         self.keeps_unique
+    }
+
+    /// Whether entries tell of what groups they are members.
+    pub(super) fn keeps_memberships(&self) -> bool {
+        self.keeps_memberships || self.flavor == Flavor::ActiveDirectory
     }
 
     /// What kind of server the rule is written for.
