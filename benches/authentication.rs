@@ -20,16 +20,15 @@
     clippy::cast_precision_loss,
     clippy::allow_attributes,
     unsafe_code,
+    unreachable_pub,
     reason = "a bench that cannot go on stops, reads the clock, and counts allocations, for which \
               the language has only an unsafe trait"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 
 use http::header::AUTHORIZATION;
@@ -42,6 +41,8 @@ use postern::auth::{Authenticator, Presented, access};
 use postern::yaml::Source;
 use rcgen::KeyPair;
 use serde_json::json;
+
+mod counting;
 
 fn main() {
     println!(
@@ -57,7 +58,7 @@ fn main() {
             .collect();
         let (mut times, mut allocations) = (Vec::with_capacity(ROUNDS), 0);
         for _ in 0..ROUNDS {
-            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            let before = counting::allocations();
             let began = Instant::now();
             for _ in 0..BATCH / headers.len().min(BATCH) {
                 for headers in &headers {
@@ -66,7 +67,7 @@ fn main() {
             }
             let asked = BATCH / headers.len().min(BATCH) * headers.len();
             times.push(began.elapsed().as_nanos() as f64 / asked as f64);
-            allocations += ALLOCATIONS.load(Ordering::Relaxed) - before;
+            allocations += counting::allocations() - before;
         }
         times.sort_by(f64::total_cmp);
         let (median, least) = (times[times.len() / 2], times[0]);
@@ -140,13 +141,13 @@ trust:
         let good = || found.authenticate(black_box(&presented), now).is_ok();
         assert!(good());
         let mut times = Vec::with_capacity(SIGNED);
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let before = counting::allocations();
         for _ in 0..SIGNED {
             let began = Instant::now();
             assert!(good());
             times.push(began.elapsed().as_nanos() as f64);
         }
-        let each = (ALLOCATIONS.load(Ordering::Relaxed) - before) / SIGNED as u64;
+        let each = (counting::allocations() - before) / SIGNED as u64;
         println!("{what:<28}{:>10.0}{each:>14}", median(&times));
     }
 }
@@ -259,27 +260,6 @@ fn median(values: &[f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
-
-/// Counts what is asked of the system's allocator.
-struct Counting;
-
-// SAFETY: everything is the system's own allocator's; a number is counted up beside it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const ACCOUNTS: usize = 10_000;

@@ -281,6 +281,7 @@ resources:
 const FULL: Abilities = Abilities {
     patch: true,
     etag: true,
+    compares: true,
     filter: true,
     sort: true,
     page: true,

@@ -470,7 +470,8 @@ fn in_the_clear(url: &str) -> bool {
     url.scheme_str() == Some("http") && !here
 }
 
-fn limits(config: &Config) -> gateway::Limits {
+/// How much one gateway takes on.
+pub(crate) fn limits(config: &Config) -> gateway::Limits {
     gateway::Limits {
         body: config.limits.body,
         body_time: config.timeouts.body,

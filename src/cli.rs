@@ -7,6 +7,7 @@ mod ctl;
 mod demo;
 mod may;
 mod notify;
+mod question;
 mod serve;
 pub mod token;
 

@@ -20,8 +20,18 @@ mod app_attacks;
 mod app_concurrent;
 #[path = "ldap/app_count.rs"]
 mod app_count;
+#[path = "ldap/app_cursors.rs"]
+mod app_cursors;
+#[path = "ldap/app_guards.rs"]
+mod app_guards;
+#[path = "ldap/app_limits.rs"]
+mod app_limits;
 #[path = "ldap/app_members.rs"]
 mod app_members;
+#[path = "ldap/app_pages.rs"]
+mod app_pages;
+#[path = "ldap/app_parts.rs"]
+mod app_parts;
 #[path = "ldap/app_passwords.rs"]
 mod app_passwords;
 #[path = "ldap/app_places.rs"]
@@ -30,6 +40,8 @@ mod app_places;
 mod app_protect;
 #[path = "ldap/app_races.rs"]
 mod app_races;
+#[path = "ldap/app_ranges.rs"]
+mod app_ranges;
 #[path = "ldap/app_schema.rs"]
 mod app_schema;
 #[path = "ldap/app_sizes.rs"]
@@ -38,18 +50,24 @@ mod app_sizes;
 mod app_windows;
 #[path = "ldap/app_writes.rs"]
 mod app_writes;
+#[path = "ldap/distrust.rs"]
+mod distrust;
 #[path = "ldap/faults.rs"]
 mod faults;
 #[path = "ldap/filters.rs"]
 mod filters;
 #[path = "ldap/front.rs"]
 mod front;
+#[path = "ldap/limits.rs"]
+mod limits;
 #[path = "ldap/lists.rs"]
 mod lists;
 #[path = "ldap/memberships.rs"]
 mod memberships;
 #[path = "ldap/names.rs"]
 mod names;
+#[path = "ldap/outages.rs"]
+mod outages;
 #[path = "ldap/own.rs"]
 mod own;
 #[path = "ldap/place.rs"]
@@ -69,8 +87,6 @@ mod searches;
 )]
 #[path = "it/support/mod.rs"]
 mod support;
-#[path = "ldap/tap.rs"]
-mod tap;
 #[path = "ldap/trust.rs"]
 mod trust;
 #[path = "ldap/writes.rs"]

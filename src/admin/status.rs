@@ -73,9 +73,18 @@ fn of_tenant(tenant: &Tenant, state: &State) -> Value {
     };
     let abilities = directory.abilities();
     let vitals = directory.vitals();
-    let server = directory.server().map(
-        |server| json!({"in_use": &*server.name, "vendor": server.vendor, "offers": server.offers}),
-    );
+    let server = directory.server().map(|server| {
+        let away = server.away.iter();
+        let away: Vec<_> = away
+            .map(|(name, reason)| json!({"name": &**name, "reason": reason}))
+            .collect();
+        json!({
+            "in_use": &*server.name,
+            "vendor": server.vendor,
+            "offers": server.offers,
+            "away": away,
+        })
+    });
     let types: Vec<_> = tenant
         .plan
         .types()

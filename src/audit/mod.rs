@@ -13,6 +13,7 @@ mod queue;
 mod record;
 mod seal;
 mod settings;
+mod tail;
 mod trail;
 mod verify;
 mod writer;

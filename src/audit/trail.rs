@@ -11,12 +11,13 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::file::{Torn, Trailing};
+use super::file::Trailing;
 use super::line::Head;
 use super::queue::{Class, Entry, Gap, Queue, State};
 use super::record::Record;
 use super::seal::{Key, Seal};
 use super::settings::{Place, Settings, WhenFull};
+use super::tail::Torn;
 use super::writer::{Out, Writer, repaired};
 use crate::net::hex::encode as hex;
 use crate::net::secret;

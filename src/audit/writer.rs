@@ -7,12 +7,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tracing::{error, info, warn};
 
-use super::file::{A_DAY, Prepared, Torn, Trailing};
+use super::file::{A_DAY, Prepared, Trailing};
 use super::line::Head;
 use super::queue::{Entry, Gap, Order, Queue};
 use super::record::Record;
 use super::seal::Seal;
 use super::settings::Sync;
+use super::tail::{Torn, torn};
 use crate::net::hex::encode as hex;
 use crate::telemetry::Metrics;
 
@@ -163,7 +164,7 @@ impl Writer {
         {
             // The rest of a line that broke off is no line of anybody's.
             buffer.push(b'\n');
-            notes.insert(0, repaired(&super::file::torn(broken), now));
+            notes.insert(0, repaired(&torn(broken), now));
         }
         let mut ends = Vec::with_capacity(entries.len() + notes.len() + started);
         let mut heads = Vec::with_capacity(ends.capacity());

@@ -1,7 +1,9 @@
 //! `postern check`: every file as `serve` would read it, and what each mapping keeps; where that is
-//! asked for, the rules against their directories.
+//! asked for, the rules against their directories; or what a sample request would do there.
 
 mod online;
+mod rehearse;
+mod told;
 
 use std::fmt::Write as _;
 
@@ -15,7 +17,13 @@ use crate::mapping::kind::Class;
 use crate::yaml::{Diagnostics, Severity};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 no errors, 1 errors were found, 64 wrong usage.")]
+#[command(after_help = "Examples:\n  \
+    postern check --online\n  \
+    postern check --request 'PATCH /corp/scim/v2/Users/597ae2f6-16a6-1027-98f4-d28b5365dc14' --body change.json\n  \
+    postern check --request 'GET /corp/scim/v2/Users?filter=userName eq \"jensen\"' --entries people.ldif\n  \
+    postern check --online --request 'POST /corp/scim/v2/Users' --body new.json\n\n\
+    With --request, what is printed is LDIF: ldapmodify takes it as it is. Nothing is ever written.\n\n\
+    Exit codes: 0 no errors, 1 errors were found or the request would be refused, 64 wrong usage.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     file: ConfigFile,
@@ -26,20 +34,27 @@ pub(super) struct Arguments {
     /// does not fit it. Nothing is written
     #[arg(long)]
     online: bool,
+    #[command(flatten)]
+    sample: rehearse::Sample,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
     let path = &arguments.file.config;
     let config = Config::load(path).map_err(|found| mistakes(path, found));
     let loaded = config.and_then(|config| match (beside(&config), load(&config)) {
-        (Ok(()), loaded) => loaded,
+        (Ok(()), loaded) => Ok((loaded?, config)),
         (Err(mut found), loaded) => {
             found.extend(loaded.err().unwrap_or_default());
             Err(found)
         }
     });
     match loaded {
-        Ok(loaded) => {
+        Ok((loaded, config)) if arguments.sample.is_given() => {
+            super::tell(&super::rendered(&loaded.warnings));
+            let online = arguments.online;
+            rehearse::run(&loaded.snapshot, &config, &arguments.sample, online)
+        }
+        Ok((loaded, _)) => {
             super::tell(&super::rendered(&loaded.warnings));
             if !arguments.quiet {
                 super::print(&report(&loaded.snapshot))?;

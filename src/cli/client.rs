@@ -1,17 +1,15 @@
 //! `postern client`: the OAuth clients of accounts in `access.yaml`, which get short-lived tokens at
 //! the token endpoint. A secret is shown once; what is kept is its hash.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::CliError;
+use super::token::making::{self, Making, not_added};
 use super::token::owner::{Owner, help};
 use super::token::splice::{self, SpliceError};
-use super::token::{
-    Console, FILE_IN_SECRET, check_life, checked, console, date, not_added, open, print, save,
-};
-use crate::auth::token::{self, TokenHash};
-use crate::auth::{Account, Authenticator, Key};
+use super::token::{Console, checked, console, open, print, save};
+use crate::auth::token::{KeyId, TokenHash};
+use crate::auth::{Account, Authenticator};
 use crate::yaml::Source;
 
 /// `postern client …`.
@@ -43,18 +41,9 @@ pub struct New {
     /// account's name]
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
-    /// The first moment of the secret's life: `2026-11-01` (in UTC) or an RFC 3339 time
-    #[arg(long, value_name = "DATE")]
-    pub not_before: Option<String>,
-    /// The first moment after it: `2027-02-01` ends with the last of January
-    #[arg(long, value_name = "DATE")]
-    pub expires: Option<String>,
-    /// Put the line into the access file, keeping everything else in it as it is
-    #[arg(long)]
-    pub write: bool,
-    /// Print a patch of the Kubernetes Secret that holds the access file instead of the line
-    #[arg(long, conflicts_with = "write")]
-    pub kubernetes: bool,
+    /// How long the secret lives, and where its line goes.
+    #[command(flatten)]
+    pub making: Making,
 }
 
 /// Options of `client revoke`.
@@ -111,34 +100,28 @@ fn new(options: &New, console: &mut Console<'_>) -> Result<(), CliError> {
             source.name
         )));
     }
-    let key = Key {
-        id: id.into(),
-        not_before: date("--not-before", options.not_before.as_deref())?,
-        expires: date("--expires", options.expires.as_deref())?,
-    };
-    check_life(&key, console.now)?;
-    let name = IN_SECRETS.parse().ok();
-    let secret = name.and_then(|name| token::generate(&name, console.random));
-    let secret = secret
-        .ok_or_else(|| CliError::failed("the system gives no randomness: try again later"))?;
-    let item = item(options, id, &TokenHash::of(secret.expose()));
-    let owner = Owner::Clients(&options.account);
-    let file = source.name.clone();
-    let added = || splice::add(&source, owner, &item).map_err(|error| not_added(&source, error));
-    let next_step = if options.write {
-        save(&options.access, &source, &added()?)?;
-        format!("It is in {file}: a postern that runs takes it within seconds.")
-    } else if options.kubernetes {
-        let text = added()?;
-        checked(&source, &text)?;
-        let patch = serde_json::json!({ "stringData": { FILE_IN_SECRET: text } });
-        print(console.out, format_args!("{patch}\n"))?;
-        "The patch is for `kubectl patch secret NAME --patch-file /dev/stdin`.".to_owned()
+    let making = &options.making;
+    making.key(id, console.now)?;
+    let word: Result<KeyId, _> = IN_SECRETS.parse();
+    let word = word.map_err(|error| CliError::failed(error.to_string()))?;
+    let secret = making::secret(&word, console)?;
+    let hash = TokenHash::of(secret.expose());
+    let item = making.line(format_args!("id: \"{id}\", secret_sha256: \"{hash}\""));
+    let added = splice::add(&source, Owner::Clients(&options.account), &item);
+    let next_step = if making.only_prints() {
+        // An id can be wrong in ways that only the file's reader knows.
+        if let Ok(text) = added {
+            checked(&source, &text)?;
+        }
+        format!(
+            "Put the line into {} under `clients` of the account, or use --write.",
+            source.name
+        )
     } else {
-        checked(&source, &added()?)?;
-        format!("Put the line into {file} under `clients` of the account, or use --write.")
+        let text = added.map_err(|error| not_added(&source, error))?;
+        making.deliver(&options.access, &source, &text, console)?
     };
-    if !options.kubernetes {
+    if !making.kubernetes {
         print(console.out, format_args!("- {item}\n"))?;
     }
     let secret = secret.expose();
@@ -185,22 +168,6 @@ fn revoke(options: &Revoke, console: &mut Console<'_>) -> Result<(), CliError> {
 fn owner_of<'a>(access: &'a Authenticator, id: &str) -> Option<&'a Account> {
     let mut accounts = access.accounts();
     accounts.find(|account| account.clients.iter().any(|key| *key.id == *id))
-}
-
-/// The line of a client, as people write it.
-fn item(options: &New, id: &str, hash: &TokenHash) -> String {
-    let mut item = format!("{{id: \"{id}\", secret_sha256: \"{hash}\"");
-    for (key, date) in [
-        ("not_before", &options.not_before),
-        ("expires", &options.expires),
-    ] {
-        if let Some(date) = date {
-            // Writing to a string does not fail.
-            let _ = write!(item, ", {key}: \"{date}\"");
-        }
-    }
-    item.push('}');
-    item
 }
 
 fn not_removed(source: &Source, error: SpliceError) -> CliError {

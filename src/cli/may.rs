@@ -2,19 +2,14 @@
 //! the files as `serve` would, decides as it would, and sends nothing.
 
 use std::fmt::Write as _;
-use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use http::Method;
-
-use super::{CliError, ConfigFile};
+use super::{CliError, ConfigFile, question};
 use crate::config::file::Config;
 use crate::config::load::{load, mistakes};
-use crate::config::read::read_bytes;
 use crate::gateway::decide::{Answer, Decision, Question, Verdict, decide};
 use crate::scim::{Resource, json};
-use crate::yaml::suggest;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -59,68 +54,36 @@ fn ask(arguments: &Arguments) -> Result<Decision, CliError> {
     let config = Config::load(path).map_err(|found| super::unusable(&mistakes(path, found)))?;
     let loaded = load(&config).map_err(|found| super::unusable(&found))?;
     let auth = &loaded.snapshot.auth;
-    let Some(caller) = auth.suppose(&arguments.account) else {
-        let names = auth.accounts().map(|account| &*account.name);
-        let help = match suggest(&arguments.account, names) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => "accounts are in access.yaml".to_owned(),
-        };
-        let text = format!("error: there is no account `{}`; {help}", arguments.account);
-        return Err(CliError::usage(text));
-    };
-    let method = arguments.method.to_ascii_uppercase();
-    if !["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method.as_str()) {
-        let text = format!(
-            "error: `{}` is not GET, POST, PUT, PATCH or DELETE",
-            arguments.method
-        );
-        return Err(CliError::usage(text));
-    }
-    let stdin = |path: &Option<PathBuf>| path.as_deref().is_some_and(|path| path == Path::new("-"));
+    let caller = question::caller(auth, &arguments.account)?;
+    let method = question::method(&arguments.method)?;
+    let stdin = |path: &Option<PathBuf>| path.as_deref().is_some_and(question::is_stdin);
     if stdin(&arguments.body) && stdin(&arguments.present) {
         let text = "error: --body and --present cannot both be standard input";
         return Err(CliError::usage(text));
     }
     let body = match &arguments.body {
-        Some(path) => input(path)?,
+        Some(path) => question::input(path)?,
         None => Vec::new(),
     };
     let present = match &arguments.present {
         Some(path) => Some(resource(path)?),
         None => None,
     };
-    let question = Question {
+    let asked = Question {
         caller,
         from: arguments.from,
-        method: Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET),
+        method,
         target: arguments.target.clone(),
         body: body.into(),
         present,
         operations: config.limits.bulk_operations,
     };
-    Ok(decide(&loaded.snapshot, question))
-}
-
-fn input(path: &Path) -> Result<Vec<u8>, CliError> {
-    let failed = |error: std::io::Error| {
-        CliError::usage(format!("error: {} cannot be read: {error}", path.display()))
-    };
-    let bytes = if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        let mut input = std::io::stdin().lock().take(MOST);
-        input.read_to_end(&mut bytes).map_err(failed)?;
-        bytes
-    } else {
-        read_bytes(path).map_err(failed)?.to_vec()
-    };
-    Ok(bytes)
+    Ok(decide(&loaded.snapshot, asked))
 }
 
 fn resource(path: &Path) -> Result<Resource, CliError> {
-    let bytes = input(path)?;
-    let checked = json::check(bytes.into()).map_err(|error| {
-        CliError::usage(format!("error: {} is not taken: {error}", path.display()))
-    })?;
+    let checked = json::check(question::document(path)?);
+    let checked = checked.map_err(|error| CliError::usage(format!("error: {error}")))?;
     Ok(checked.parse())
 }
 
@@ -184,6 +147,3 @@ fn one(verdict: &Verdict, text: &mut String) {
         let _ = writeln!(text, "  not told here: {what}");
     }
 }
-
-/// The most that is read from standard input.
-const MOST: u64 = 64 * 1024 * 1024;

@@ -1,6 +1,7 @@
 //! `postern token`: the keys in `access.yaml`, made, listed, rotated and revoked. A secret is shown once;
 //! what is kept is its hash.
 
+pub mod making;
 pub mod owner;
 pub mod rotate;
 pub mod signing;
@@ -12,10 +13,10 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use self::making::{Making, no_randomness, not_added};
 use self::owner::{Of, Owner, help, owner_of};
 use self::rotate::Rotate;
 use self::signing::SigningKey;
-use self::splice::SpliceError;
 use super::CliError;
 use crate::auth::token::{self, KeyId, Random, TokenHash};
 use crate::auth::{Authenticator, Key, KeyState, Secret, access, instant};
@@ -57,18 +58,9 @@ pub struct New {
     /// The key id: 1 to 32 lower-case letters and digits, unique in the file [default: random]
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
-    /// The first moment of the token's life: `2026-11-01` (in UTC) or an RFC 3339 time
-    #[arg(long, value_name = "DATE")]
-    pub not_before: Option<String>,
-    /// The first moment after it: `2027-02-01` ends with the last of January
-    #[arg(long, value_name = "DATE")]
-    pub expires: Option<String>,
-    /// Put the line into the access file, keeping everything else in it as it is
-    #[arg(long)]
-    pub write: bool,
-    /// Print a patch of the Kubernetes Secret that holds the access file instead of the line
-    #[arg(long, conflicts_with = "write")]
-    pub kubernetes: bool,
+    /// How long it lives, and where its line goes.
+    #[command(flatten)]
+    pub making: Making,
 }
 
 /// Options of `token list`.
@@ -144,35 +136,23 @@ pub fn perform(command: &Command, console: &mut Console<'_>) -> Result<(), CliEr
 fn new(options: &New, console: &mut Console<'_>) -> Result<(), CliError> {
     let (source, access) = open(&options.access, console)?;
     let owner = options.of.owner(&access, &source)?;
-    let id = key_id(options, &access, console)?;
-    let key = Key {
-        id: id.as_str().into(),
-        not_before: date("--not-before", options.not_before.as_deref())?,
-        expires: date("--expires", options.expires.as_deref())?,
-    };
-    check_life(&key, console.now)?;
-    let secret = token::generate(&id, console.random)
-        .ok_or_else(|| CliError::failed("the system gives no randomness: try again later"))?;
-    let item = item(options, &id, &TokenHash::of(secret.expose()));
+    let id = key_id(options.id.as_deref(), &access, console)?;
+    let making = &options.making;
+    making.key(id.as_str(), console.now)?;
+    let secret = making::secret(&id, console)?;
+    let item = item(making, &id, &TokenHash::of(secret.expose()));
 
-    let name = source.name.clone();
-    let next_step = if options.write {
-        let text = splice::add(&source, owner, &item).map_err(|error| not_added(&source, error))?;
-        save(&options.access, &source, &text)?;
-        format!("It is in {name}: a postern that runs takes it within seconds.")
-    } else if options.kubernetes {
-        let text = splice::add(&source, owner, &item).map_err(|error| not_added(&source, error))?;
-        checked(&source, &text)?;
-        let patch = serde_json::json!({ "stringData": { FILE_IN_SECRET: text } });
-        print(console.out, format_args!("{patch}\n"))?;
-        "The patch is for `kubectl patch secret NAME --patch-file /dev/stdin`.".to_owned()
-    } else {
+    let next_step = if making.only_prints() {
         format!(
-            "Put the line into {name} under `tokens` of the {}, or use --write.",
+            "Put the line into {} under `tokens` of the {}, or use --write.",
+            source.name,
             owner.kind()
         )
+    } else {
+        let text = splice::add(&source, owner, &item).map_err(|error| not_added(&source, error))?;
+        making.deliver(&options.access, &source, &text, console)?
     };
-    if !options.kubernetes {
+    if !making.kubernetes {
         print(console.out, format_args!("- {item}\n"))?;
     }
     show(console.err, owner, &id, &secret, &next_step)
@@ -282,15 +262,16 @@ pub(super) fn open(
     config::access::open(path, "name the access file with `--access`").map_err(render)
 }
 
+/// The key id that was asked for, or a random one.
 fn key_id(
-    options: &New,
+    asked: Option<&str>,
     access: &Authenticator,
     console: &mut Console<'_>,
 ) -> Result<KeyId, CliError> {
-    let Some(id) = &options.id else {
+    let Some(id) = asked else {
         return KeyId::random(console.random)
             .filter(|id| owner_of(access, id.as_str()).is_none())
-            .ok_or_else(|| CliError::failed("the system gives no randomness: try again later"));
+            .ok_or_else(no_randomness);
     };
     let id: KeyId = id
         .parse()
@@ -303,45 +284,13 @@ fn key_id(
     }
 }
 
-pub(super) fn date(option: &str, text: Option<&str>) -> Result<Option<SystemTime>, CliError> {
-    let Some(text) = text else { return Ok(None) };
-    instant::parse(text).map(Some).ok_or_else(|| {
-        CliError::usage(format!(
-            "{option}: `{text}` is no date: write `2027-02-01` or `2027-02-01T08:00:00+01:00`"
-        ))
-    })
-}
-
-pub(super) fn check_life(key: &Key, now: SystemTime) -> Result<(), CliError> {
-    if let (Some(start), Some(end)) = (key.not_before, key.expires)
-        && start >= end
-    {
-        return Err(CliError::usage("--expires must be later than --not-before"));
-    }
-    if key.state(now) == KeyState::Expired {
-        return Err(CliError::usage("--expires: this moment is past already"));
-    }
-    Ok(())
-}
-
 /// The line of a token, as people write it.
-fn item(options: &New, id: &KeyId, hash: &TokenHash) -> String {
+fn item(making: &Making, id: &KeyId, hash: &TokenHash) -> String {
     // What YAML would take for something else is quoted.
     let plain = id.as_str().starts_with(|c: char| c.is_ascii_lowercase())
         && !["true", "false", "null"].contains(&id.as_str());
     let quote = if plain { "" } else { "\"" };
-    let mut item = format!("{{id: {quote}{id}{quote}, sha256: \"{hash}\"");
-    for (key, date) in [
-        ("not_before", &options.not_before),
-        ("expires", &options.expires),
-    ] {
-        if let Some(date) = date {
-            // Writing to a string does not fail.
-            let _ = write!(item, ", {key}: \"{date}\"");
-        }
-    }
-    item.push('}');
-    item
+    making.line(format_args!("id: {quote}{id}{quote}, sha256: \"{hash}\""))
 }
 
 pub(super) fn save(path: &Path, source: &Source, text: &str) -> Result<(), CliError> {
@@ -386,19 +335,11 @@ fn table(rows: &[[String; 5]]) -> String {
     out
 }
 
-pub(super) fn not_added(source: &Source, error: SpliceError) -> CliError {
-    let help = "run this without --write or --kubernetes and put the line in by hand";
-    CliError::failed(format!("{} was not changed: {error}; {help}", source.name))
-}
-
 pub(super) fn print(to: &mut dyn Write, text: std::fmt::Arguments<'_>) -> Result<(), CliError> {
     to.write_fmt(text)
         .and_then(|()| to.flush())
         .map_err(|error| CliError::failed(format!("the output cannot be written: {error}")))
 }
-
-/// The key under which the Secret holds the access file.
-pub(super) const FILE_IN_SECRET: &str = "access.yaml";
 
 #[cfg(test)]
 pub(super) mod tests;

@@ -2,11 +2,12 @@
 //! those of another folder are a source of their own, so that one that is broken there holds up no
 //! revocation here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::abroad::{Abroad, Fallen, Fresh, Wanted, elsewhere};
 use super::digest::{Digest, Digesting};
 use super::folder::{Look, State, parent, steadily};
 use super::named::Files;
@@ -43,8 +44,8 @@ pub(super) struct Access {
     path: PathBuf,
     folder: PathBuf,
     pub(super) unit: Unit<Served>,
-    /// The folders of the files that are not beside it.
-    pub(super) elsewhere: BTreeMap<PathBuf, Unit<Files>>,
+    /// The files that are not beside it.
+    pub(super) abroad: Abroad,
     /// What the text that was seen last names: the same text is not read twice for that.
     known: Option<(Digest, Names)>,
 }
@@ -77,12 +78,8 @@ struct Seen {
 struct Made {
     auth: Arc<Authenticator>,
     files: access::Files,
-    /// What is wrong with the folders whose last good files were taken.
-    fallen: BTreeMap<PathBuf, Diagnostics>,
+    fallen: Fallen,
 }
-
-/// What is newest of each folder that could be read.
-type Fresh = BTreeMap<PathBuf, Files>;
 
 impl Access {
     pub(super) fn new(path: &Path) -> Self {
@@ -91,7 +88,7 @@ impl Access {
             path: path.to_owned(),
             unit: Unit::new(Kind::Access, folder.clone()),
             folder,
-            elsewhere: BTreeMap::new(),
+            abroad: Abroad::default(),
             known: None,
         }
     }
@@ -99,57 +96,28 @@ impl Access {
     /// Looks at everything.
     pub(super) fn look(&mut self, clock: Option<fn() -> SystemTime>, now: SystemTime) -> State {
         let (path, folder, known) = (&self.path, &self.folder, &mut self.known);
-        let (seen, mut state) = steadily(clock, |look| see(path, folder, known, look));
+        let (seen, state) = steadily(clock, |look| see(path, folder, known, look));
         let seen = (state == State::Whole || clock.is_none()).then_some(seen);
         let good = self.unit.value().map(|served| Arc::clone(&served.names));
         let both = seen.iter().map(|seen| &seen.names).chain(&good);
-        let wanted = self.abroad(both.flat_map(|names| names.iter()));
-        let mut fresh = Fresh::new();
-        for (folder, paths) in wanted {
-            let (files, its) = steadily(clock, |look| {
-                let mut files = Files::default();
-                for path in &paths {
-                    files.read(path.clone(), look);
-                }
-                files
-            });
-            if its == State::Whole || clock.is_none() {
-                fresh.insert(folder, files);
-            } else if self.good(&folder).is_none() {
-                return State::Restless;
-            }
-            if its == State::Restless {
-                state = its;
-            }
-        }
+        let wanted = self.elsewhere(both.flat_map(|names| names.iter()));
+        let Some((fresh, of_files)) = self.abroad.look(&wanted, clock) else {
+            return State::Restless;
+        };
         let seen = seen.map(|seen| (self.unit.is_new(seen.digest), seen));
-        let mut new = BTreeSet::new();
-        for (folder, files) in &fresh {
-            let unit = self.elsewhere.entry(folder.clone());
-            let unit = unit.or_insert_with(|| Unit::new(Kind::Secrets, folder.clone()));
-            if unit.is_new(files.digest()) {
-                new.insert(folder.clone());
-            }
+        if seen.as_ref().is_some_and(|(is_new, _)| *is_new) || fresh.is_new() {
+            self.combine(seen, &fresh, now);
         }
-        if seen.as_ref().is_some_and(|(is_new, _)| *is_new) || !new.is_empty() {
-            self.combine(seen, &fresh, &new, now);
-        }
-        state
+        state.and(of_files)
     }
 
     /// The newest of everything that fits together: the new text with the new files, with the last
     /// good files of folders that are broken, else the last good text with the new files.
-    fn combine(
-        &mut self,
-        seen: Option<(bool, Seen)>,
-        fresh: &Fresh,
-        new: &BTreeSet<PathBuf>,
-        now: SystemTime,
-    ) {
-        let mut asked = BTreeMap::new();
+    fn combine(&mut self, seen: Option<(bool, Seen)>, fresh: &Fresh, now: SystemTime) {
+        let mut asked = Wanted::new();
         let mut fallen = None;
         if let Some((is_new, seen)) = seen {
-            asked = self.abroad(seen.names.iter());
+            asked = self.elsewhere(seen.names.iter());
             fallen = self.renew(seen, is_new, fresh, now);
         } else {
             // A text that waits for just these files is to be tried with them.
@@ -161,22 +129,8 @@ impl Access {
         let (Some(fallen), Some(served)) = (fallen, self.unit.value()) else {
             return;
         };
-        let wanted = self.abroad(served.names.iter());
-        self.elsewhere
-            .retain(|folder, _| asked.contains_key(folder) || wanted.contains_key(folder));
-        for (folder, paths) in &wanted {
-            let (Some(files), Some(unit)) = (fresh.get(folder), self.elsewhere.get_mut(folder))
-            else {
-                continue;
-            };
-            match fallen.get(folder) {
-                Some(found) => unit.refuse(found.clone(), new.contains(folder)),
-                None => {
-                    let files = files.only(paths);
-                    unit.take(files.digest(), files, now);
-                }
-            }
-        }
+        let wanted = self.elsewhere(served.names.iter());
+        self.abroad.settle(&wanted, &asked, fresh, &fallen, now);
     }
 
     /// Takes the text that was seen, or says why not.
@@ -186,7 +140,7 @@ impl Access {
         is_new: bool,
         fresh: &Fresh,
         now: SystemTime,
-    ) -> Option<BTreeMap<PathBuf, Diagnostics>> {
+    ) -> Option<Fallen> {
         let source = match seen.source {
             Ok(source) => source,
             Err(found) => {
@@ -215,7 +169,7 @@ impl Access {
     }
 
     /// The last good text with the newest files: what is wrong with the text stays said.
-    fn again(&mut self, fresh: &Fresh, now: SystemTime) -> Option<BTreeMap<PathBuf, Diagnostics>> {
+    fn again(&mut self, fresh: &Fresh, now: SystemTime) -> Option<Fallen> {
         let good = self.unit.value()?;
         let made = self.make(&good.source, good.text, &good.names, &good.beside, fresh);
         let Made {
@@ -249,7 +203,7 @@ impl Access {
                     Some(beside)
                 } else {
                     let fresh = fresh.get(folder).filter(|_| newest(folder));
-                    fresh.or_else(|| self.good(folder))
+                    fresh.or_else(|| self.abroad.good(folder))
                 };
                 let read = its.and_then(|files| files.get(&path)).cloned();
                 files.insert(
@@ -275,7 +229,7 @@ impl Access {
             };
             Ok::<_, Diagnostics>((auth, files))
         };
-        let mut fallen = BTreeMap::new();
+        let mut fallen = Fallen::new();
         let found = match try_with(&|_| true) {
             Ok((auth, files)) => {
                 return Ok(Made {
@@ -286,11 +240,9 @@ impl Access {
             }
             Err(found) => found,
         };
-        let changed: BTreeSet<&Path> = fresh
-            .iter()
-            .filter(|(folder, fresh)| self.good(folder).is_some_and(|it| !it.is_part_of(fresh)))
-            .map(|(folder, _)| &**folder)
-            .collect();
+        let changed = fresh.folders().map(PathBuf::as_path);
+        let changed = changed.filter(|folder| self.abroad.changed(folder, fresh));
+        let changed: BTreeSet<&Path> = changed.collect();
         for folder in &changed {
             let alone = |other: &Path| other == *folder || !changed.contains(other);
             if let Err(found) = try_with(&alone) {
@@ -308,22 +260,8 @@ impl Access {
     }
 
     /// The files that are not beside the access file, by folder.
-    fn abroad<'a>(
-        &self,
-        names: impl Iterator<Item = &'a String>,
-    ) -> BTreeMap<PathBuf, BTreeSet<PathBuf>> {
-        let mut found: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
-        for path in names.map(|name| self.folder.join(name)) {
-            let its = parent(&path);
-            if its != self.folder {
-                found.entry(its.to_owned()).or_default().insert(path);
-            }
-        }
-        found
-    }
-
-    fn good(&self, folder: &Path) -> Option<&Files> {
-        self.elsewhere.get(folder).and_then(Unit::value)
+    fn elsewhere<'a>(&self, names: impl Iterator<Item = &'a String>) -> Wanted {
+        elsewhere(names.map(|name| self.folder.join(name)), &self.folder)
     }
 }
 

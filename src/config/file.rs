@@ -176,7 +176,7 @@ pub struct Limits {
     pub bulk_operations: usize,
     /// The largest body of a bulk request. Default 1 MiB.
     pub bulk_body: usize,
-    /// The most resources that one page may have, told as `maxResults`. Default 1000.
+    /// The most resources that one page of a list has, told as `maxResults`. Default 1000.
     pub page: usize,
 }
 

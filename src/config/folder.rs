@@ -41,6 +41,13 @@ pub(super) enum State {
     Restless,
 }
 
+impl State {
+    /// Of two things that were seen.
+    pub(super) fn and(self, other: Self) -> Self {
+        if self == Self::Whole { other } else { self }
+    }
+}
+
 /// What tells that a file is another one, or was written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {

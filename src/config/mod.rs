@@ -1,5 +1,6 @@
 //! From files to a running snapshot.
 
+mod abroad;
 pub mod access;
 mod apart;
 mod certificate;

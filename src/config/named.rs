@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::digest::{Digest, Digesting};
-use super::folder::{Bytes, Look, parent};
+use super::folder::{Bytes, Look};
 use super::rules::Rule;
 use crate::mapping::ruleset::{Backend, Bind, Login};
 
@@ -50,21 +50,6 @@ pub(super) fn login_file(login: &Login) -> Option<&str> {
         Login::Bearer { file } => Some(file),
         Login::Basic { password_file, .. } => Some(password_file),
     }
-}
-
-/// The files that are in other folders than the rules, by folder.
-pub(super) fn elsewhere<'a>(
-    rules: impl Iterator<Item = &'a Arc<Rule>>,
-    folder: &Path,
-) -> BTreeMap<PathBuf, BTreeSet<PathBuf>> {
-    let mut found: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
-    for path in rules.flat_map(|rule| named_by(rule, folder)) {
-        let its = parent(&path);
-        if its != folder {
-            found.entry(its.to_owned()).or_default().insert(path);
-        }
-    }
-    found
 }
 
 impl Files {

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::abroad::{Abroad, Fallen, Fresh, Wanted, elsewhere};
 use super::access::Access;
 use super::certificate::Listener;
 use super::digest::{Digest, Digesting};
 use super::file::Config;
 use super::folder::{State, parent, steadily};
-use super::named::{Files, elsewhere, named_by};
+use super::named::{Files, named_by};
 use super::report::{Kind, Source};
-use super::rules::{self, Compiled, Rules};
+use super::rules::{self, Compiled, Rule, Rules};
 use super::snapshot::Snapshot;
 use super::tenants::{Failure, Made, Making};
 use super::unit::{News, Unit};
@@ -28,7 +29,7 @@ pub(super) struct Parts {
     control: Option<Listener>,
     access: Access,
     rules: Unit<Rules>,
-    secrets: BTreeMap<PathBuf, Unit<Files>>,
+    secrets: Abroad,
     compiled: Compiled,
     made: Vec<Made>,
     metrics: Arc<Metrics>,
@@ -54,7 +55,7 @@ impl Parts {
             control: config.operators.as_ref().map(Listener::control),
             access: Access::new(&config.access),
             rules: Unit::new(Kind::Rules, config.rules.clone()),
-            secrets: BTreeMap::new(),
+            secrets: Abroad::default(),
             compiled: Compiled::default(),
             made: Vec::new(),
             metrics,
@@ -84,62 +85,31 @@ impl Parts {
         let new = seen.as_ref().map(|seen| seen.rules.rules.as_slice());
         let both = new.unwrap_or_default().iter();
         let both = both.chain(known.unwrap_or_default());
-        let wanted = elsewhere(both, folder);
-        let mut fresh: BTreeMap<PathBuf, Files> = BTreeMap::new();
-        let mut restless = state;
-        for (folder, paths) in &wanted {
-            let (files, state) = steadily(clock, |look| {
-                let mut files = Files::default();
-                for path in paths {
-                    files.read(path.clone(), look);
-                }
-                files
-            });
-            if state == State::Whole || clock.is_none() {
-                fresh.insert(folder.clone(), files);
-            } else if self.good(folder).is_none() {
-                return State::Restless;
-            }
-            if state == State::Restless {
-                restless = state;
-            }
-        }
+        let wanted = elsewhere(named(both, folder), folder);
+        let Some((fresh, of_files)) = self.secrets.look(&wanted, clock) else {
+            return State::Restless;
+        };
         let seen = seen.map(|seen| (self.rules.is_new(seen.digest), seen));
         let unseen = seen.is_none();
-        let mut new: BTreeSet<PathBuf> = BTreeSet::new();
-        for (folder, files) in &fresh {
-            let unit = self
-                .secrets
-                .entry(folder.clone())
-                .or_insert_with(|| Unit::new(Kind::Secrets, folder.clone()));
-            if unit.is_new(files.digest()) {
-                new.insert(folder.clone());
-            }
-        }
-        if seen.as_ref().is_some_and(|(is_new, _)| *is_new) || !new.is_empty() {
-            self.combine(seen, &fresh, &new, now);
+        if seen.as_ref().is_some_and(|(is_new, _)| *is_new) || fresh.is_new() {
+            self.combine(seen, &fresh, now);
             if unseen {
                 // Rules that wait for just these files are to be tried with them.
                 self.rules.forget();
             }
         }
-        restless
+        state.and(of_files)
     }
 
     /// The newest of everything that fits together: new rules with new files, new rules with the
     /// last good files of folders that are broken, else the last good rules. Rules that were `seen`
     /// come with whether they are new.
-    fn combine(
-        &mut self,
-        seen: Option<(bool, rules::Seen)>,
-        fresh: &BTreeMap<PathBuf, Files>,
-        new: &BTreeSet<PathBuf>,
-        now: SystemTime,
-    ) {
-        let mut asked = BTreeMap::new();
+    fn combine(&mut self, seen: Option<(bool, rules::Seen)>, fresh: &Fresh, now: SystemTime) {
+        let folder = &self.config.rules;
+        let mut asked = Wanted::new();
         let mut made = None;
         if let Some((is_new, seen)) = seen {
-            asked = elsewhere(seen.rules.rules.iter(), &self.config.rules);
+            asked = elsewhere(named(seen.rules.rules.iter(), folder), folder);
             made = self.renew(seen, is_new, fresh, now);
         }
         if made.is_none() {
@@ -151,22 +121,9 @@ impl Parts {
         };
         self.made = made;
         let serving = self.made.iter().map(|made| &made.rule);
-        let wanted = elsewhere(serving, &self.config.rules);
-        self.secrets
-            .retain(|folder, _| asked.contains_key(folder) || wanted.contains_key(folder));
-        for (folder, paths) in &wanted {
-            let (Some(files), Some(unit)) = (fresh.get(folder), self.secrets.get_mut(folder))
-            else {
-                continue;
-            };
-            match fallen.get(folder) {
-                Some(found) => unit.refuse(found.clone(), new.contains(folder)),
-                None => {
-                    let files = files.only(paths);
-                    unit.take(files.digest(), files, now);
-                }
-            }
-        }
+        let folder = &self.config.rules;
+        let wanted = elsewhere(named(serving, folder), folder);
+        self.secrets.settle(&wanted, &asked, fresh, &fallen, now);
     }
 
     /// Takes the rules that were seen, or says why not.
@@ -174,7 +131,7 @@ impl Parts {
         &mut self,
         seen: rules::Seen,
         is_new: bool,
-        fresh: &BTreeMap<PathBuf, Files>,
+        fresh: &Fresh,
         now: SystemTime,
     ) -> Option<Attempt> {
         let mut errors = seen.errors;
@@ -198,17 +155,13 @@ impl Parts {
 
     /// Makes the tenants of these rules. Where the new files of a folder are at fault, those are
     /// taken that served until now, and what is wrong is told by folder.
-    fn attempt(
-        &self,
-        rules: &Rules,
-        fresh: &BTreeMap<PathBuf, Files>,
-    ) -> Result<Attempt, Vec<Failure>> {
-        let mut fallen: BTreeMap<PathBuf, Diagnostics> = BTreeMap::new();
+    fn attempt(&self, rules: &Rules, fresh: &Fresh) -> Result<Attempt, Vec<Failure>> {
+        let mut fallen = Fallen::new();
         loop {
             let mut files: BTreeMap<&Path, &Files> = BTreeMap::new();
-            for (folder, unit) in &self.secrets {
+            for folder in self.secrets.folders() {
                 let newest = fresh.get(folder).filter(|_| !fallen.contains_key(folder));
-                if let Some(chosen) = newest.or(unit.value()) {
+                if let Some(chosen) = newest.or(self.secrets.good(folder)) {
                     files.insert(folder, chosen);
                 }
             }
@@ -223,13 +176,10 @@ impl Parts {
                 Ok(made) => return Ok((made, fallen)),
                 Err(failures) => failures,
             };
-            let mut more: BTreeMap<PathBuf, Diagnostics> = BTreeMap::new();
+            let mut more = Fallen::new();
             for failure in &failures {
                 for folder in &failure.folders {
-                    let changed = match (self.good(folder), fresh.get(folder)) {
-                        (Some(good), Some(fresh)) => !good.is_part_of(fresh),
-                        _ => false,
-                    };
+                    let changed = self.secrets.changed(folder, fresh);
                     if changed && !fallen.contains_key(folder) {
                         let found = more.entry(folder.clone()).or_default();
                         found.push(failure.finding.clone());
@@ -248,10 +198,6 @@ impl Parts {
         self.control.as_ref()?.server()
     }
 
-    fn good(&self, folder: &Path) -> Option<&Files> {
-        self.secrets.get(folder).and_then(Unit::value)
-    }
-
     /// Every folder that something was read from, or should have been.
     pub(super) fn folders(&self) -> BTreeSet<PathBuf> {
         let config = &self.config;
@@ -259,8 +205,8 @@ impl Parts {
         let mut folders: BTreeSet<PathBuf> =
             files.iter().map(|file| parent(file).to_owned()).collect();
         folders.insert(config.rules.clone());
-        folders.extend(self.secrets.keys().cloned());
-        folders.extend(self.access.elsewhere.keys().cloned());
+        folders.extend(self.secrets.folders().cloned());
+        folders.extend(self.access.abroad.folders().cloned());
         folders.extend(self.listeners().flat_map(Listener::folders));
         folders
     }
@@ -296,8 +242,8 @@ impl Parts {
     pub(super) fn errors(&self) -> Diagnostics {
         let mut all = Diagnostics::default();
         let parts = [self.access.unit.errors(), self.rules.errors()];
-        let abroad = self.access.elsewhere.values();
-        let secrets = self.secrets.values().chain(abroad).map(Unit::errors);
+        let secrets = self.secrets.units().chain(self.access.abroad.units());
+        let secrets = secrets.map(Unit::errors);
         let parts = parts.into_iter().chain(secrets).flatten();
         let control = self.control.iter().flat_map(Listener::errors);
         for finding in self.public.errors().chain(parts).chain(control) {
@@ -349,7 +295,7 @@ impl Parts {
         for made in &self.made {
             let named = named_by(&made.rule, &self.config.rules);
             let files = named.iter().filter_map(|path| {
-                let files = self.good(parent(path))?;
+                let files = self.secrets.good(parent(path))?;
                 files.get(path)?.as_ref().ok()
             });
             for bytes in files {
@@ -373,8 +319,7 @@ impl Parts {
             self.rules.report(|good| good.value.texts),
             self.access.unit.report(|good| good.value.text),
         ];
-        let secrets = self.secrets.values();
-        let secrets = secrets.chain(self.access.elsewhere.values());
+        let secrets = self.secrets.units().chain(self.access.abroad.units());
         let secrets = secrets.map(|unit| unit.report(|good| salted(good.digest)));
         let listeners = self.listeners().flat_map(Listener::sources);
         let parts = parts.into_iter().flatten().chain(listeners);
@@ -389,8 +334,8 @@ impl Parts {
         if let Some(control) = &mut self.control {
             control.events(&mut events);
         }
-        let abroad = self.access.elsewhere.values_mut();
-        for unit in self.secrets.values_mut().chain(abroad) {
+        let abroad = self.access.abroad.units_mut();
+        for unit in self.secrets.units_mut().chain(abroad) {
             collect(unit, &mut events);
         }
         events
@@ -398,10 +343,18 @@ impl Parts {
 }
 
 /// Tenants, and what is wrong with the folders whose last good files they were made of.
-type Attempt = (Vec<Made>, BTreeMap<PathBuf, Diagnostics>);
+type Attempt = (Vec<Made>, Fallen);
 
 /// Tells the time where a writer is to be waited for.
 type Clock = Option<fn() -> SystemTime>;
+
+/// The files that these rules name.
+fn named<'a>(
+    rules: impl Iterator<Item = &'a Arc<Rule>>,
+    folder: &Path,
+) -> impl Iterator<Item = PathBuf> {
+    rules.flat_map(move |rule| named_by(rule, folder))
+}
 
 /// What has come of this pass of one unit.
 pub(super) fn collect<T>(unit: &mut Unit<T>, events: &mut Vec<Event>) {

@@ -73,6 +73,21 @@ pub trait Directory: Send + Sync + 'static {
         None
     }
 
+    /// Whether a change that was made of the present resource is itself held to what it was made
+    /// of, so that it needs neither a version nor a second look: it fails with
+    /// [`DirectoryError::Precondition`] where that is another by now. No I/O.
+    fn holds(&self, operation: &Operation<Upstream>) -> bool {
+        let _ = operation;
+        false
+    }
+
+    /// The same before a server that only exists for a rehearsal, and that server; `None` where this
+    /// is no directory of LDAP. No I/O.
+    fn rehearse(&self, scene: ldap::Scene) -> Option<Rehearsed> {
+        let _ = scene;
+        None
+    }
+
     /// Carries the operation out. A write is sent at most once unless it is certain that nothing
     /// of it left; dropping the future of a read ends it, the future of a write is never dropped
     /// by the gateway.
@@ -85,6 +100,9 @@ pub type Answering<'a> =
 
 /// The future of [`Directory::examine`].
 pub type Examining<'a> = Pin<Box<dyn Future<Output = Result<(), DirectoryError>> + Send + 'a>>;
+
+/// What [`Directory::rehearse`] gives.
+pub type Rehearsed = (Arc<dyn Directory>, Arc<ldap::Rehearsal>);
 
 /// The future of [`Directory::prepare`].
 pub type Preparing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -120,6 +138,8 @@ pub struct Server {
     pub vendor: Option<String>,
     /// What it can do that not every server can; `None` where that is not known yet.
     pub offers: Option<Vec<&'static str>>,
+    /// Those that could not be used when they were tried last, and why.
+    pub away: Vec<(Arc<str>, String)>,
 }
 
 /// How the connections to a directory are. Counts go on when a reload opens a new pool to the same
@@ -232,6 +252,10 @@ pub enum DirectoryError {
     /// It answered with a 5xx of another kind.
     #[error("the directory failed ({0})")]
     Failed(u16),
+    /// It failed in the middle of a change that takes several operations: some of them are done, and
+    /// the same request again does the rest.
+    #[error("the directory failed in the middle of a change")]
+    Partly,
     /// Too many requests are waiting for it already.
     #[error("too many requests are waiting for the directory")]
     Overloaded,

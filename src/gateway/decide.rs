@@ -6,7 +6,7 @@ mod beside;
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::{Method, Uri};
+use http::Method;
 
 use crate::auth::{Caller, Permitted, RoleLine, Set, Share};
 use crate::config::{Snapshot, Tenant};
@@ -18,11 +18,11 @@ use crate::scim::{Client, Operation, Resource};
 
 use super::bulk;
 use super::call::{self, Call, Parts};
-use super::door;
 use super::endpoint::Endpoint;
 use super::error::GatewayError;
 use super::refusal::Refusal;
 use super::run::{Prepared, prepare};
+use super::target::Target;
 
 /// A request that nobody sends.
 #[derive(Debug)]
@@ -101,14 +101,8 @@ type Failed = (Option<String>, GatewayError);
 
 fn judge(snapshot: &Snapshot, question: Question) -> Result<Decision, Failed> {
     let early = |error| (None, error);
-    let uri: Uri = question
-        .target
-        .parse()
-        .map_err(|_| early(GatewayError::Path("cannot be read")))?;
-    let path = door::canonical(&uri).map_err(early)?;
-    let (tenant, rest) = snapshot
-        .route(&path)
-        .ok_or_else(|| early(GatewayError::NoTenant))?;
+    let found = Target::find(snapshot, &question.target).map_err(early)?;
+    let (uri, tenant, rest) = (&found.uri, &found.tenant, &*found.rest);
     let name = tenant.name.as_str().to_owned();
     let late = |error: GatewayError| (Some(name.clone()), error);
     if let Some(from) = question.from {

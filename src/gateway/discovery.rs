@@ -72,10 +72,11 @@ fn pagination(tenant: &Tenant, limits: &Limits) -> Value {
     pagination.insert("cursor".to_owned(), cursor.into());
     pagination.insert("index".to_owned(), true.into());
     pagination.insert("defaultPaginationMethod".to_owned(), "index".into());
+    let most = Value::from(limits.max_results);
     if cursor {
-        pagination.insert("defaultPageSize".to_owned(), 100.into());
-        pagination.insert("maxPageSize".to_owned(), limits.max_results.into());
+        pagination.insert("defaultPageSize".to_owned(), most.clone());
     }
+    pagination.insert("maxPageSize".to_owned(), most);
     pagination.into()
 }
 

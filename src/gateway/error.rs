@@ -141,6 +141,7 @@ impl GatewayError {
             | DirectoryError::TimedOut
             | DirectoryError::Malformed(_)
             | DirectoryError::Failed(_)
+            | DirectoryError::Partly
             | DirectoryError::Overloaded => None,
         };
         Self::Directory {
@@ -171,7 +172,8 @@ impl GatewayError {
             DirectoryError::Lost
             | DirectoryError::TimedOut
             | DirectoryError::Malformed(_)
-            | DirectoryError::Failed(_) => false,
+            | DirectoryError::Failed(_)
+            | DirectoryError::Partly => false,
         }
     }
 

@@ -27,6 +27,7 @@ pub(super) async fn search(
     let (mut answered, mut refused) = (false, None);
     for mut operation in operations {
         if let Verb::List(query) = &mut operation.verb {
+            context.bound(query);
             page.begin(query.start_index.unwrap_or(1), query.count);
             query.start_index = Some(page.skip + 1);
             query.count = page.wanted;

@@ -1,7 +1,9 @@
 //! A write that must see the present resource, and must not undo what others do meanwhile: guarded
 //! by the directory's version, or by a second look just before it is sent.
 
-use tokio::time::{Instant, timeout_at};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::directory::DirectoryError;
 use crate::mapping::{Before, Effect, Encoded, Guard, Need};
@@ -28,11 +30,15 @@ impl Guarded<'_> {
         // The writers in this process wait for one another: clients send the members of a group
         // in parallel. Those elsewhere are noticed by the version, or by a second look.
         let _held = self.hold().await?;
-        let versions = self.prepared.abilities().etag;
+        let abilities = self.prepared.abilities();
+        let versions = abilities.etag || abilities.compares;
         let mut tags = true;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 self.context.metrics().write_conflict();
+                if !self.pause(attempt).await {
+                    break;
+                }
             }
             let mut before = self.read().await?;
             if !tags {
@@ -47,14 +53,17 @@ impl Guarded<'_> {
             } else {
                 context.encode(prepared, Some(&before), &mut ())?
             };
-            let operation = match encoded {
+            let mut operation = match encoded {
                 Encoded::Ask(operation) => operation,
                 Encoded::Unchanged(resource) => {
                     return Ok(Written::unchanged(resource, version(&before), view));
                 }
                 Encoded::Empty => return Ok(Written::nothing(view)),
             };
-            if !versions || before.guard == Guard::None {
+            if self.holds_itself(&operation) {
+                // It is held to what it was made of: what others change beside that is no matter.
+                operation.precondition.if_match = None;
+            } else if !versions || before.guard == Guard::None {
                 self.may_go_unguarded(&operation)?;
                 if self.read().await?.resource != before.resource {
                     continue;
@@ -75,6 +84,30 @@ impl Guarded<'_> {
             }
         }
         Err(GatewayError::Contended)
+    }
+
+    /// Whether the operation is held to all that was looked at for it.
+    fn holds_itself(&self, operation: &Operation<Upstream>) -> bool {
+        let for_itself = !self.prepared.watched && !self.prepared.permitted().is_open();
+        for_itself
+            && self.wanted.verb == VerbKind::Patch
+            && !self.wanted.names_a_version()
+            && self.context.tenant.directory.holds(operation)
+    }
+
+    /// Before another attempt: a short while, longer each time and never the same, so that writers
+    /// of several processes do not meet again and again. False where there is no time left.
+    async fn pause(&self, attempt: u32) -> bool {
+        use std::hash::{BuildHasher as _, RandomState};
+        let longest = FIRST_PAUSE * 2_u32.saturating_pow(attempt.saturating_sub(1).min(4));
+        let part = RandomState::new().hash_one(attempt) % 1000;
+        let pause = longest.mul_f64(0.5 + f64::from(u32::try_from(part).unwrap_or(0)) / 2000.0);
+        let until = Instant::now() + pause;
+        if until >= Instant::from_std(self.context.ask.deadline) {
+            return false;
+        }
+        sleep_until(until).await;
+        true
     }
 
     /// The rule may refuse to emulate PATCH on a second look alone.
@@ -162,5 +195,7 @@ fn meta_version(resource: &Resource) -> Option<String> {
     tagged.then(|| version.to_owned())
 }
 
-/// How often a write is prepared before it is given up: once, and three times more.
-const ATTEMPTS: usize = 4;
+/// How often a write is prepared before it is given up: once, and seven times more.
+const ATTEMPTS: u32 = 8;
+/// How long it waits before the second time, at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(4);

@@ -467,6 +467,7 @@ fn directory(
         DirectoryError::Failed(_) => {
             Refusal::directory(502, format!("the directory failed{unknown_outcome}"))
         }
+        DirectoryError::Partly => Refusal::directory(502, PARTLY),
         DirectoryError::Overloaded => Refusal::directory(
             503,
             "too many requests are waiting for the directory; nothing was changed",
@@ -497,6 +498,7 @@ fn say(verb: VerbKind) -> &'static str {
     }
 }
 
+const PARTLY: &str = "the directory failed in the middle of a change, of which a part is made; repeat the request: what is made already does no harm, and the rest follows";
 const ANOTHER_VERSION: &str = "the resource has another version than If-Match names; read it again";
 const NOT_UNDERSTOOD: &str = "the directory's answer could not be understood";
 const RETRY_AFTER: u64 = 5;

@@ -10,10 +10,9 @@ use crate::config::Tenant;
 use crate::directory::{Ask, DirectoryError};
 use crate::mapping::plan::{Present, View};
 use crate::mapping::{Before, Encoded, MappingError, Need, Witness};
-use crate::scim::operation::{Abilities, Answer, Document, Listing, Verb, VerbKind};
-use crate::scim::{
-    Client, Operation, Reply, Resource, ResourceType, ScimError, ScimType, Upstream,
-};
+use crate::scim::operation::{Abilities, Answer, Document, Following, Listing, Verb, VerbKind};
+use crate::scim::query::Query;
+use crate::scim::{Client, Operation, Reply, Resource, ResourceType, Upstream};
 use crate::telemetry::traces::Called;
 use crate::telemetry::{Counters, TenantMetrics};
 
@@ -22,7 +21,7 @@ use super::discarded::{Discarded, Noting};
 use super::error::GatewayError;
 use super::state::{Admission, State};
 use super::timing::{Timing, Watch};
-use super::{GRACE, policy, write};
+use super::{GRACE, pages, policy, write};
 
 /// What accompanies the operations of one request.
 #[derive(Clone)]
@@ -164,12 +163,15 @@ pub(super) async fn run(
 
 async fn read(
     context: &Context,
-    operation: Operation<Client>,
+    mut operation: Operation<Client>,
 ) -> Result<Reply<Client>, GatewayError> {
     let (verb, resource) = (operation.verb.kind(), operation.resource.clone());
     let unless = operation.precondition.if_none_match.clone();
-    by_cursor(context, &operation)?;
+    let seal = pages::open(&context.tenant, &mut operation)?;
     context.learn().await;
+    if let Verb::List(query) = &mut operation.verb {
+        context.bound(query);
+    }
     let prepared = prepare(&context.tenant, &context.caller, operation)?;
     let (encoded, view) = context.encode(prepared, None, &mut context.counters())?;
     let reply = match encoded {
@@ -177,12 +179,19 @@ async fn read(
             let asked = context.execute(operation, verb, &resource).await;
             asked.map_err(|error| error.told_to(&view.scope))?
         }
-        Encoded::Empty => return Ok(nothing_matches(view.start)),
+        Encoded::Empty => {
+            let mut nothing = nothing_matches(view.start);
+            nothing.following = seal.map(|_| Following::Nothing);
+            return Ok(nothing);
+        }
         Encoded::Unchanged(resource) => whole(resource),
     };
     let following = reply.following.clone();
     let mut reply = context.decode(reply, &view)?;
-    reply.following = following;
+    reply.following = match (seal, following) {
+        (Some(seal), Some(following)) => Some(seal.close(following)),
+        _ => None,
+    };
     if let (Answer::Nothing, Some(_)) = (&reply.answer, &view.sight) {
         let account = Arc::clone(context.caller.account());
         return Err(AuthError::Hidden { account, resource }.into());
@@ -206,6 +215,12 @@ impl Context {
             learning.await;
             call.over();
         }
+    }
+
+    /// Keeps the page of a list as small as it has to be.
+    pub(super) fn bound(&self, query: &mut Query) {
+        let most = self.state.limits().max_results;
+        pages::bound(query, &*self.tenant.directory, most);
     }
 
     /// What the mapping reports to.
@@ -301,18 +316,6 @@ impl Context {
             reply.answer = Answer::List(Listing::Bytes(watch.after(list)));
         }
         Ok(reply)
-    }
-}
-
-/// A directory without cursors is not asked by one: what it ignores would make the first page look
-/// like all.
-fn by_cursor(context: &Context, operation: &Operation<Client>) -> Result<(), GatewayError> {
-    match &operation.verb {
-        Verb::List(query) if query.cursor.is_some() && !context.tenant.directory.has_cursors() => {
-            let text = "lists of this service are paged by `startIndex`, not by `cursor`";
-            Err(ScimError::bad(ScimType::InvalidCursor, text).into())
-        }
-        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{
+    Notify, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore,
+};
 
 use super::clients::Clients;
 use super::guard::Guards;
@@ -47,7 +49,7 @@ pub struct State {
     limits: Limits,
     metrics: Arc<Metrics>,
     places: Arc<Semaphore>,
-    locks: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    locks: Mutex<HashMap<String, Weak<RwLock<()>>>>,
     writes: AtomicUsize,
     idle: Notify,
     draining: AtomicBool,
@@ -73,12 +75,19 @@ pub struct Admission {
 #[derive(Debug)]
 pub struct Writing(Arc<State>);
 
-/// The only writer of one resource, as far as this process goes.
+/// The only writer of one resource, as far as this process goes, or one of several who need not
+/// see it first.
 #[derive(Debug)]
 pub struct Held {
     state: Arc<State>,
     key: String,
-    guard: Option<OwnedMutexGuard<()>>,
+    guard: Option<Share>,
+}
+
+#[derive(Debug)]
+enum Share {
+    Alone(#[expect(dead_code, reason = "it is held")] OwnedRwLockWriteGuard<()>),
+    WithOthers(#[expect(dead_code, reason = "it is held")] OwnedRwLockReadGuard<()>),
 }
 
 impl Default for Limits {
@@ -248,30 +257,49 @@ impl State {
         format!("{:016x}-{number:x}", self.instance).into()
     }
 
-    /// Waits to be the only writer of a resource in this process.
+    /// Waits to be the only writer of a resource in this process: nobody changes it between its
+    /// being read and its being written, so that whoever must read first comes to an end.
     pub async fn hold(self: &Arc<Self>, tenant: &str, resource: &str, id: &str) -> Held {
+        let (lock, mut held) = self.lock_of(tenant, resource, id);
+        held.guard = Some(Share::Alone(lock.write_owned().await));
+        held
+    }
+
+    /// Waits until nobody is the only writer of a resource in this process. Many may write so at a
+    /// time.
+    pub async fn share(self: &Arc<Self>, tenant: &str, resource: &str, id: &str) -> Held {
+        let (lock, mut held) = self.lock_of(tenant, resource, id);
+        held.guard = Some(Share::WithOthers(lock.read_owned().await));
+        held
+    }
+
+    fn lock_of(
+        self: &Arc<Self>,
+        tenant: &str,
+        resource: &str,
+        id: &str,
+    ) -> (Arc<RwLock<()>>, Held) {
         // No name has a line break in it.
         let key = format!("{tenant}\n{resource}\n{id}");
         let lock = {
             let mut locks = self.locks();
             let present = locks.get(&key).and_then(Weak::upgrade);
             present.unwrap_or_else(|| {
-                let lock = Arc::new(tokio::sync::Mutex::new(()));
+                let lock = Arc::new(RwLock::new(()));
                 locks.insert(key.clone(), Arc::downgrade(&lock));
                 lock
             })
         };
         // Made before the wait, so that a wait that is given up leaves nothing behind.
-        let mut held = Held {
+        let held = Held {
             state: Arc::clone(self),
             key,
             guard: None,
         };
-        held.guard = Some(lock.lock_owned().await);
-        held
+        (lock, held)
     }
 
-    fn locks(&self) -> MutexGuard<'_, HashMap<String, Weak<tokio::sync::Mutex<()>>>> {
+    fn locks(&self) -> MutexGuard<'_, HashMap<String, Weak<RwLock<()>>>> {
         self.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -266,7 +266,7 @@ fn word(error: &DirectoryError) -> &'static str {
         DirectoryError::Lost => "lost",
         DirectoryError::TimedOut => "timed_out",
         DirectoryError::Malformed(_) => "malformed",
-        DirectoryError::Failed(_) => "failed",
+        DirectoryError::Failed(_) | DirectoryError::Partly => "failed",
         DirectoryError::Overloaded => "overloaded",
     }
 }
@@ -287,6 +287,7 @@ fn status(error: &DirectoryError) -> Option<u16> {
         | DirectoryError::Lost
         | DirectoryError::TimedOut
         | DirectoryError::Malformed(_)
+        | DirectoryError::Partly
         | DirectoryError::Overloaded => None,
     }
 }

@@ -19,6 +19,7 @@ use super::guarded::Guarded;
 use super::panic::caught;
 use super::policy;
 use super::run::{Context, Prepared, prepare, whole};
+use super::state::Held;
 
 /// Runs `work` in a task of its own and waits for it as long as the request may take.
 pub(super) async fn tracked<T: Send + 'static>(
@@ -79,7 +80,10 @@ async fn done(
             };
             guarded.write().await?
         }
-        _ => plain(context, wanted, prepared).await?,
+        _ => {
+            let _held = hold(context, wanted).await?;
+            plain(context, wanted, prepared).await?
+        }
     };
     answer(context, wanted, written).await
 }
@@ -129,6 +133,26 @@ impl Wanted {
         let tags = self.if_match.as_deref().unwrap_or_default();
         tags.iter().any(|tag| tag != "*")
     }
+}
+
+/// Waits for who must see the resource before changing it; and for everybody where a version is
+/// named, so that at least nobody of this process writes between the driver's look and its write.
+async fn hold(context: &Context, wanted: &Wanted) -> Result<Option<Held>, GatewayError> {
+    let Some(id) = &wanted.id else {
+        return Ok(None);
+    };
+    let (tenant, resource) = (context.tenant.name.as_str(), wanted.resource.as_str());
+    let state = &context.state;
+    let held = async {
+        if wanted.names_a_version() {
+            state.hold(tenant, resource, id.as_str()).await
+        } else {
+            state.share(tenant, resource, id.as_str()).await
+        }
+    };
+    let limit = Instant::from_std(context.ask.deadline);
+    let held = timeout_at(limit, held).await;
+    held.map(Some).map_err(|_| GatewayError::Contended)
 }
 
 /// One round trip.

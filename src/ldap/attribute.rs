@@ -60,6 +60,14 @@ pub fn range(description: &str) -> Option<Range> {
     })
 }
 
+/// The name with all its options but a range.
+#[must_use]
+pub fn without_range(description: &str) -> String {
+    let parts = description.split(';');
+    let parts = parts.filter(|part| !part.to_ascii_lowercase().starts_with("range="));
+    parts.collect::<Vec<_>>().join(";")
+}
+
 /// Some of an attribute's values, by their places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
@@ -111,5 +119,9 @@ mod tests {
         ] {
             assert_eq!(read(none), None, "{none}");
         }
+        assert_eq!(without_range("member;Range=0-1499"), "member");
+        let binary = "userCertificate;binary";
+        assert_eq!(without_range(&format!("{binary};range=5-*")), binary);
+        assert_eq!(without_range("range"), "range");
     }
 }

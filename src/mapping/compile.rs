@@ -28,7 +28,7 @@ use super::plan::{Plan, changes};
 use super::ruleset::{Backend, Direction, Entry, ProtectRule, Ruleset, TypeRule, Unmapped};
 use crate::ldap::layout::Home;
 
-pub(super) use secret::is_secret;
+pub(crate) use secret::is_secret;
 
 /// A resource type, compiled.
 #[derive(Debug)]

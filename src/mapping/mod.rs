@@ -15,6 +15,7 @@ mod tests;
 pub mod transform;
 pub mod witness;
 
+pub(crate) use compile::is_secret;
 pub use plan::{Before, Discretion, Effect, Encoded, Guard, MappingError, Need, Plan, View};
 pub use ruleset::{GuardRule, Harm, Limit, Ruleset};
 pub use witness::{Event, Witness};

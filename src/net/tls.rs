@@ -2,6 +2,7 @@
 //! taken from the process, and no error text carries a byte of a key.
 
 mod clients;
+pub mod distrust;
 mod server;
 
 pub use clients::{Checks, Clients};

@@ -222,6 +222,9 @@ pub struct Abilities {
     pub patch: bool,
     /// It keeps versions and honours `If-Match`.
     pub etag: bool,
+    /// It compares the versions that it is told with what is there, whether or not it can be sure
+    /// that nothing comes between that and the change.
+    pub compares: bool,
     /// It evaluates filters.
     pub filter: bool,
     /// It sorts.
@@ -237,6 +240,7 @@ impl Abilities {
     pub const LEAST: Self = Self {
         patch: false,
         etag: false,
+        compares: false,
         filter: true,
         sort: false,
         page: true,

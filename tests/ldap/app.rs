@@ -18,6 +18,7 @@ pub(crate) struct App {
     pub pool: Arc<Pool>,
     /// Everything is below it.
     pub unit: Dn,
+    path: String,
     serving: Serving,
     program: Program,
 }
@@ -70,15 +71,28 @@ impl App {
         }
         let rule = change(at_home(rule, place, &unit));
         let program = Program::new(&[("ldap.yaml", &rule)]);
-        let serving = program.serve(&format!("/{path}/scim/v2"));
+        let path = format!("/{path}/scim/v2");
+        let serving = program.serve(&path);
         Self {
             kind: place.kind,
             client: serving.client.clone(),
             pool,
             unit,
+            path,
             serving,
             program,
         }
+    }
+
+    /// Another process with the same files, and more in its configuration: a second replica.
+    pub(crate) fn again(&self, more: &str) -> Serving {
+        self.program.append("postern.yaml", more);
+        self.program.serve(&self.client.base)
+    }
+
+    /// Another program with the same rule before the same part of the directory.
+    pub(crate) fn rival(&self) -> Serving {
+        self.program.serve(&self.path)
     }
 
     /// What the program has logged.

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::place::{Kind, Place};
-use crate::tap::Tap;
+use crate::relay::Relay;
 
 #[tokio::test]
 async fn a_write_takes_as_few_operations_as_can_be() {
@@ -17,8 +17,8 @@ async fn a_write_takes_as_few_operations_as_can_be() {
 
 async fn counted(place: Place) {
     let server = place.text("url").trim_start_matches("ldap://").to_owned();
-    let tap = Tap::before(&server).await;
-    let url = format!("ldap://{}", tap.address);
+    let relay = Relay::new(&server).await;
+    let url = relay.url();
     let app = App::with(&place, "app count", |rule| {
         let tls = rule.lines().find(|line| line.contains("urls:")).unwrap();
         rule.replace(tls, &format!("    urls: [{url}]"))
@@ -33,17 +33,17 @@ async fn counted(place: Place) {
     let short = "?excludedAttributes=groups";
     let boss = app.made("boss").await;
     let mut asked = Vec::new();
-    tap.take();
+    relay.take();
     let mut user = app.user("counted");
     let made = app.client.post(&format!("/Users{short}"), &user).await;
     let id = made.expect(201).id();
-    asked.push(("create a user", tap.take()));
+    asked.push(("create a user", relay.words()));
     let path = format!("/Users/{id}{short}");
     app.client.get(&path).await.expect(200);
-    asked.push(("read a user", tap.take()));
+    asked.push(("read a user", relay.words()));
     let title = json!([{"op": "replace", "path": "title", "value": "T"}]);
     app.client.patch(&path, &title).await.expect(200);
-    asked.push(("patch a user", tap.take()));
+    asked.push(("patch a user", relay.words()));
     user["userName"] = json!("renamed");
     app.client
         .patch(
@@ -52,23 +52,23 @@ async fn counted(place: Place) {
         )
         .await
         .expect(200);
-    asked.push(("rename a user", tap.take()));
+    asked.push(("rename a user", relay.words()));
     let group = app.group("counted", &[&boss]).await;
-    asked.push(("create a group of one", tap.take()));
+    asked.push(("create a group of one", relay.words()));
     let member = json!([{"op": "add", "path": "members", "value": [{"value": id}]}]);
     app.client
         .patch(&format!("/Groups/{group}"), &member)
         .await
         .expect(204);
-    asked.push(("add a member", tap.take()));
+    asked.push(("add a member", relay.words()));
     let member = json!([{"op": "remove", "path": format!("members[value eq \"{id}\"]")}]);
     app.client
         .patch(&format!("/Groups/{group}"), &member)
         .await
         .expect(204);
-    asked.push(("remove a member", tap.take()));
+    asked.push(("remove a member", relay.words()));
     app.client.delete(&format!("/Users/{id}")).await.expect(204);
-    asked.push(("delete a user", tap.take()));
+    asked.push(("delete a user", relay.words()));
     for (what, operations) in &asked {
         println!("{:?}: {what}: {}", app.kind, operations.join(", "));
     }

@@ -27,9 +27,24 @@ impl Slapd {
         Self::made(name, (line, other), "")
     }
 
+    /// One that writes down below `cn=accesslog` what it changes.
+    pub(crate) fn logged(name: &str) -> Option<Self> {
+        let suffix = "database mdb\nsuffix \"dc=example,dc=com\"";
+        let log = "moduleload accesslog\ndatabase mdb\nsuffix cn=accesslog\n\
+             rootdn \"cn=admin,dc=example,dc=com\"\ndirectory FOLDER/log\n\
+             maxsize 1073741824\ndbnosync\nindex objectClass,reqStart eq\n";
+        let overlay = "overlay accesslog\nlogdb cn=accesslog\nlogops writes\nlogsuccess TRUE\n";
+        Self::with(name, suffix, &format!("{log}\n{suffix}\n{overlay}"))
+    }
+
     /// With more entries (LDIF) from the beginning.
     pub(crate) fn filled(name: &str, more: &str) -> Option<Self> {
         Self::made(name, ("", ""), more)
+    }
+
+    /// With both.
+    pub(crate) fn with_filled(name: &str, line: (&str, &str), more: &str) -> Option<Self> {
+        Self::made(name, line, more)
     }
 
     fn made(name: &str, (line, other): (&str, &str), more: &str) -> Option<Self> {
@@ -41,17 +56,20 @@ impl Slapd {
         let unique = format!("postern-slapd-{name}-{}", std::process::id());
         let folder = std::env::temp_dir().join(unique);
         std::fs::create_dir_all(folder.join("db")).unwrap();
-        let text = include_str!("slapd.conf").replace("FOLDER", folder.to_str().unwrap());
+        std::fs::create_dir_all(folder.join("log")).unwrap();
+        let text = include_str!("slapd.conf").to_owned();
         let text = if line.is_empty() {
             text
         } else {
             text.replace(line, other)
         };
+        let text = text.replace("FOLDER", folder.to_str().unwrap());
         std::fs::write(folder.join("slapd.conf"), text).unwrap();
         let ldif = [include_str!("base.ldif"), "\n", more].concat();
         std::fs::write(folder.join("base.ldif"), ldif).unwrap();
         let added = Command::new(program_path("slapadd"))
-            .args(["-q", "-f", "slapd.conf", "-l", "base.ldif"])
+            .args(["-q", "-f", "slapd.conf", "-b", "dc=example,dc=com"])
+            .args(["-l", "base.ldif"])
             .current_dir(&folder)
             .output()
             .unwrap();

@@ -4,9 +4,9 @@ use std::time::UNIX_EPOCH;
 
 use proptest::prelude::*;
 
-use super::super::file::torn;
 use super::super::folder::Folder;
 use super::super::record::Record;
+use super::super::tail::torn;
 use super::super::writer::repaired;
 use super::*;
 

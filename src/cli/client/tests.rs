@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::*;
 use crate::auth::issue::{Proof, Replays};
-use crate::auth::token::tests::counting;
+use crate::auth::token::{self, tests::counting};
 use crate::auth::{Secret, instant};
 use crate::cli::token::signing::SigningKey;
 use crate::cli::token::tests::Folder;
@@ -66,10 +66,10 @@ fn make(folder: &Folder, account: &str) -> New {
         access: folder.path("access.yaml"),
         account: account.to_owned(),
         id: None,
-        not_before: None,
-        expires: None,
-        write: true,
-        kubernetes: false,
+        making: Making {
+            write: true,
+            ..Making::default()
+        },
     }
 }
 
@@ -111,7 +111,7 @@ fn made_used_rotated_and_revoked() {
     // One more secret of the same client, and a client of another account.
     let second = run(3, |console| {
         let mut options = make(&folder, "entra");
-        options.expires = Some("2027-02-01".to_owned());
+        options.making.expires = Some("2027-02-01".to_owned());
         perform(&Command::New(options), console)
     });
     let second = secret_in(&second.1);
@@ -180,7 +180,7 @@ fn mistakes_say_what_to_do_and_change_nothing() {
     assert!(said.contains("is that of account `okta`"), "{said}");
     let said = refused(|options| options.id = Some("a b".to_owned()));
     assert!(said.contains("was not changed"), "{said}");
-    let said = refused(|options| options.expires = Some("2026-01-01".to_owned()));
+    let said = refused(|options| options.making.expires = Some("2026-01-01".to_owned()));
     assert!(said.contains("past already"), "{said}");
     assert_eq!(text(&access), before);
     // Without somebody who issues, a secret would be of no use.

@@ -3,12 +3,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use super::making::{self, Making};
 use super::owner::{Of, Owner};
-use super::{
-    Console, FILE_IN_SECRET, New, check_life, checked, date, item, key_id, open, print, save, show,
-    splice,
-};
-use crate::auth::token::{self, TokenHash};
+use super::{Console, item, key_id, open, show, splice};
+use crate::auth::token::TokenHash;
 use crate::auth::{Authenticator, Key, KeyState, instant};
 use crate::cli::CliError;
 use crate::config::measure;
@@ -44,25 +42,16 @@ pub(super) fn rotate(options: &Rotate, console: &mut Console<'_>) -> Result<(), 
     let (source, access) = open(&options.access, console)?;
     let owner = options.of.owner(&access, &source)?;
     let end = end(&options.keep, console.now)?;
-    let new = New {
-        access: options.access.clone(),
-        of: options.of.clone(),
-        id: options.id.clone(),
+    let making = Making {
         not_before: None,
         expires: options.expires.clone(),
         write: options.write,
         kubernetes: options.kubernetes,
     };
-    let id = key_id(&new, &access, console)?;
-    let key = Key {
-        id: id.as_str().into(),
-        not_before: None,
-        expires: date("--expires", options.expires.as_deref())?,
-    };
-    check_life(&key, console.now)?;
-    let secret = token::generate(&id, console.random)
-        .ok_or_else(|| CliError::failed("the system gives no randomness: try again later"))?;
-    let item = item(&new, &id, &TokenHash::of(secret.expose()));
+    let id = key_id(options.id.as_deref(), &access, console)?;
+    making.key(id.as_str(), console.now)?;
+    let secret = making::secret(&id, console)?;
+    let item = item(&making, &id, &TokenHash::of(secret.expose()));
 
     let ending = ending(&access, owner, console.now, end);
     let end = instant::format(end);
@@ -72,17 +61,8 @@ pub(super) fn rotate(options: &Rotate, console: &mut Console<'_>) -> Result<(), 
         let source = crate::yaml::Source::new(source.name.clone(), text);
         text = splice::end(&source, id, &end).map_err(|error| not_changed(&source, error))?;
     }
-    let name = source.name.clone();
-    let mut next_step = if options.write {
-        save(&options.access, &source, &text)?;
-        format!("It is in {name}: a postern that runs takes it within seconds.\n")
-    } else {
-        checked(&source, &text)?;
-        let patch = serde_json::json!({ "stringData": { FILE_IN_SECRET: text } });
-        print(console.out, format_args!("{patch}\n"))?;
-        "The patch is for `kubectl patch secret NAME --patch-file /dev/stdin`.\n".to_owned()
-    };
-    next_step.push_str(&farewell(&ending, &end));
+    let next_step = making.deliver(&options.access, &source, &text, console)?;
+    let next_step = format!("{next_step}\n{}", farewell(&ending, &end));
     show(console.err, owner, &id, &secret, &next_step)
 }
 

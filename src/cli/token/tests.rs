@@ -101,10 +101,10 @@ fn make(access: &Path, account: &str) -> New {
             operator: None,
         },
         id: None,
-        not_before: None,
-        expires: None,
-        write: true,
-        kubernetes: false,
+        making: Making {
+            write: true,
+            ..Making::default()
+        },
     }
 }
 
@@ -177,9 +177,11 @@ fn without_write_nothing_is_written() {
     let (folder, path) = example("token-print");
     let options = New {
         id: Some("k1".to_owned()),
-        not_before: Some("2026-11-01".to_owned()),
-        expires: Some("2027-02-01T08:00:00+01:00".to_owned()),
-        write: false,
+        making: Making {
+            not_before: Some("2026-11-01".to_owned()),
+            expires: Some("2027-02-01T08:00:00+01:00".to_owned()),
+            ..Making::default()
+        },
         ..make(&path, "okta")
     };
     let made = said(&Command::New(options));
@@ -204,8 +206,10 @@ fn without_write_nothing_is_written() {
 fn a_patch_of_a_secret_holds_the_whole_file() {
     let (_folder, path) = example("token-kubernetes");
     let options = New {
-        write: false,
-        kubernetes: true,
+        making: Making {
+            kubernetes: true,
+            ..Making::default()
+        },
         ..make(&path, "okta")
     };
     let made = said(&Command::New(options));
@@ -220,7 +224,11 @@ fn tokens_are_listed_with_their_state() {
     let (_folder, path) = example("token-list");
     let later = New {
         id: Some("k2".to_owned()),
-        not_before: Some("2026-11-20".to_owned()),
+        making: Making {
+            not_before: Some("2026-11-20".to_owned()),
+            write: true,
+            ..Making::default()
+        },
         ..make(&path, "okta")
     };
     said(&Command::New(later));
@@ -270,9 +278,11 @@ fn mistakes_say_what_to_do_and_change_nothing() {
         new(&|o| o.of.account = Some("nobody at all".to_owned())),
         new(&|o| o.id = some("old")),
         new(&|o| o.id = some("K_1")),
-        new(&|o| o.expires = some("soon")),
-        new(&|o| o.expires = some("2026-11-15")),
-        new(&|o| (o.not_before, o.expires) = (some("2027-01-02"), some("2027-01-01"))),
+        new(&|o| o.making.expires = some("soon")),
+        new(&|o| o.making.expires = some("2026-11-15")),
+        new(&|o| {
+            (o.making.not_before, o.making.expires) = (some("2027-01-02"), some("2027-01-01"))
+        }),
         revoke("odl"),
         revoke(cut),
         new(&|o| o.access = folder.path("none.yaml")),

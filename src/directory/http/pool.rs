@@ -253,7 +253,8 @@ impl Pool {
                 | DirectoryError::Malformed(_)
                 | DirectoryError::Credentials(_)
                 | DirectoryError::Busy { status: 503, .. }
-                | DirectoryError::Failed(_)),
+                | DirectoryError::Failed(_)
+                | DirectoryError::Partly),
             ) => Health::Down(error.to_string()),
             Err(
                 DirectoryError::Refused { .. }

@@ -54,6 +54,7 @@ impl Supports {
         Abilities {
             patch: self.patch.unwrap_or(least.patch),
             etag: self.etag.unwrap_or(least.etag),
+            compares: self.etag.unwrap_or(least.compares),
             filter: self.filter.unwrap_or(least.filter),
             sort: self.sort.unwrap_or(least.sort),
             page: self.page.unwrap_or(least.page),

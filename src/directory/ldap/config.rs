@@ -1,11 +1,13 @@
 //! What must be known to reach a directory over LDAP.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::directory::http::Identity;
 use crate::net::secret::Secret;
 use crate::net::tls::not_after;
 
+use super::rehearsal::Rehearsal;
 use super::url::LdapUrl;
 use super::wire::Bounds;
 use crate::ldap::dn::Dn;
@@ -35,6 +37,8 @@ pub struct LdapConfig {
     pub timeouts: Timeouts,
     /// How much a connection takes on.
     pub bounds: Bounds,
+    /// What every connection leads to instead of the servers, where nothing is to be sent.
+    pub rehearsal: Option<Arc<Rehearsal>>,
 }
 
 /// How we prove who we are.
@@ -83,6 +87,7 @@ impl LdapConfig {
             page: 500,
             timeouts: Timeouts::default(),
             bounds: Bounds::default(),
+            rehearsal: None,
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{ServerName, UnixTime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout_at;
@@ -24,6 +24,7 @@ use super::tally::Tally;
 use super::url::LdapUrl;
 use super::wire::Stream;
 use crate::ldap::ber;
+use crate::net::tls::distrust;
 
 /// A connection that can be worked with, and what the server offers.
 ///
@@ -75,6 +76,11 @@ async fn open(
         limit: config.bounds.message,
         trusted: trusted || config.insecure,
     };
+    if let Some(rehearsal) = &config.rehearsal {
+        let (ours, theirs) = tokio::io::duplex(PIPE);
+        tokio::spawn(Arc::clone(rehearsal).serve(theirs));
+        return Ok(fresh(Box::new(ours), true));
+    }
     let (host, port, ldaps) = match url {
         LdapUrl::Socket(path) => {
             let stream = UnixStream::connect(path).await.map_err(|e| io(&e))?;
@@ -98,7 +104,15 @@ async fn open(
     let stream = connector
         .connect(name, tcp)
         .await
-        .map_err(|error| unreachable(&format!("TLS: {error}")))?;
+        .map_err(|error| match error.kind() {
+            // The library's word for what it does not accept.
+            io::ErrorKind::InvalidData => Why::Untrusted(distrust::why(&error, host).into()),
+            _ => unreachable(&format!("TLS: {error}")),
+        })?;
+    let ca = config.ca.as_deref();
+    if let Some(why) = ca.and_then(|ca| distrust::ended(ca, UnixTime::now())) {
+        return Err(Why::Untrusted(why.into()));
+    }
     Ok(fresh(Box::new(stream), true))
 }
 
@@ -246,6 +260,8 @@ fn io(error: &io::Error) -> Why {
     Why::Unreachable(error.to_string().into())
 }
 
+/// What a rehearsal's pipe holds.
+const PIPE: usize = 64 * 1024;
 /// A root entry and its end need two.
 const MOST_MESSAGES: usize = 100;
 /// A host may have addresses that nobody answers at.

@@ -28,6 +28,9 @@ pub enum Why {
     /// No connection could be had.
     #[error("the directory cannot be reached: {0}")]
     Unreachable(Arc<str>),
+    /// A server is there, and it is not the one that we trust.
+    #[error("the directory is not trusted: TLS: {0}")]
+    Untrusted(Arc<str>),
     /// It does not take our credentials.
     #[error("the directory does not accept our credentials ({0})")]
     Credentials(Code),
@@ -46,6 +49,9 @@ pub enum Why {
     /// The answer is not LDAP, or not an answer to this.
     #[error("the directory's answer is not understood: {0}")]
     Malformed(Arc<str>),
+    /// What was to be read is another each time.
+    #[error("an attribute changes faster than it can be read")]
+    Unsteady,
     /// The request is larger than any server takes.
     #[error("the request is too large for the directory")]
     TooLarge,

@@ -1,13 +1,18 @@
-//! Prints entries and operations as LDIF (RFC 2849), for people. Values of secret attributes are
-//! left out: who prints says which those are.
+//! Entries and operations as LDIF (RFC 2849), as `ldapmodify` takes it. Values of secret attributes
+//! are left out: who prints says which those are. What would carry one is a comment, so that nobody
+//! sets a password to the text that stands for it.
+
+mod read;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::control::Control;
-use super::request::{Attribute, ChangeKind, Write};
+use super::request::{Attribute, Change, ChangeKind, Write};
 use super::response::Entry;
 use crate::ldap::dn::Dn;
+
+pub use read::{LdifError, entries};
 
 /// Prints LDIF.
 ///
@@ -22,7 +27,7 @@ use crate::ldap::dn::Dn;
 /// dn: uid=alice,dc=example
 /// changetype: add
 /// sn:: w4VzZQ==
-/// userPassword: (secret, 1 bytes)
+/// # userPassword: (secret, 1 characters)
 /// ");
 /// ```
 pub struct Ldif<F> {
@@ -47,7 +52,8 @@ impl<F: Fn(&str) -> bool> Ldif<F> {
         out
     }
 
-    /// A change, with what is asked for beside it.
+    /// A change, with what is asked for beside it. Where nothing but secrets would change, all of it
+    /// is a comment.
     #[must_use]
     pub fn write(&self, write: &Write, controls: &[Control]) -> String {
         let mut out = String::new();
@@ -75,15 +81,10 @@ impl<F: Fn(&str) -> bool> Ldif<F> {
             Write::Modify { changes, .. } => {
                 out.push_str("changetype: modify\n");
                 for change in changes {
-                    let kind = match change.kind {
-                        ChangeKind::Add => "add",
-                        ChangeKind::Delete => "delete",
-                        ChangeKind::Replace => "replace",
-                        ChangeKind::Increment => "increment",
-                    };
-                    line(&mut out, kind, change.attribute.name.as_bytes());
-                    self.attribute(&mut out, &change.attribute);
-                    out.push_str("-\n");
+                    self.change(&mut out, change);
+                }
+                if changes.iter().all(|change| self.hides(&change.attribute)) {
+                    return comment(&out);
                 }
             }
             Write::Rename {
@@ -107,17 +108,69 @@ impl<F: Fn(&str) -> bool> Ldif<F> {
         out
     }
 
+    fn change(&self, out: &mut String, change: &Change) {
+        let kind = match change.kind {
+            ChangeKind::Add => "add",
+            ChangeKind::Delete => "delete",
+            ChangeKind::Replace => "replace",
+            ChangeKind::Increment => "increment",
+        };
+        let mut own = String::new();
+        line(&mut own, kind, change.attribute.name.as_bytes());
+        self.attribute(&mut own, &change.attribute);
+        own.push_str("-\n");
+        if self.hides(&change.attribute) {
+            own = comment(&own);
+        }
+        out.push_str(&own);
+    }
+
     fn attribute(&self, out: &mut String, attribute: &Attribute) {
-        let secret = (self.secret)(crate::ldap::attribute::base(&attribute.name));
+        let hidden = self.hides(attribute);
         for value in &attribute.values {
-            if secret {
-                let hint = format!("(secret, {} bytes)", value.len());
-                line(out, &attribute.name, hint.as_bytes());
+            if hidden {
+                let name = &attribute.name;
+                let length = characters(value);
+                out.push_str(&format!("# {name}: (secret, {length} characters)\n"));
             } else {
                 line(out, &attribute.name, value);
             }
         }
     }
+
+    /// Whether values would be left out.
+    fn hides(&self, attribute: &Attribute) -> bool {
+        let name = crate::ldap::attribute::base(&attribute.name);
+        !attribute.values.is_empty() && (self.secret)(name)
+    }
+}
+
+/// Every line as a comment, those that are one already as they are.
+#[must_use]
+pub fn comment(text: &str) -> String {
+    // What goes on in the next line would be no comment there.
+    let whole = text.replace("\n ", "");
+    let lines = whole.lines().map(|line| match line.strip_prefix('#') {
+        Some(rest) => format!("#{rest}\n"),
+        None => format!("# {line}\n"),
+    });
+    lines.collect()
+}
+
+/// How many characters a secret has: a text, or one of Active Directory's `unicodePwd`.
+fn characters(value: &[u8]) -> usize {
+    let units = value.chunks_exact(2).map(|pair| match pair {
+        [low, high] => u16::from_le_bytes([*low, *high]),
+        _ => 0,
+    });
+    let units: Vec<u16> = units.collect();
+    if let [0x22, inner @ .., 0x22] = units.as_slice()
+        && value.len() == units.len() * 2
+    {
+        return char::decode_utf16(inner.iter().copied()).count();
+    }
+    let text = std::str::from_utf8(value);
+    text.map_or(value.len(), |text| text.chars().count())
 }
 
 /// A line, in base64 where its value is not safe as it is.
@@ -190,7 +243,7 @@ mod tests {
              cn:\n\
              cn:: YQpi\n\
              cn:: /w==\n\
-             userPassword;x-y: (secret, 7 bytes)\n"
+             # userPassword;x-y: (secret, 7 characters)\n"
         );
     }
 
@@ -200,8 +253,8 @@ mod tests {
         let modify = Write::Modify {
             dn: dn.clone(),
             changes: vec![
-                super::super::Change::new(ChangeKind::Replace, Attribute::one("sn", "b")),
-                super::super::Change::new(
+                Change::new(ChangeKind::Replace, Attribute::one("sn", "b")),
+                Change::new(
                     ChangeKind::Delete,
                     Attribute::many("title", Vec::<bytes::Bytes>::new()),
                 ),
@@ -233,6 +286,45 @@ mod tests {
             ldif().write(&Write::Delete { dn }, &[]),
             "dn: uid=a,dc=x\nchangetype: delete\n"
         );
+    }
+
+    #[test]
+    fn what_carries_a_secret_is_a_comment() {
+        let dn: Dn = "uid=a,dc=x".parse().unwrap();
+        let replace = |name: &str, value: Vec<u8>| {
+            Change::new(ChangeKind::Replace, Attribute::one(name, value))
+        };
+        let secret = replace("userPassword", "hunt\u{e9}r2".into());
+        let both = Write::Modify {
+            dn: dn.clone(),
+            changes: vec![secret.clone(), replace("sn", b"b".to_vec())],
+        };
+        let hidden = "# replace: userPassword\n# userPassword: (secret, 7 characters)\n# -\n";
+        assert_eq!(
+            ldif().write(&both, &[]),
+            format!("dn: uid=a,dc=x\nchangetype: modify\n{hidden}replace: sn\nsn: b\n-\n")
+        );
+        let alone = Write::Modify {
+            dn: dn.clone(),
+            changes: vec![secret],
+        };
+        assert_eq!(
+            ldif().write(&alone, &[]),
+            format!("# dn: uid=a,dc=x\n# changetype: modify\n{hidden}")
+        );
+        let gone = Attribute::many("userPassword", Vec::<bytes::Bytes>::new());
+        let gone = Write::Modify {
+            dn,
+            changes: vec![Change::new(ChangeKind::Delete, gone)],
+        };
+        assert!(
+            ldif()
+                .write(&gone, &[])
+                .ends_with("\ndelete: userPassword\n-\n")
+        );
+        let wide = crate::ldap::secret::unicode_pwd("a\u{1f600}");
+        assert_eq!(characters(&wide), 2);
+        assert_eq!(characters(b"\"\"\""), 3);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! From the ground up: [`ber`](crate::ldap::ber); [`dn`](crate::ldap::dn), [`filter`](crate::ldap::filter), [`control`]; [`request`] and [`response`];
 //! [`connection`] with the task behind it (`wire`), which `dial` brings to life; [`Pool`].
-//! [`ldif`] prints for people.
+//! [`ldif`] prints for people; a [`rehearsal`] is a server in this process that writes nowhere.
 
 pub mod code;
 mod config;
@@ -16,6 +16,7 @@ mod feed;
 pub mod ldif;
 mod offers;
 pub mod pool;
+pub mod rehearsal;
 pub mod request;
 pub mod response;
 pub mod schema;
@@ -33,6 +34,7 @@ pub use driver::driver;
 pub use failure::{LdapError, Why};
 pub use offers::{Offers, Product};
 pub use pool::{Entries, OpenError, Pinned, Pool, WriteOutcome};
+pub use rehearsal::{Act, Deed, Rehearsal, Scene};
 pub use request::{Attribute, Change, ChangeKind, Request, Scope, Search, Write};
 pub use response::{Entry, LdapResult};
 pub use schema::Schema;

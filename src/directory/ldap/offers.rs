@@ -18,6 +18,8 @@ pub struct Offers {
     pub subschema: Option<Dn>,
     /// Searches come in pages (RFC 2696).
     pub paged: bool,
+    /// A write tells what the entry was before (RFC 4527).
+    pub pre_read: bool,
     /// A write tells what the entry is afterwards (RFC 4527).
     pub post_read: bool,
     /// A write can be made to depend on what the entry is (RFC 4528).
@@ -37,6 +39,9 @@ pub struct Offers {
     pub who_am_i: bool,
     /// It adds to numbers (RFC 4525).
     pub increment: bool,
+    /// Which of several that count each for itself it is: an Active Directory's own name for the
+    /// controller.
+    pub own_name: Option<String>,
 }
 
 /// Which program a server is, where that shows.
@@ -59,6 +64,7 @@ impl Offers {
     pub fn names(&self) -> Vec<&'static str> {
         let all = [
             (self.paged, "paged results"),
+            (self.pre_read, "pre-read"),
             (self.post_read, "post-read"),
             (self.assertion, "assertion"),
             (self.permissive, "permissive modify"),
@@ -107,6 +113,7 @@ impl Offers {
                 .text("subschemaSubentry")
                 .and_then(|name| name.parse().ok()),
             paged: controls(control::PAGED),
+            pre_read: controls(control::PRE_READ),
             post_read: controls(control::POST_READ),
             assertion: controls(control::ASSERTION),
             // slapd knows it and does not list it.
@@ -117,6 +124,7 @@ impl Offers {
             password_modify: extensions(PASSWORD_MODIFY),
             who_am_i: extensions(WHO_AM_I),
             increment: has("supportedFeatures", INCREMENT),
+            own_name: text("dsServiceName"),
         }
     }
 }
@@ -141,9 +149,9 @@ impl Product {
 }
 
 /// The capability that stands for Active Directory.
-const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
+pub(super) const ACTIVE_DIRECTORY: &str = "1.2.840.113556.1.4.800";
 /// Modify-increment (RFC 4525).
-const INCREMENT: &str = "1.3.6.1.1.14";
+pub(super) const INCREMENT: &str = "1.3.6.1.1.14";
 
 #[cfg(test)]
 mod tests {

@@ -6,12 +6,14 @@
 //! connection; a write only as long as it is certain that nothing of it left (decisions 19).
 
 mod entries;
+mod gathered;
 mod links;
 mod pinned;
 mod server;
 mod supply;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -166,6 +168,17 @@ impl Pool {
         active.map_or_else(|| self.name(), |server| Arc::clone(&server.name))
     }
 
+    /// The servers that could not be used when they were tried last, and why.
+    #[must_use]
+    pub fn away(&self) -> Vec<(Arc<str>, String)> {
+        let servers = self.servers.iter();
+        let away = servers.filter_map(|server| {
+            let why = server.last_failure(Instant::now(), Duration::ZERO)?.why;
+            Some((Arc::clone(&server.name), why.to_string()))
+        });
+        away.collect()
+    }
+
     /// How its connections are.
     #[must_use]
     pub fn vitals(&self) -> Vitals {
@@ -210,7 +223,7 @@ impl Pool {
         Entries::new(self, search, controls, None, deadline)
     }
 
-    /// The one entry that a search finds, if it finds one.
+    /// The one entry that a search finds, if it finds one, with all values of what is asked for.
     ///
     /// # Errors
     /// There are several, the server answers otherwise than with success (a missing base too), or
@@ -220,7 +233,10 @@ impl Pool {
         search: Search,
         deadline: Instant,
     ) -> Result<Option<Entry>, LdapError> {
-        one_of(|search| self.search(search, &[], deadline), search).await
+        match one_of(|search| self.search(search, &[], deadline), search).await? {
+            Some(entry) => self.whole(entry, deadline).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The schema of the server in use; an empty one where it names none.

@@ -8,7 +8,6 @@ use bytes::Bytes;
 
 use super::code::Code;
 use super::control::Control;
-use crate::ldap::attribute;
 use crate::ldap::ber::{self, BerError, ENUMERATED, INTEGER, OCTETS, Reader, SEQUENCE, SET};
 
 /// One message.
@@ -127,17 +126,6 @@ impl Entry {
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.values(name).first()?).ok()
-    }
-
-    /// The part of an attribute's values that came (Active Directory gives at most 1,500 at a
-    /// time), and where that part lies. `None` where all came at once.
-    #[must_use]
-    pub fn ranged(&self, name: &str) -> Option<(attribute::Range, &[Bytes])> {
-        self.attributes.iter().find_map(|attribute| {
-            let named = attribute::base(&attribute.name).eq_ignore_ascii_case(name);
-            let range = attribute::range(&attribute.name).filter(|_| named)?;
-            Some((range, &*attribute.values))
-        })
     }
 
     pub(super) fn decode(frame: &Bytes, content: &[u8]) -> Result<Self, BerError> {

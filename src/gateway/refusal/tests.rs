@@ -114,6 +114,7 @@ fn every_error() -> Vec<GatewayError> {
         DirectoryError::TimedOut,
         DirectoryError::Malformed("not JSON".to_owned()),
         DirectoryError::Failed(599),
+        DirectoryError::Partly,
         DirectoryError::Overloaded,
     ];
     for verb in [VerbKind::List, VerbKind::Patch] {

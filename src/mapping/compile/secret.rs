@@ -1,7 +1,7 @@
 //! Attributes that are secrets by their name: written, never read (decisions, 37).
 
 /// Whether an attribute of that name is a secret whatever a rule says.
-pub(in crate::mapping) fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     // Most names are shorter or begin with another letter: one look settles them.
     let first = name.bytes().next().map(|b| b.to_ascii_lowercase());
     name.len() >= SHORTEST

@@ -71,10 +71,6 @@ impl Plan {
         let mut scope = scope.based(&ty.held.base.id);
         self.permitted(ty, &scope, &operation)?;
         let sight = sight.map(|sight| sight.based(&ty.held.base.id));
-        if ty.is_ldap() && !abilities.etag && names_one(&operation.precondition) {
-            // What was read is compared, and whoever writes after that is not seen.
-            return Err(MappingError::NoVersions);
-        }
         let mut precondition = precondition(operation.precondition, abilities, before)?;
         if let (Some(sight), VerbKind::Read | VerbKind::List | VerbKind::Create) =
             (&sight, operation.verb.kind())
@@ -419,7 +415,7 @@ fn precondition(
             Some(vec![version.clone()])
         }
         (None, Some(Guard::Version(version))) => Some(vec![version.clone()]),
-        (Some(tags), None) if abilities.etag => Some(tags),
+        (Some(tags), None) if abilities.etag || abilities.compares => Some(tags),
         (Some(_), _) => return Err(MappingError::NoVersions),
         (None, _) => None,
     };
@@ -427,12 +423,6 @@ fn precondition(
         if_match,
         if_none_match: asked.if_none_match.filter(|_| abilities.etag),
     })
-}
-
-/// Whether a client names a version that must be the present one.
-fn names_one(asked: &Precondition) -> bool {
-    let tags = asked.if_match.as_ref();
-    tags.is_some_and(|tags| tags.iter().all(|tag| tag != "*"))
 }
 
 /// The present resource as the ground of a new state: `meta` is the directory's own.

@@ -280,6 +280,7 @@ fn a_clients_own_condition_is_held() {
     assert_eq!(changed, MappingError::Changed);
     let versionless = crate::scim::operation::Abilities {
         etag: false,
+        compares: false,
         ..FULL
     };
     let none = encode(&plan, conditioned("\"7\""), versionless, None).unwrap_err();

@@ -22,6 +22,7 @@ use crate::yaml::{Diagnostics, Source};
 pub(super) const FULL: Abilities = Abilities {
     patch: true,
     etag: true,
+    compares: true,
     filter: true,
     sort: true,
     page: true,

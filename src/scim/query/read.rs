@@ -156,7 +156,16 @@ impl Parameters {
             query.start_index = Some(integer(START_INDEX, text)?.max(1));
         }
         if let Some(text) = &self.count {
-            query.count = Some(integer(COUNT, text)?);
+            let count = integer(COUNT, text);
+            query.count = Some(match &self.cursor {
+                Some(_) => count.ok().filter(|count| *count > 0).ok_or_else(|| {
+                    let detail = format!(
+                        "`{COUNT}` must be an integer, at least 1 together with `{CURSOR}`"
+                    );
+                    ScimError::bad(ScimType::InvalidCount, detail)
+                })?,
+                None => count?,
+            });
         }
         if self.cursor.is_some() && self.start_index.is_some() {
             let detail = format!("`{CURSOR}` and `{START_INDEX}` cannot be given together");

@@ -21,7 +21,8 @@ use crate::directory::ldap::{
     Search, Write,
 };
 use crate::directory::{Ask, DirectoryError};
-use crate::ldap::layout::By;
+use crate::ldap::layout::{By, Values};
+use crate::scim::operation::Precondition;
 
 /// What is to be done with an entry.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub(super) struct Order<'a> {
     pub(super) has_secret: bool,
     /// What the write is held to.
     pub(super) held: Option<Control>,
+    /// The version that it is held to where the server cannot do that ([`super::held`]).
+    pub(super) met: Option<&'a Precondition>,
     /// What to tell of the entry afterwards, where the server does.
     pub(super) told: Option<&'a [Arc<str>]>,
 }
@@ -47,7 +50,9 @@ impl Ldap {
         mut order: Order<'_>,
         ask: &Ask,
     ) -> Result<Option<Entry>, DirectoryError> {
-        let changes = std::mem::take(&mut order.modifications);
+        let mut changes = std::mem::take(&mut order.modifications);
+        // In between, nobody is out of a group who is in it before and after.
+        changes.sort_by_key(|change| order.takes_away(change));
         let changes = order.divisible(changes, ask).await?;
         let mut parts = in_parts(changes).into_iter();
         let first = parts.next().unwrap_or_default();
@@ -61,7 +66,7 @@ impl Ldap {
                     // Whatever it was: a part is done, and a repeat does the rest.
                     let request_id = &ask.request_id;
                     tracing::warn!(%request_id, %error, "a change of many members ended midway");
-                    return Err(DirectoryError::Failed(500));
+                    return Err(DirectoryError::Partly);
                 }
             }
         }
@@ -70,6 +75,14 @@ impl Ldap {
 }
 
 impl Order<'_> {
+    /// Whether a change takes away some of many references. Of other values a new one may be another
+    /// spelling of what goes: these stay in the order that they came in.
+    fn takes_away(&self, change: &Modification) -> bool {
+        let known = self.home.place.attribute(&change.attribute.name);
+        let points = known.is_some_and(|k| k.reference.is_some() && k.values == Values::Many);
+        change.kind == ChangeKind::Delete && points
+    }
+
     async fn part(
         &self,
         mut changes: Vec<Modification>,
@@ -96,22 +109,34 @@ impl Order<'_> {
             if let Some(wanted) = self.told.filter(|_| last && offers.post_read) {
                 controls.push(Control::post_read(wanted));
             }
+            let met = self.met.filter(|_| first);
+            if met.is_some() && offers.pre_read {
+                controls.push(Control::pre_read(&self.told_before(&changes)));
+            }
             let assumed = stand_ins.assumed().filter(|_| may_assume);
             controls.extend(assumed.as_ref().map(Control::assertion));
+            let sent = stand_ins.beside(&changes);
             let write = Write::Modify {
                 dn: self.dn.clone(),
-                changes: stand_ins.beside(&changes),
+                changes: sent.clone(),
             };
             let outcome = self.pinned.write(write, &controls, ask.deadline).await;
             let outcome = outcome.map_err(refusal::of_write)?;
             let result = outcome.result;
             if result.is_success() {
+                if let (Some(precondition), Some(before)) = (met, &outcome.pre_read) {
+                    self.met(before, &sent, precondition, ask).await?;
+                }
                 stand_ins.withdraw(self, ask).await;
                 return Ok(outcome.post_read);
             }
             if result.code == Code::ASSERTION_FAILED && assumed.is_some() {
                 stand_ins.go();
                 continue;
+            }
+            if let Some(precondition) = met {
+                // Whatever it is about, it is not this client's where another version is there.
+                self.still(precondition, ask).await?;
             }
             if is_about_values(&result) && has_values(&changes) {
                 stand_ins.look(self, ask).await?;
@@ -225,29 +250,17 @@ impl Order<'_> {
         Ok(there)
     }
 
-    /// All values of an attribute, part by part where the server gives them so.
+    /// All values of an attribute.
     pub(super) async fn present(
         &self,
         name: &str,
         ask: &Ask,
     ) -> Result<Vec<Bytes>, DirectoryError> {
-        let mut all: Vec<Bytes> = Vec::new();
-        let mut wanted = name.to_owned();
-        loop {
-            let search = Search::entry(self.dn.clone(), &[&wanted]);
-            let entry = self.pinned.one(search, ask.deadline).await;
-            let entry = entry.map_err(refusal::of_read)?;
-            let entry = entry.ok_or(DirectoryError::NotFound)?;
-            let Some((range, values)) = entry.ranged(name) else {
-                all.extend_from_slice(entry.values(name));
-                return Ok(all);
-            };
-            all.extend_from_slice(values);
-            match range.to {
-                Some(to) if !values.is_empty() => wanted = format!("{name};range={}-*", to + 1),
-                _ => return Ok(all),
-            }
-        }
+        let search = Search::entry(self.dn.clone(), &[name]);
+        let entry = self.pinned.one(search, ask.deadline).await;
+        let entry = entry.map_err(refusal::of_read)?;
+        let entry = entry.ok_or(DirectoryError::NotFound)?;
+        Ok(entry.values(name).to_vec())
     }
 
     /// Very many values are not set at once: what is missing is added, and what is not meant goes.
@@ -353,7 +366,7 @@ fn in_parts(changes: Vec<Modification>) -> Vec<Vec<Modification>> {
 }
 
 /// Active Directory refuses modifies of some thousand values.
-const CHUNK: usize = 1000;
+pub(super) const CHUNK: usize = 1000;
 /// So many questions at a time.
 const AT_A_TIME: usize = 32;
 /// Once, and again for each time that others change the same values meanwhile.

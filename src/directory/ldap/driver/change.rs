@@ -1,16 +1,19 @@
 //! A change of a resource: one modify of its entry, all or nothing, and another name after it where
 //! what names it changed. Two operations: the entry is found, and changed with the answer.
 
+use std::sync::Arc;
+
 use super::Ldap;
 use super::apply::Order;
 use super::find::name_of;
+use super::held::ByValues;
 use super::home::Home;
 use super::make::read_again;
 use super::password;
 use super::refusal;
 use super::unique::{taken, turn};
 use super::version::names_one;
-use super::work::Work;
+use super::work::{Work, name};
 use crate::directory::ldap::{Control, Dn, Entry, Pinned};
 use crate::directory::{Ask, DirectoryError};
 use crate::scim::operation::{Answer, Document, Precondition, Projection};
@@ -29,15 +32,22 @@ impl Ldap {
     ) -> Result<Reply<Upstream>, DirectoryError> {
         let mut names = home.decisive(&patch);
         if names_one(precondition) {
-            names.extend(home.wanted(&Projection::All));
+            names.extend(home.version_names());
+        }
+        let by_values = self.sees_to(home, precondition);
+        if by_values {
+            names.extend(home.replaced(&patch));
         }
         names.extend(self.pointers_by(home));
-        let entry = self.find(home, id, names, ask).await?;
+        let entry = self.find(home, id, names.clone(), ask).await?;
         if !home.has_version(&entry, precondition) {
             return Err(DirectoryError::Precondition);
         }
         let dn = name_of(&entry)?;
-        let work = self.work(home, &entry, &dn, &patch, ask).await?;
+        let mut work = self.work(home, &entry, &dn, &patch, ask).await?;
+        if by_values {
+            work.hold(home, (&dn, &entry), &names);
+        }
         let _turn = turn(home, &work.unique, ask).await?;
         let own = Some(&dn);
         if self.is_taken_unseen(home, &work.unique, own, ask).await? {
@@ -56,6 +66,7 @@ impl Ldap {
             dn: &dn,
             work: &work,
             held,
+            met: by_values.then_some(precondition),
         };
         let (place, read) = match self.carry_out(done, &wanted, ask).await {
             // Only a search tells a value that is taken from one that is refused otherwise.
@@ -69,7 +80,7 @@ impl Ldap {
         self.follow(home, &entry, (&dn, &place), &work.pointed, &pinned, ask)
             .await;
         let read = match read {
-            Some(entry) => Some(entry),
+            Some(entry) => pinned.whole(entry, ask.deadline).await.ok(),
             // It is done, whatever comes of this.
             None => {
                 let search = read_again(place, wanted);
@@ -84,8 +95,14 @@ impl Ldap {
         }
         let mut shaped = home.shape(&entry, projection)?;
         let mut resources = [&mut shaped.resource];
-        self.point(home, &mut resources, &[&entry], projection, ask)
-            .await?;
+        let entries = [&entry];
+        let pointed = self.point(home, &mut resources, &entries, projection, ask);
+        if let Err(error) = pointed.await {
+            // That would say that nothing was changed.
+            let request_id = &ask.request_id;
+            tracing::warn!(%request_id, %error, "a change is done, but what it refers to cannot be read");
+            return Ok(Reply::new(Answer::Nothing).versioned(shaped.etag));
+        }
         let answer = Answer::Resource(Document::Tree(shaped.resource));
         Ok(Reply::new(answer).versioned(shaped.etag))
     }
@@ -95,7 +112,7 @@ impl Ldap {
     async fn carry_out(
         &self,
         doing: Doing<'_>,
-        wanted: &[std::sync::Arc<str>],
+        wanted: &[Arc<str>],
         ask: &Ask,
     ) -> Result<(Dn, Option<Entry>), DirectoryError> {
         let Doing {
@@ -104,15 +121,16 @@ impl Ldap {
             dn,
             work,
             held,
+            met,
         } = doing;
         // First, since it is the likeliest to be refused: then nothing has changed. But it makes a
         // new version, to which what follows could not be held.
-        let early = held.is_none();
+        let early = held.is_none() && met.is_none();
         if let Some(password) = work.password.as_ref().filter(|_| early) {
             password::set(pinned, dn, password, ask).await?;
         }
         let late = work.password.as_ref().filter(|_| !early);
-        let undo = if work.is_rename() || late.is_some() {
+        let undo = if work.is_rename() || late.is_some() || !work.secrets.is_empty() {
             Some(self.undo_of(home, pinned, dn, work, ask).await?)
         } else {
             None
@@ -126,10 +144,29 @@ impl Ldap {
             guarded: &work.guarded,
             has_secret: work.has_secret,
             held: held.clone(),
+            met,
             told: undo.is_none().then_some(wanted),
         };
-        let told = self.apply(order, ask).await?;
+        let told = self.apply(order, ask).await;
+        let told = told.map_err(|error| {
+            let has_begun = early && work.password.is_some();
+            if has_begun { midway(error) } else { error }
+        })?;
         let rest = async {
+            if !work.secrets.is_empty() {
+                let order = Order {
+                    home,
+                    pinned,
+                    dn,
+                    modifications: work.secrets.clone(),
+                    guarded: &[],
+                    has_secret: true,
+                    held: None,
+                    met: None,
+                    told: None,
+                };
+                self.apply(order, ask).await?;
+            }
             if let Some(password) = late {
                 password::set(pinned, dn, password, ask).await?;
             }
@@ -148,7 +185,7 @@ impl Ldap {
                 if let Some(undo) = undo.filter(|_| known && modifies) {
                     self.undo(home, pinned, dn, undo, ask).await;
                 }
-                Err(error)
+                Err(if modifies { midway(error) } else { error })
             }
         }
     }
@@ -160,9 +197,40 @@ struct Doing<'a> {
     dn: &'a Dn,
     work: &'a Work,
     held: Option<Control>,
+    met: Option<&'a Precondition>,
+}
+
+impl Work {
+    /// Makes the changes depend on the values that they replace.
+    fn hold(&mut self, home: &Home, entry: (&Dn, &Entry), asked: &[Arc<str>]) {
+        let all = std::mem::take(&mut self.modifications);
+        let by_values = ByValues::of(home, entry, asked, all);
+        self.modifications = by_values.modifications;
+        self.guarded.extend(by_values.pairs);
+        self.secrets = by_values.secrets;
+        self.has_secret = false;
+    }
+}
+
+/// What says that nothing was changed is not so where something was before.
+pub(super) fn midway(error: DirectoryError) -> DirectoryError {
+    match error {
+        DirectoryError::Unreachable(_) | DirectoryError::Overloaded => DirectoryError::Partly,
+        error => error,
+    }
 }
 
 impl Home {
+    /// The attributes whose values a change may replace.
+    fn replaced(&self, patch: &Patch) -> Vec<Arc<str>> {
+        let names = patch.changes.iter().filter_map(|change| name(change).ok());
+        let plain = names.filter(|name| {
+            let known = self.place.attribute(name);
+            known.is_some_and(|known| known.secret.is_none() && known.reference.is_none())
+        });
+        plain.map(Arc::from).collect()
+    }
+
     /// What the answer to a change carries.
     fn told(&self, projection: &Projection) -> Projection {
         match projection {

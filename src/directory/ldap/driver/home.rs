@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::directory::ldap::Filter;
+use crate::directory::ldap::{Filter, Pool};
 use crate::ldap::layout::{Attribute, By, Flavor, Home as Place, Layout, Values};
 use crate::scim::operation::Projection;
 use crate::scim::{AttrName, AttrPath, ResourceType};
@@ -27,6 +27,8 @@ pub(super) struct Home {
     /// What else of an entry must be asked for by who wants its groups: what these point at it by,
     /// with the attribute that shows them.
     beside: Vec<(AttrName, Arc<str>)>,
+    /// Where it is asked which server it is that counts.
+    pool: Option<Arc<Pool>>,
 }
 
 /// The operational attributes that become `meta`.
@@ -38,10 +40,12 @@ pub(super) struct Stamps {
     pub(super) modified: &'static str,
     /// What is another after every change, where the server has such a thing.
     pub(super) version: Option<&'static str>,
+    /// Whether each server counts that for itself.
+    pub(super) is_own: bool,
 }
 
 impl Homes {
-    pub(super) fn of(layout: Layout) -> Self {
+    pub(super) fn of(layout: Layout, pool: Option<&Arc<Pool>>) -> Self {
         let flavor = layout.flavor;
         let beside: Vec<_> = layout
             .types
@@ -53,6 +57,7 @@ impl Homes {
             place,
             flavor,
             beside,
+            pool: pool.cloned(),
         });
         Self {
             flavor,
@@ -60,6 +65,17 @@ impl Homes {
             keeps_unique: layout.keeps_unique,
             keeps_memberships: layout.keeps_memberships,
             homes: homes.collect(),
+        }
+    }
+
+    /// What they were made of.
+    pub(super) fn layout(&self) -> Layout {
+        Layout {
+            flavor: self.flavor,
+            keeps_references: self.keeps_references,
+            keeps_unique: self.keeps_unique,
+            keeps_memberships: self.keeps_memberships,
+            types: self.homes.iter().map(|home| home.place.clone()).collect(),
         }
     }
 
@@ -131,6 +147,11 @@ impl Home {
         Stamps::of(self.flavor)
     }
 
+    /// The name by which the server in use tells itself from others that count on their own.
+    pub(super) fn server(&self) -> Option<String> {
+        self.pool.as_ref()?.offers()?.own_name.clone()
+    }
+
     /// The attributes to ask for so that an answer can have what is wanted: names of the rule, the
     /// id, and what becomes `meta`.
     pub(super) fn wanted(&self, projection: &Projection) -> Vec<Arc<str>> {
@@ -178,16 +199,19 @@ impl Stamps {
                 created: "createTimestamp",
                 modified: "modifyTimestamp",
                 version: Some("entryCSN"),
+                is_own: false,
             },
             Flavor::Ds389 => Self {
                 created: "createTimestamp",
                 modified: "modifyTimestamp",
                 version: None,
+                is_own: false,
             },
             Flavor::ActiveDirectory => Self {
                 created: "whenCreated",
                 modified: "whenChanged",
-                version: None,
+                version: Some("uSNChanged"),
+                is_own: true,
             },
         }
     }

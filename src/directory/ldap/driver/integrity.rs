@@ -150,6 +150,7 @@ impl Ldap {
                 guarded: &[],
                 has_secret: false,
                 held: None,
+                met: None,
                 told: None,
             };
             match self.apply(order, ask).await {

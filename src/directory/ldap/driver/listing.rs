@@ -3,9 +3,10 @@
 //! that no page searches from the start.
 //!
 //! A walk by `startIndex` goes on after the last id that it was told, whatever was deleted or made
-//! meanwhile: nobody who lives throughout is missed, and nobody is told twice. `totalResults` of a
-//! later page is what was told before and what is left, so that a client which stops there has seen
-//! all. `startIndex=1` collects anew. Where nothing is remembered of a walk (another replica, a
+//! meanwhile: nobody who lives throughout is missed, and nobody is told twice. Walkers are not told
+//! apart: where several go through one list within ten minutes while it changes, the last of them is
+//! waited for, and another may be told somebody twice. `totalResults` of a later page is what was
+//! told before and what is left, so that a client which stops there has seen all. `startIndex=1` collects anew. Where nothing is remembered of a walk (another replica, a
 //! restart, a client that jumps), its place is counted: exact where nothing has changed.
 //!
 //! The order is that of the directory's ids, so `sortBy` is not offered: it would take all entries
@@ -17,6 +18,7 @@ mod pages;
 mod room;
 mod snapshot;
 mod walks;
+mod weight;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +36,7 @@ use ids::Rank;
 use pages::Pages;
 use snapshot::{Collector, Full, Snapshot};
 use walks::Key;
+use weight::{MOST, weight};
 
 pub(super) use walks::{Walks, of_this_process};
 
@@ -130,11 +133,12 @@ impl Ldap {
             }
         }
         let entries: Vec<Entry> = told.into_iter().map(|(_, entry)| entry).collect();
-        let shaped = self.shown(home, &entries, &wanted.projection, ask).await?;
+        let shaped = self.shown(home, entries, &wanted.projection, ask).await?;
         Ok(page(Some(total), start, shaped))
     }
 
-    /// All entries, in the order of their ids, where they are few; `None` where there are more.
+    /// All entries, in the order of their ids, where they are few; `None` where there are more, or
+    /// where they hold too much to be taken in hand together.
     async fn handful(
         &self,
         home: &Home,
@@ -144,10 +148,16 @@ impl Ldap {
         let attributes = home.wanted(&wanted.projection);
         let search = home.search(wanted.filter.clone(), attributes, HANDFUL);
         let mut found = self.pool.search(search, &[], ask.deadline);
-        let mut entries = Vec::new();
+        let (mut entries, mut held) = (Vec::new(), 0);
         loop {
             match found.next().await {
-                Ok(Some(entry)) => entries.push((home.rank(&entry)?, entry)),
+                Ok(Some(entry)) => {
+                    held += weight(home, &entry);
+                    if held > MOST && !entries.is_empty() {
+                        return Ok(None);
+                    }
+                    entries.push((home.rank(&entry)?, entry));
+                }
                 Ok(None) => break,
                 // In pages it may give them all.
                 Err(LdapError::Refused(result))
@@ -258,12 +268,13 @@ impl Ldap {
     async fn shown(
         &self,
         home: &Home,
-        entries: &[Entry],
+        entries: Vec<Entry>,
         projection: &Projection,
         ask: &Ask,
     ) -> Result<Vec<Resource>, DirectoryError> {
+        let entries = self.wholes(entries, ask).await?;
         let mut shaped = Vec::with_capacity(entries.len());
-        for entry in entries {
+        for entry in &entries {
             shaped.push(home.shape(entry, projection)?.resource);
         }
         let mut resources: Vec<&mut Resource> = shaped.iter_mut().collect();
@@ -299,33 +310,31 @@ fn page(total: Option<usize>, start: usize, resources: Vec<Resource>) -> Reply<U
 
 /// Why there is no list. A limit of the server is no answer that is short.
 fn refused(error: LdapError) -> DirectoryError {
-    let too_many = |detail: &str| DirectoryError::Refused {
-        scim_type: Some(ScimType::TooMany),
-        detail: Some(detail.to_owned()),
+    let declined = |scim_type, why| DirectoryError::Declined { scim_type, why };
+    let LdapError::Refused(result) = &error else {
+        return refusal::of_read(error);
     };
-    match &error {
-        LdapError::Refused(result) => match result.code {
-            Code::SIZE_LIMIT_EXCEEDED => too_many(
-                "more resources match than the directory tells in one search (its size limit); \
-                 ask with a narrower filter, or have the limit raised for this service's account",
-            ),
-            Code::ADMIN_LIMIT_EXCEEDED => too_many(
-                "the directory would have to look at more entries than it allows (its \
-                 administrative limit); ask with a filter on an indexed attribute, or have the \
-                 limit raised for this service's account",
-            ),
-            Code::TIME_LIMIT_EXCEEDED => too_many(
-                "the directory needs more time for this search than it allows (its time limit); \
-                 ask with a narrower filter, or have the limit raised for this service's account",
-            ),
-            Code::INVALID_ATTRIBUTE_SYNTAX | Code::INAPPROPRIATE_MATCHING => {
-                DirectoryError::Refused {
-                    scim_type: Some(ScimType::InvalidFilter),
-                    detail: Some("the directory cannot be asked for such a value".to_owned()),
-                }
-            }
-            _ => refusal::of_read(error),
-        },
+    match result.code {
+        Code::SIZE_LIMIT_EXCEEDED => declined(
+            ScimType::TooMany,
+            "more resources match than the directory tells in one search (its size limit); ask \
+             with a narrower filter, or have the limit raised for this service's account",
+        ),
+        Code::ADMIN_LIMIT_EXCEEDED => declined(
+            ScimType::TooMany,
+            "the directory would have to look at more entries than it allows (its administrative \
+             limit); ask with a filter on an indexed attribute, or have the limit raised for this \
+             service's account",
+        ),
+        Code::TIME_LIMIT_EXCEEDED => declined(
+            ScimType::TooMany,
+            "the directory needs more time for this search than it allows (its time limit); ask \
+             with a narrower filter, or have the limit raised for this service's account",
+        ),
+        Code::INVALID_ATTRIBUTE_SYNTAX | Code::INAPPROPRIATE_MATCHING => declined(
+            ScimType::InvalidFilter,
+            "the directory cannot be asked for such a value",
+        ),
         _ => refusal::of_read(error),
     }
 }

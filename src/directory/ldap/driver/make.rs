@@ -4,12 +4,16 @@
 use std::sync::Arc;
 
 use super::Ldap;
+use super::apply::{CHUNK, Order};
+use super::change::midway;
 use super::draft::{Draft, used_up};
 use super::home::Home;
 use super::password;
 use super::refusal;
 use super::unique::{taken, turn};
-use crate::directory::ldap::{Code, Control, Dn, Entry, Pinned, Search, Write};
+use crate::directory::ldap::{
+    Attribute, Change, ChangeKind, Code, Control, Dn, Entry, Pinned, Search, Write,
+};
 use crate::directory::{Ask, DirectoryError};
 use crate::ldap::layout::Create;
 use crate::scim::operation::{Answer, Document, Projection};
@@ -40,8 +44,10 @@ impl Ldap {
         };
         let mut shaped = home.shape(&entry, projection)?;
         let mut resources = [&mut shaped.resource];
-        self.point(home, &mut resources, &[&entry], projection, ask)
-            .await?;
+        let entries = [&entry];
+        let pointed = self.point(home, &mut resources, &entries, projection, ask);
+        // It is there, whatever comes of this.
+        pointed.await.map_err(midway)?;
         let answer = Answer::Created(Document::Tree(shaped.resource));
         Ok(Reply::new(answer).versioned(shaped.etag))
     }
@@ -60,8 +66,9 @@ impl Ldap {
         let pinned = pinned.map_err(refusal::of_write)?;
         self.number(home, draft, &pinned, ask).await?;
         for _ in 0..TRIES {
-            let (dn, attributes) = draft.entry(create)?;
-            let told = pinned.offers().post_read;
+            let (dn, mut attributes) = draft.entry(create)?;
+            let rest = rest_of(&mut attributes);
+            let told = pinned.offers().post_read && rest.is_empty();
             let controls = told.then(|| Control::post_read(wanted));
             let controls: Vec<Control> = controls.into_iter().collect();
             let write = Write::Add {
@@ -71,6 +78,7 @@ impl Ldap {
             let outcome = pinned.write(write, &controls, ask.deadline).await;
             let outcome = outcome.map_err(refusal::of_write)?;
             if outcome.result.is_success() {
+                self.fill(home, &pinned, &dn, rest, ask).await?;
                 return told_of(&pinned, dn, wanted, outcome.post_read, ask).await;
             }
             if draft.has_secret
@@ -106,6 +114,42 @@ impl Ldap {
         Err(used_up())
     }
 
+    /// Gives a new entry the values that were too many for its making. Where that fails, the entry
+    /// goes again: a repeat must not meet the half of it.
+    async fn fill(
+        &self,
+        home: &Home,
+        pinned: &Pinned,
+        dn: &Dn,
+        rest: Vec<Change>,
+        ask: &Ask,
+    ) -> Result<(), DirectoryError> {
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let order = Order {
+            home,
+            pinned,
+            dn,
+            modifications: rest,
+            guarded: &[],
+            has_secret: false,
+            held: None,
+            met: None,
+            told: None,
+        };
+        let Err(error) = self.apply(order, ask).await else {
+            return Ok(());
+        };
+        let write = Write::Delete { dn: dn.clone() };
+        let gone = self.pool.write(write, &[], ask.deadline).await;
+        if !gone.is_ok_and(|outcome| outcome.result.is_success()) {
+            let request_id = &ask.request_id;
+            tracing::warn!(%request_id, "a new entry of which a part failed could not be removed");
+        }
+        Err(error)
+    }
+
     /// Takes the first candidates that are free, where the server would take others too.
     async fn choose(
         &self,
@@ -126,6 +170,17 @@ impl Ldap {
     }
 }
 
+/// Takes out what is more than servers take at once; that is added afterwards.
+fn rest_of(attributes: &mut [Attribute]) -> Vec<Change> {
+    let large = attributes.iter_mut().filter(|a| a.values.len() > CHUNK);
+    let rest = large.map(|attribute| Attribute {
+        name: Arc::clone(&attribute.name),
+        values: attribute.values.split_off(CHUNK),
+    });
+    rest.map(|attribute| Change::new(ChangeKind::Add, attribute))
+        .collect()
+}
+
 /// What a new or changed entry is now. It is done, so a read that fails is asked again.
 pub(super) async fn told_of(
     pinned: &Pinned,
@@ -134,11 +189,13 @@ pub(super) async fn told_of(
     told: Option<Entry>,
     ask: &Ask,
 ) -> Result<Entry, DirectoryError> {
-    if let Some(entry) = told {
-        return Ok(entry);
-    }
-    let search = read_again(dn, wanted.to_vec());
-    let entry = pinned.one(search, ask.deadline).await.ok().flatten();
+    let entry = match told {
+        Some(entry) => pinned.whole(entry, ask.deadline).await.ok(),
+        None => {
+            let search = read_again(dn, wanted.to_vec());
+            pinned.one(search, ask.deadline).await.ok().flatten()
+        }
+    };
     entry.ok_or_else(|| DirectoryError::Malformed("a new entry could not be read".to_owned()))
 }
 

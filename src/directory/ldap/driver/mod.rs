@@ -11,6 +11,7 @@ mod counter;
 mod draft;
 mod examine;
 mod find;
+mod held;
 mod home;
 mod integrity;
 mod listing;
@@ -21,6 +22,7 @@ mod protect;
 mod question;
 mod references;
 mod refusal;
+mod rehearse;
 mod remove;
 mod rename;
 mod shape;
@@ -34,9 +36,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::offers::Offers;
 use super::pool::Pool;
+use super::rehearsal::Scene;
 use crate::directory::{
-    Answering, Ask, Directory, DirectoryError, Examining, Finding, Health, Preparing, Server,
-    Vitals,
+    Answering, Ask, Directory, DirectoryError, Examining, Finding, Health, Preparing, Rehearsed,
+    Server, Vitals,
 };
 use crate::ldap::Layout;
 use crate::scim::operation::{Abilities, Verb};
@@ -63,8 +66,8 @@ pub(super) struct Ldap {
 #[must_use]
 pub fn driver(pool: Arc<Pool>, layout: Layout) -> Arc<dyn Directory> {
     Arc::new(Ldap {
+        homes: Arc::new(Homes::of(layout, Some(&pool))),
         pool,
-        homes: Arc::new(Homes::of(layout)),
         walks: listing::of_this_process(),
         member_of: Arc::new(references::MemberOf::new()),
         findings: Arc::default(),
@@ -112,9 +115,12 @@ impl Ldap {
 
 impl Directory for Ldap {
     fn abilities(&self) -> Abilities {
+        let offers = self.offers();
         Abilities {
             patch: true,
-            etag: self.offers().assertion && self.homes.has_versions(),
+            // Either it is asserted, or what a write met is told and made good (ADR 12).
+            etag: (offers.assertion && self.homes.has_versions()) || offers.pre_read,
+            compares: true,
             filter: true,
             sort: false,
             page: true,
@@ -147,6 +153,7 @@ impl Directory for Ldap {
             name: self.pool.in_use(),
             vendor: offers.as_ref().and_then(|offers| offers.vendor.clone()),
             offers: offers.map(|offers| offers.names()),
+            away: self.pool.away(),
         })
     }
 
@@ -173,6 +180,23 @@ impl Directory for Ldap {
 
     fn findings(&self) -> Option<Arc<[Finding]>> {
         self.lock_findings().clone()
+    }
+
+    fn holds(&self, operation: &Operation<Upstream>) -> bool {
+        let (Verb::Patch(_, patch), Some(home)) =
+            (&operation.verb, self.homes.get(&operation.resource))
+        else {
+            return false;
+        };
+        patch.changes.iter().all(|change| {
+            let known = work::name(change).ok();
+            let known = known.and_then(|name| home.place.attribute(name));
+            known.is_some_and(|known| known.guarded)
+        })
+    }
+
+    fn rehearse(&self, scene: Scene) -> Option<Rehearsed> {
+        self.rehearsed(scene).ok()
     }
 
     fn execute<'a>(&'a self, operation: Operation<Upstream>, ask: &'a Ask) -> Answering<'a> {

@@ -99,6 +99,7 @@ const TOLD: &[(&str, &str)] = &[
     ("password policy", GENERAL),
     ("check_password_restrictions", GENERAL),
     ("0000052d", GENERAL),
+    ("000008c5", GENERAL),
     ("0000001f", "the directory takes passwords over TLS only"),
 ];
 const GENERAL: &str = "the password does not meet the directory's policy";

@@ -10,7 +10,6 @@ mod inverse;
 mod name;
 mod primary;
 mod resolve;
-mod whole;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -161,7 +160,8 @@ fn show(resource: &mut Resource, attribute: &Attribute, pointed: Pointed) {
 }
 
 fn object(target: &Target) -> Value {
-    let mut map = Map::new();
+    // Very many of them may be held: no more room than they need.
+    let mut map = Map::with_capacity(2 + usize::from(target.display.is_some()));
     map.insert("value".to_owned(), json!(target.id));
     map.insert("type".to_owned(), json!(target.resource.as_str()));
     if let Some(display) = &target.display {

@@ -30,12 +30,16 @@ pub(super) fn of_write(error: LdapError) -> DirectoryError {
 
 fn lost(why: Why) -> DirectoryError {
     match why {
-        Why::Unreachable(why) => DirectoryError::Unreachable(why.to_string()),
+        Why::Unreachable(why) | Why::Untrusted(why) => DirectoryError::Unreachable(why.to_string()),
         Why::Credentials(_) => DirectoryError::Credentials(401),
         Why::Overloaded => DirectoryError::Overloaded,
         Why::Closed(_) => DirectoryError::Lost,
         Why::TimedOut | Why::TooSlow => DirectoryError::TimedOut,
         Why::Malformed(what) => DirectoryError::Malformed(what.to_string()),
+        Why::Unsteady => DirectoryError::Busy {
+            status: 503,
+            retry_after: Some(1),
+        },
         Why::TooLarge => DirectoryError::TooLarge,
     }
 }
@@ -96,6 +100,12 @@ pub(super) fn of(result: &LdapResult) -> DirectoryError {
             Meaning::Missing => value(MISSING),
             Meaning::NotAllowed => value(NOT_ALLOWED),
             Meaning::Name => value("an account cannot have this name"),
+            Meaning::Unknown => rule(LACKS),
+            Meaning::Kept => rule("only the directory itself sets it: `direction: read`"),
+            Meaning::Change => value("the directory does not make this change of such a resource"),
+            Meaning::Member => value("a group of this kind cannot have such a member"),
+            Meaning::First => value("it is the first group of somebody"),
+            Meaning::Place => rule("a container of the rule cannot hold such entries"),
             Meaning::NotBound => DirectoryError::Credentials(401),
         };
     }
@@ -112,9 +122,7 @@ pub(super) fn of(result: &LdapResult) -> DirectoryError {
         Code::OBJECT_CLASS_VIOLATION => value(
             "the directory needs an attribute that is missing, or does not know one of those sent",
         ),
-        Code::UNDEFINED_ATTRIBUTE_TYPE | Code::INAPPROPRIATE_MATCHING => {
-            rule("the rule names what its schema lacks (see `postern check --online`)")
-        }
+        Code::UNDEFINED_ATTRIBUTE_TYPE | Code::INAPPROPRIATE_MATCHING => rule(LACKS),
         Code::OBJECT_CLASS_MODS_PROHIBITED => rule("the rule changes what kind of entry it is"),
         Code::NOT_ALLOWED_ON_RDN | Code::NAMING_VIOLATION | Code::INVALID_DN_SYNTAX => nameless(),
         Code::INSUFFICIENT_ACCESS_RIGHTS
@@ -128,9 +136,10 @@ pub(super) fn of(result: &LdapResult) -> DirectoryError {
             retry_after: None,
         },
         Code::TIME_LIMIT_EXCEEDED => DirectoryError::TimedOut,
-        Code::SIZE_LIMIT_EXCEEDED | Code::ADMIN_LIMIT_EXCEEDED => {
-            refused(ScimType::TooMany, "the directory gives no answer this long")
-        }
+        Code::SIZE_LIMIT_EXCEEDED | Code::ADMIN_LIMIT_EXCEEDED => refused(
+            ScimType::TooMany,
+            "this is more than the directory does at once",
+        ),
         Code::UNWILLING_TO_PERFORM => value("the directory is not willing to do this"),
         Code::NOT_ALLOWED_ON_NON_LEAF => not_a_leaf(),
         Code::REFERRAL | Code::AFFECTS_MULTIPLE_DSAS => {
@@ -140,6 +149,7 @@ pub(super) fn of(result: &LdapResult) -> DirectoryError {
     }
 }
 
+const LACKS: &str = "the rule names what its schema lacks (see `postern check --online`)";
 const TAKEN: &str = "another resource has this value already";
 const ONE_VALUE: &str = "the directory holds one value of this at most";
 const MISSING: &str = "the directory needs a value of this";

@@ -10,7 +10,7 @@ use super::version::names_one;
 use crate::directory::ldap::Write;
 use crate::directory::{Ask, DirectoryError};
 use crate::ldap::layout::OnDelete;
-use crate::scim::operation::{Answer, Precondition, Projection};
+use crate::scim::operation::{Answer, Precondition};
 use crate::scim::{Reply, ResourceId, Upstream};
 
 impl Ldap {
@@ -23,8 +23,9 @@ impl Ldap {
     ) -> Result<Reply<Upstream>, DirectoryError> {
         let mut names: Vec<Arc<str>> = vec![home.place.id.as_str().into()];
         if names_one(precondition) {
-            names.extend(home.wanted(&Projection::All));
+            names.extend(home.version_names());
         }
+        let by_values = self.sees_to(home, precondition);
         names.extend(self.pointers_by(home));
         names.extend(home.disabled_by());
         let entry = self.find(home, id, names, ask).await?;
@@ -39,6 +40,7 @@ impl Ldap {
             .filter(|_| pinned.offers().assertion);
         if let OnDelete::Keep { disable, move_to } = &home.place.on_delete {
             let to = (disable.as_slice(), move_to.as_ref());
+            let held = (held, by_values.then_some(precondition));
             self.put_away(home, &pinned, (id, &entry), to, held, ask)
                 .await?;
             return Ok(Reply::new(Answer::Nothing));

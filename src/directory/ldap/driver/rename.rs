@@ -90,6 +90,7 @@ impl Ldap {
             guarded: &[],
             has_secret: false,
             held: None,
+            met: None,
             told: None,
         };
         if let Err(error) = self.apply(order, ask).await {

@@ -9,6 +9,7 @@ use super::Ldap;
 use super::apply::Order;
 use super::draft::Draft;
 use super::find::name_of;
+use super::held::ByValues;
 use super::home::Home;
 use super::make::told_of;
 use super::password;
@@ -23,6 +24,7 @@ use crate::directory::{Ask, DirectoryError};
 use crate::ldap::layout::{Create, Disable, OnDelete, Secret};
 use crate::net::Secret as Password;
 use crate::scim::ResourceId;
+use crate::scim::operation::Precondition;
 use crate::scim::patch::Patch;
 
 impl Ldap {
@@ -33,11 +35,12 @@ impl Ldap {
         pinned: &Pinned,
         (id, entry): (&ResourceId, &Entry),
         (disable, move_to): (&[Disable], Option<&Dn>),
-        held: Option<Control>,
+        (held, met): (Option<Control>, Option<&Precondition>),
         ask: &Ask,
     ) -> Result<(), DirectoryError> {
         let dn = name_of(entry)?;
-        let disabled = self.disabled(home, pinned, (entry, &dn), disable, held.as_ref(), ask);
+        let to_hold = (held.as_ref(), met);
+        let disabled = self.disabled(home, pinned, (entry, &dn), disable, to_hold, ask);
         let modified = disabled.await?;
         let (Some(to), Some(rdn)) = (move_to, dn.rdn()) else {
             return Ok(());
@@ -65,7 +68,7 @@ impl Ldap {
         pinned: &Pinned,
         (entry, dn): (&Entry, &Dn),
         disable: &[Disable],
-        held: Option<&Control>,
+        (held, met): (Option<&Control>, Option<&Precondition>),
         ask: &Ask,
     ) -> Result<bool, DirectoryError> {
         let mut modifications = Vec::new();
@@ -101,6 +104,13 @@ impl Ldap {
         if modifications.is_empty() {
             return Ok(false);
         }
+        if met.is_some() {
+            let asked = home.disabled_by();
+            let by_values = ByValues::of(home, (dn, entry), &asked, modifications);
+            guarded.extend(by_values.pairs);
+            modifications = by_values.modifications;
+            modifications.extend(by_values.secrets);
+        }
         let order = Order {
             home,
             pinned,
@@ -109,6 +119,7 @@ impl Ldap {
             guarded: &guarded,
             has_secret: false,
             held: held.cloned(),
+            met,
             told: None,
         };
         self.apply(order, ask).await?;
@@ -248,6 +259,7 @@ impl Ldap {
             guarded: &[],
             has_secret: draft.has_secret,
             held: None,
+            met: None,
             told: None,
         };
         self.apply(order, ask).await?;
@@ -270,7 +282,7 @@ impl Ldap {
                     let again = self.find_again(dn, home, pinned, ask).await;
                     if let Some(entry) = again {
                         let _ = self
-                            .disabled(home, pinned, (&entry, dn), disable, None, ask)
+                            .disabled(home, pinned, (&entry, dn), disable, (None, None), ask)
                             .await;
                     }
                     return Err(error);

@@ -1,6 +1,8 @@
 //! Versions of entries as entity tags: what the server keeps, or a hash of what was read where it
 //! keeps nothing that a write can be held to.
 
+use std::sync::Arc;
+
 use sha2::{Digest as _, Sha256};
 
 use super::home::Home;
@@ -12,14 +14,28 @@ impl Home {
     pub(super) fn etag(&self, entry: &Entry, read: &Projection) -> Option<String> {
         let Some(kept) = self.stamps().version else {
             // Of a part of an entry only the version of that part could be told.
-            return (*read == Projection::All).then(|| hashed(entry))?;
+            return (*read == Projection::All).then(|| hashed(entry, &self.wanted(read)))?;
         };
         let version = entry.text(kept)?;
         let plain = |c: char| c.is_ascii_graphic() && c != '"';
-        version
-            .chars()
-            .all(plain)
-            .then(|| format!("W/\"{version}\""))
+        if !version.chars().all(plain) {
+            return None;
+        }
+        if !self.stamps().is_own {
+            return Some(format!("W/\"{version}\""));
+        }
+        // What another server counted is another version.
+        let mut digits = digits(&Sha256::digest(self.server()?));
+        digits.truncate(8);
+        Some(format!("W/\"{digits}-{version}\""))
+    }
+
+    /// What of an entry must be read to know its version.
+    pub(super) fn version_names(&self) -> Vec<Arc<str>> {
+        match self.stamps().version {
+            Some(kept) => vec![self.place.id.as_str().into(), kept.into()],
+            None => self.wanted(&Projection::All),
+        }
     }
 
     /// What holds a write to the versions that a client names, where the server does that.
@@ -60,11 +76,15 @@ fn opaque(tag: &str) -> Option<&str> {
     tag.strip_prefix('"')?.strip_suffix('"')
 }
 
-/// The same for the same values, in whatever order a server gives them.
-fn hashed(entry: &Entry) -> Option<String> {
+/// The same for the same values of these attributes, in whatever order a server gives them.
+fn hashed(entry: &Entry, names: &[Arc<str>]) -> Option<String> {
     let mut lines: Vec<(String, &[u8])> = Vec::new();
     for attribute in &entry.attributes {
         let name = attribute.name.to_ascii_lowercase();
+        let plain = name.split(';').next().unwrap_or_default();
+        if !names.iter().any(|own| own.eq_ignore_ascii_case(plain)) {
+            continue;
+        }
         if name.contains(";range=") && !name.ends_with("-*") {
             // The other values are not here.
             return None;
@@ -79,9 +99,13 @@ fn hashed(entry: &Entry) -> Option<String> {
             hash.update(part);
         }
     }
-    let digits = hash.finalize();
-    let text: String = digits.iter().take(12).map(|b| format!("{b:02x}")).collect();
-    Some(format!("W/\"{text}\""))
+    let mut digits = digits(&hash.finalize());
+    digits.truncate(24);
+    Some(format!("W/\"{digits}\""))
+}
+
+fn digits(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -103,6 +127,8 @@ mod tests {
 
     #[test]
     fn a_hash_knows_values_and_not_their_order() {
+        let names = ["cn", "SN", "member"].map(Arc::from);
+        let hashed = |entry: &Entry| hashed(entry, &names);
         let one = hashed(&entry(&[("cn", &["a", "b"]), ("sn", &["c"])]));
         assert_eq!(one, hashed(&entry(&[("SN", &["c"]), ("cn", &["b", "a"])])));
         for other in [
@@ -113,6 +139,9 @@ mod tests {
             assert_ne!(one, hashed(&other));
         }
         assert_eq!(hashed(&entry(&[("member;range=0-1499", &["a"])])), None);
+        // What was read for another reason is no part of it.
+        let more = entry(&[("cn", &["a", "b"]), ("sn", &["c"]), ("ou", &["d"])]);
+        assert_eq!(one, hashed(&more));
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub(super) struct Work {
     pub(super) guarded: Vec<Pair>,
     /// A password that is set by an operation of its own.
     pub(super) password: Option<Password>,
+    /// Those of the modifications that come after the others.
+    pub(super) secrets: Vec<Modification>,
     /// Whether a password is among the modifications.
     pub(super) has_secret: bool,
     /// The entry's own part of its name from now on: what it should be, and what else it may be

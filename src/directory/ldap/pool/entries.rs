@@ -144,6 +144,13 @@ impl Entries {
                 self.cookie = Control::next_page(&answer.controls).unwrap_or_default();
                 if self.cookie.is_empty() {
                     self.over = true;
+                    if self.referrals > 0 {
+                        let references = self.referrals;
+                        tracing::debug!(
+                            references,
+                            "parts of a tree that other servers have are left out"
+                        );
+                    }
                     self.link = None;
                     self.pool.note(Ok(()));
                 }

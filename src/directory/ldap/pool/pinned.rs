@@ -52,7 +52,10 @@ impl Pinned {
     /// # Errors
     /// As there.
     pub async fn one(&self, search: Search, deadline: Instant) -> Result<Option<Entry>, LdapError> {
-        one_of(|search| self.search(search, &[], deadline), search).await
+        match one_of(|search| self.search(search, &[], deadline), search).await? {
+            Some(entry) => self.whole(entry, deadline).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// As [`Pool::write`].

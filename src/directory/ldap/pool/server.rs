@@ -42,8 +42,8 @@ pub(super) struct Away {
     pub why: Why,
     /// When it may be tried again.
     pub next_try: Instant,
-    /// Until when it is worth waiting for.
-    pub patience: Instant,
+    /// For how long it is worth waiting for.
+    pub patience: Duration,
 }
 
 impl Server {
@@ -68,25 +68,24 @@ impl Server {
         offers
     }
 
-    /// A connection did not come to stand. Asked again and again, in growing intervals; in short
-    /// ones while somebody may still be waiting for it.
-    pub(super) fn is_down(&self, why: Why, now: Instant, patience: Duration, jitter: f32) {
+    /// A connection did not come to stand. It is tried again when somebody wants it, and soon: what
+    /// is there again serves at once.
+    ///
+    /// Whether that is news.
+    pub(super) fn is_down(&self, why: Why, now: Instant, jitter: f32) -> bool {
         let mut state = self.lock();
         state.up_since = None;
+        let is_news = state.down.as_ref().is_none_or(|down| down.why != why);
         let (since, failures) = match &state.down {
             Some(down) => (down.since, down.failures.saturating_add(1)),
             None => (now, 1),
         };
-        let waited_for = now.saturating_duration_since(since) < patience;
-        let most = match why {
+        let (first, most) = match why {
             // Directories lock accounts whose password is wrong too often.
-            Why::Credentials(_) => MOST_PAUSE,
-            _ if waited_for => PATIENT_PAUSE,
-            _ => MOST_PAUSE,
-        };
-        let first = match why {
-            Why::Credentials(_) => CREDENTIALS_PAUSE,
-            _ => FIRST_PAUSE,
+            Why::Credentials(_) => (CREDENTIALS_PAUSE, MOST_CREDENTIALS_PAUSE),
+            // Nobody mends that within a second.
+            Why::Untrusted(_) => (MOST_PAUSE, CREDENTIALS_PAUSE),
+            _ => (FIRST_PAUSE, MOST_PAUSE),
         };
         let pause = (first * 2_u32.saturating_pow((failures - 1).min(16))).min(most);
         state.down = Some(Down {
@@ -95,18 +94,20 @@ impl Server {
             next_try: now + pause.mul_f32(0.5 + jitter),
             why,
         });
+        is_news
     }
 
     /// Why it must not be tried now. `None` where it may.
     pub(super) fn away(&self, now: Instant, patience: Duration) -> Option<Away> {
         let state = self.lock();
         let down = state.down.as_ref()?;
-        (now < down.next_try).then(|| down.away(patience))
+        (now < down.next_try).then(|| down.away(now, patience))
     }
 
     /// Why it did not work the last time.
-    pub(super) fn last_failure(&self, patience: Duration) -> Option<Away> {
-        self.lock().down.as_ref().map(|down| down.away(patience))
+    pub(super) fn last_failure(&self, now: Instant, patience: Duration) -> Option<Away> {
+        let state = self.lock();
+        state.down.as_ref().map(|down| down.away(now, patience))
     }
 
     /// What it offered the last time.
@@ -141,11 +142,13 @@ impl Server {
 }
 
 impl Down {
-    fn away(&self, patience: Duration) -> Away {
+    fn away(&self, now: Instant, patience: Duration) -> Away {
         let patience = match self.why {
             // Waiting does not help.
-            Why::Credentials(_) => self.since,
-            _ => self.since + patience,
+            Why::Credentials(_) | Why::Untrusted(_) => Duration::ZERO,
+            _ if now.saturating_duration_since(self.since) < RESTART => patience,
+            // Who waits takes up room that requests for other directories need.
+            _ => patience.min(LATE_PATIENCE),
         };
         Away {
             why: self.why.clone(),
@@ -157,12 +160,16 @@ impl Down {
 
 /// The pause after the first failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(40);
-/// The longest while somebody may be waiting.
-const PATIENT_PAUSE: Duration = Duration::from_millis(200);
 /// The longest.
-const MOST_PAUSE: Duration = Duration::from_secs(5);
+const MOST_PAUSE: Duration = Duration::from_millis(200);
 /// The first after wrong credentials.
 const CREDENTIALS_PAUSE: Duration = Duration::from_secs(1);
+/// The longest after those.
+const MOST_CREDENTIALS_PAUSE: Duration = Duration::from_secs(5);
+/// A server that has been away for less may be one that is started again.
+const RESTART: Duration = Duration::from_secs(30);
+/// For how long a request waits for a server that has been away for longer.
+const LATE_PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -180,42 +187,38 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_and_stay_short_while_somebody_waits() {
+    fn pauses_grow_and_stay_short() {
         let server = server();
         let start = Instant::now();
         let mut now = start;
         let mut pauses = Vec::new();
-        while now < start + PATIENCE {
-            server.is_down(refused(), now, PATIENCE, 0.5);
+        while now < start + RESTART {
+            server.is_down(refused(), now, 0.5);
             let away = server.away(now, PATIENCE).unwrap();
-            assert_eq!(away.patience, start + PATIENCE);
+            assert_eq!(away.patience, PATIENCE);
             pauses.push(away.next_try - now);
             now = away.next_try;
         }
         assert!(pauses.is_sorted(), "{pauses:?}");
         let about = |pause: &Duration| (pause.as_secs_f32() * 1000.0).round();
         assert_eq!(pauses.first().map(about), Some(about(&FIRST_PAUSE)));
-        assert_eq!(pauses.last().map(about), Some(about(&PATIENT_PAUSE)));
-        server.is_down(refused(), now, PATIENCE, 0.5);
+        assert_eq!(pauses.last().map(about), Some(about(&MOST_PAUSE)));
+        server.is_down(refused(), now, 0.5);
         let away = server.away(now, PATIENCE).unwrap();
         assert_eq!(about(&(away.next_try - now)), about(&MOST_PAUSE));
+        assert_eq!(away.patience, LATE_PATIENCE);
         assert!(server.away(away.next_try, PATIENCE).is_none());
         server.is_up(Offers::default(), now);
-        assert!(server.last_failure(PATIENCE).is_none());
+        assert!(server.last_failure(now, PATIENCE).is_none());
     }
 
     #[test]
     fn wrong_credentials_are_not_waited_for_and_not_tried_often() {
         let server = server();
         let now = Instant::now();
-        server.is_down(
-            Why::Credentials(Code::INVALID_CREDENTIALS),
-            now,
-            PATIENCE,
-            0.5,
-        );
+        server.is_down(Why::Credentials(Code::INVALID_CREDENTIALS), now, 0.5);
         let away = server.away(now, PATIENCE).unwrap();
-        assert_eq!(away.patience, now);
+        assert_eq!(away.patience, Duration::ZERO);
         assert!(away.next_try - now >= CREDENTIALS_PAUSE.mul_f32(0.9));
     }
 
@@ -227,7 +230,7 @@ mod tests {
         assert!(!server.is_steady(later, PATIENCE));
         server.is_up(Offers::default(), now);
         assert!(server.is_steady(later, PATIENCE) && !server.is_steady(now, PATIENCE));
-        server.is_down(refused(), now, PATIENCE, 0.0);
+        server.is_down(refused(), now, 0.0);
         server.is_up(Offers::default(), later);
         assert!(!server.is_steady(later, PATIENCE));
     }

@@ -14,7 +14,7 @@ use super::super::dial::dial;
 use super::super::failure::{LdapError, Why};
 use super::super::tally::Counted;
 use super::links::Links;
-use super::server::Away;
+use super::server::{Away, Server};
 use super::{Link, Pool};
 
 impl Pool {
@@ -22,7 +22,7 @@ impl Pool {
     pub(super) async fn link(self: &Arc<Self>, deadline: Instant) -> Result<Link, LdapError> {
         let _waiting = Counted::waiting(&self.tally);
         self.look_back();
-        let patience = self.config.timeouts.connect;
+        let arrived = Instant::now();
         loop {
             let mut aways = Vec::new();
             for index in self.order() {
@@ -39,8 +39,8 @@ impl Pool {
             let next_try = aways.iter().map(|away| away.next_try).min();
             let why = aways.into_iter().next().map(|away| away.why);
             let why = why.unwrap_or_else(|| Why::Unreachable("no server is known".into()));
-            let until = worth_waiting.unwrap_or(now).min(deadline);
-            let next_try = next_try.unwrap_or(now + patience);
+            let until = (arrived + worth_waiting.unwrap_or_default()).min(deadline);
+            let next_try = next_try.unwrap_or(until);
             if until <= now || next_try >= until {
                 self.note(Err(&LdapError::Unsent(why.clone())));
                 return Err(LdapError::Unsent(why));
@@ -93,7 +93,7 @@ impl Pool {
         let nowhere = || Away {
             why: Why::Unreachable("no such server".into()),
             next_try: deadline,
-            patience: deadline,
+            patience: Duration::ZERO,
         };
         let (Some(server), Some(links)) = (self.servers.get(index), self.links(index)) else {
             return Err(nowhere());
@@ -122,7 +122,7 @@ impl Pool {
         let too_late = || Away {
             why: Why::TimedOut,
             next_try: deadline,
-            patience: deadline,
+            patience: Duration::ZERO,
         };
         let turn = timeout_at(deadline.into(), links.turn()).await;
         let turn = turn.map_err(|_| too_late())?;
@@ -137,10 +137,15 @@ impl Pool {
         opening.await.map_err(|_| too_late())?;
         match links.least_busy(most) {
             (Some(connection), _) => Ok(link(connection)),
-            (None, _) => Err(server.last_failure(patience).unwrap_or_else(|| Away {
-                why: Why::Unreachable("the directory ends connections at once".into()),
-                ..too_late()
-            })),
+            (None, _) => {
+                let now = Instant::now();
+                // One that dies between its first word and the next is worth another try.
+                Err(server.last_failure(now, patience).unwrap_or_else(|| Away {
+                    why: Why::Unreachable("the directory ends connections at once".into()),
+                    next_try: now + AT_ONCE,
+                    patience,
+                }))
+            }
         }
     }
 
@@ -164,10 +169,20 @@ impl Pool {
             }
             Err(why) => {
                 self.tally.connect_failed();
-                server.is_down(why, Instant::now(), patience, jitter());
+                self.is_away(server, why);
             }
         }
         drop(turn);
+    }
+
+    /// A server cannot be used. Where it is one of several this is told here; whether the directory
+    /// as a whole answers is watched elsewhere.
+    fn is_away(&self, server: &Server, why: Why) {
+        let reason = why.to_string();
+        if server.is_down(why, Instant::now(), jitter()) && self.servers.len() > 1 {
+            let server = &*server.name;
+            tracing::warn!(server, reason, "a server of the directory cannot be used");
+        }
     }
 
     /// The server in use, then the others in order of preference; those that send writes elsewhere
@@ -237,7 +252,7 @@ impl Pool {
                     Ok((_, offers)) => {
                         server.is_up(offers, Instant::now());
                     }
-                    Err(why) => server.is_down(why, Instant::now(), patience, jitter()),
+                    Err(why) => pool.is_away(server, why),
                 }
                 if server.is_steady(Instant::now(), time) {
                     pool.use_server(index);
@@ -261,6 +276,8 @@ pub(super) fn jitter() -> f32 {
     f32::from(u16::try_from(bits & 0xffff).unwrap_or_default()) / f32::from(u16::MAX)
 }
 
+/// The pause after a connection that was lost before it could be used.
+const AT_ONCE: Duration = Duration::from_millis(100);
 /// How often a preferred server is tried while another is in use, at most.
 const PROBE_EVERY: Duration = Duration::from_secs(30);
 /// So many searches in pages at a time per worker, each on a connection of its own.

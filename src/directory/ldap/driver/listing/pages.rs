@@ -1,5 +1,6 @@
-//! A page of a long list: fetched by ids, a hundred at a time, as fast as the client takes it. One
-//! of up to a hundred is in hand before it is answered.
+//! A page of a long list: fetched by ids, a hundred at a time, or fewer where these hold much, as
+//! fast as the client takes it. One of up to a hundred is in hand before it is answered, as far as
+//! there is room for it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use futures_util::{StreamExt as _, stream};
 
 use super::ids::Rank;
 use super::snapshot::Snapshot;
+use super::weight::{MOST, weight};
 use super::{Place, Wanted, refused};
 use crate::directory::ldap::driver::Ldap;
 use crate::directory::ldap::driver::home::Home;
@@ -34,6 +36,10 @@ pub(super) struct Pages {
     next: usize,
     /// How many are wanted still.
     left: usize,
+    /// So many are asked for at once.
+    batch: usize,
+    /// What those came to that were told last.
+    weight: usize,
     /// Whether its end is remembered by its index.
     marks: bool,
 }
@@ -59,6 +65,8 @@ impl Pages {
             start,
             next: start,
             left: count,
+            batch: BATCH,
+            weight: 0,
             marks: true,
         }
     }
@@ -66,10 +74,11 @@ impl Pages {
     /// The page: in hand where it is small, else its first part, and the rest as it is taken.
     pub(super) async fn listing(mut self) -> Result<Listing, DirectoryError> {
         let streams = self.left > BATCH;
-        let mut first = Vec::new();
+        let (mut first, mut held) = (Vec::new(), 0);
         while let Some(more) = self.part().await? {
             first.extend(more);
-            if streams && !first.is_empty() {
+            held += self.weight;
+            if (streams && !first.is_empty()) || held > MOST / 2 {
                 break;
             }
         }
@@ -104,12 +113,17 @@ impl Pages {
         })
     }
 
-    /// A page in hand, and the last id of it where there is more.
+    /// A page in hand, and the last id of it where there is more. It ends early where it holds much:
+    /// a client goes on by the cursor, however many there are.
     pub(super) async fn in_hand(mut self) -> Result<(Vec<Resource>, Option<Rank>), DirectoryError> {
         self.marks = false;
-        let mut all = Vec::new();
+        let (mut all, mut held) = (Vec::new(), 0);
         while let Some(more) = self.part().await? {
             all.extend(more);
+            held += self.weight;
+            if !all.is_empty() && held > MOST / 2 {
+                break;
+            }
         }
         let more = self.snapshot.left(self.at) > 0;
         let last = self.at.checked_sub(1).filter(|_| more);
@@ -129,10 +143,9 @@ impl Pages {
         if self.is_over() {
             return Ok(None);
         }
-        let size = self.left.min(BATCH);
-        let entries = self.fetch(home, size).await?;
+        let (size, entries) = self.fetch(home).await?;
         let projection = &self.wanted.projection;
-        let shown = ldap.shown(home, &entries, projection, &self.ask).await?;
+        let shown = ldap.shown(home, entries, projection, &self.ask).await?;
         self.at = (self.at + size).min(self.snapshot.ids.len());
         self.next = self.next.saturating_add(shown.len());
         self.left = self.left.saturating_sub(shown.len());
@@ -148,8 +161,29 @@ impl Pages {
         Ok(Some(shown))
     }
 
-    /// Those of the next ids that still exist and match, in their order.
-    async fn fetch(&self, home: &Home, size: usize) -> Result<Vec<Entry>, DirectoryError> {
+    /// Those of the next ids that still exist and match, in their order, and how many ids these
+    /// are: as many as there is room for.
+    async fn fetch(&mut self, home: &Home) -> Result<(usize, Vec<Entry>), DirectoryError> {
+        loop {
+            let size = self.left.min(self.batch);
+            match self.some(home, size).await? {
+                Ok(entries) => {
+                    if self.weight < MOST / 2 {
+                        self.batch = (self.batch * 2).min(BATCH);
+                    }
+                    return Ok((size, entries));
+                }
+                Err(Fit(count)) => self.batch = count,
+            }
+        }
+    }
+
+    /// The same of so many ids, or how many there is room for.
+    async fn some(
+        &mut self,
+        home: &Home,
+        size: usize,
+    ) -> Result<Result<Vec<Entry>, Fit>, DirectoryError> {
         let form = home.place.id_form;
         let ids = (self.at..self.at + size).map_while(|index| self.snapshot.ids.get(index));
         let values = ids.filter_map(|rank| form.write(&rank.id(form)));
@@ -159,11 +193,16 @@ impl Pages {
         let search = home.search(filter, home.wanted(&self.wanted.projection), 0);
         let mut found = self.ldap.pool.search(search, &[], self.ask.deadline);
         let mut entries = Vec::with_capacity(size);
+        self.weight = 0;
         while let Some(entry) = found.next().await.map_err(refused)? {
+            self.weight += weight(home, &entry);
+            if self.weight > MOST && size > 1 {
+                return Ok(Err(Fit(entries.len().clamp(1, size - 1))));
+            }
             entries.push((home.rank(&entry)?, entry));
         }
         entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+        Ok(Ok(entries.into_iter().map(|(_, entry)| entry).collect()))
     }
 
     fn is_over(&self) -> bool {
@@ -184,6 +223,9 @@ impl Pages {
     }
 }
 
+/// So many of the next may be asked for, as far as was seen.
+struct Fit(usize);
+
 fn interrupted(error: DirectoryError) -> Interrupted {
     match error {
         DirectoryError::TimedOut | DirectoryError::Overloaded | DirectoryError::Busy { .. } => {
@@ -195,7 +237,7 @@ fn interrupted(error: DirectoryError) -> Interrupted {
     }
 }
 
-/// So many ids in one question.
+/// So many ids in one question, at most.
 const BATCH: usize = 100;
 /// How much longer a page may take from its first part to its end.
 const WHOLE: Duration = Duration::from_secs(600);

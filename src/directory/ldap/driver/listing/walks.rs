@@ -76,7 +76,7 @@ impl Key {
 }
 
 /// What is asked, whoever asks: every replica says the same.
-pub(super) fn question(home: &Home, filter: &Filter) -> Sha256 {
+fn question(home: &Home, filter: &Filter) -> Sha256 {
     let mut digest = Sha256::new();
     let mut asked = Writer::new();
     filter.encode(&mut asked);
@@ -114,14 +114,17 @@ impl Walks {
 
     /// Makes room; false where all of it is held by what is under way.
     pub(super) fn forget_oldest(&self) -> bool {
-        self.inner().forget_oldest(None)
+        self.inner(Instant::now()).forget_oldest(None)
     }
 
     /// The last id that was told before this `startIndex`. Where several walks passed there: the
     /// smallest, so that none of them misses anybody.
     pub(super) fn last(&self, key: &Key, start: usize) -> Option<Rank> {
-        let now = Instant::now();
-        let mut inner = self.inner();
+        self.last_at(key, start, Instant::now())
+    }
+
+    fn last_at(&self, key: &Key, start: usize, now: Instant) -> Option<Rank> {
+        let mut inner = self.inner(now);
         let walk = inner.walks.get_mut(&key.digest)?;
         walk.used = now;
         let marks = walk.marks.get(&start)?.iter();
@@ -131,8 +134,11 @@ impl Walks {
 
     /// The newest snapshot that is not too old.
     pub(super) fn snapshot(&self, key: &Key) -> Option<Arc<Snapshot>> {
-        let now = Instant::now();
-        let mut inner = self.inner();
+        self.snapshot_at(key, Instant::now())
+    }
+
+    fn snapshot_at(&self, key: &Key, now: Instant) -> Option<Arc<Snapshot>> {
+        let mut inner = self.inner(now);
         let walk = inner.walks.get_mut(&key.digest)?;
         walk.used = now;
         let live = |snapshot: &&Arc<Snapshot>| now.duration_since(snapshot.made) < LIFE;
@@ -141,7 +147,7 @@ impl Walks {
 
     /// Remembers a snapshot, unless a newer one is known.
     pub(super) fn keep(&self, key: &Key, snapshot: &Arc<Snapshot>) {
-        let mut inner = self.inner();
+        let mut inner = self.inner(Instant::now());
         if let Some(walk) = inner.walk(key, &self.room) {
             let older = |known: &Arc<Snapshot>| known.made <= snapshot.made;
             if walk.snapshot.as_ref().is_none_or(older) {
@@ -153,7 +159,7 @@ impl Walks {
     /// Remembers the last id that was told before this `startIndex`.
     pub(super) fn mark(&self, key: &Key, start: usize, last: &Rank) {
         let now = Instant::now();
-        let mut inner = self.inner();
+        let mut inner = self.inner(now);
         loop {
             let Some(walk) = inner.walk(key, &self.room) else {
                 return;
@@ -168,9 +174,9 @@ impl Walks {
         }
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self, now: Instant) -> MutexGuard<'_, Inner> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.sweep();
+        inner.sweep(now);
         inner
     }
 }
@@ -207,8 +213,7 @@ impl Inner {
     }
 
     /// Forgets what is too old.
-    fn sweep(&mut self) {
-        let now = Instant::now();
+    fn sweep(&mut self, now: Instant) {
         if now.duration_since(self.swept) < SWEEP {
             return;
         }
@@ -283,6 +288,9 @@ const MARKS: usize = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::ldap::LdapConfig;
+    use crate::directory::ldap::driver::listing::snapshot::Collector;
+    use crate::ldap::IdForm;
 
     fn key(number: u8) -> Key {
         Key {
@@ -315,8 +323,59 @@ mod tests {
             walks.mark(&key(99), start, &Rank::Digits(1));
         }
         assert!(walks.room.held() <= 20_000);
-        assert_eq!(walks.inner().walks.len(), 1);
+        assert_eq!(walks.inner(Instant::now()).walks.len(), 1);
         while walks.forget_oldest() {}
+        assert_eq!(walks.room.held(), 0);
+    }
+
+    fn snapshot(walks: &Walks, ids: u128) -> Arc<Snapshot> {
+        let lease = walks.lease().unwrap();
+        let mut collector = Collector::new(IdForm::Uuid, None, 1000, lease);
+        for id in 0..ids {
+            while collector.take(Rank::Digits(id)).is_err() {
+                assert!(walks.forget_oldest());
+            }
+        }
+        Arc::new(collector.finish())
+    }
+
+    #[test]
+    fn snapshots_are_bounded_together_and_the_oldest_makes_room() {
+        let walks = Walks::new(40_000);
+        for number in 0..50 {
+            let made = snapshot(&walks, 100);
+            walks.keep(&key(number), &made);
+            assert!(walks.room.held() <= 40_000);
+        }
+        let kept = (0..50).filter(|number| walks.snapshot(&key(*number)).is_some());
+        let kept: Vec<u8> = kept.collect();
+        assert!((15..25).contains(&kept.len()), "{kept:?}");
+        assert_eq!(kept.last(), Some(&49));
+        assert!(!kept.contains(&0));
+    }
+
+    #[test]
+    fn what_is_too_old_is_forgotten_and_gives_its_room_back() {
+        let walks = Walks::new(1 << 20);
+        let config = LdapConfig::new(vec!["ldap://127.0.0.1:1".parse().unwrap()]);
+        let pool = Pool::open(config, None).unwrap();
+        let key = Key {
+            pool: Arc::downgrade(&pool),
+            ..key(1)
+        };
+        let begun = Instant::now();
+        let made = snapshot(&walks, 100);
+        walks.keep(&key, &made);
+        drop(made);
+        walks.mark(&key, 101, &Rank::Digits(7));
+        let soon = begun + LIFE / 2;
+        assert!(walks.snapshot_at(&key, soon).is_some());
+        assert_eq!(walks.last_at(&key, 101, soon), Some(Rank::Digits(7)));
+        // Used in the middle, it is still there, but what it says is too old.
+        let late = Instant::now() + LIFE;
+        assert!(walks.snapshot_at(&key, late).is_none());
+        assert_eq!(walks.last_at(&key, 101, late), None);
+        assert!(walks.snapshot_at(&key, late + LIFE + SWEEP).is_none());
         assert_eq!(walks.room.held(), 0);
     }
 }

@@ -44,9 +44,9 @@ impl Ldap {
             return if self.homes.keeps_memberships() {
                 Ok(Filter::present("memberOf"))
             } else {
-                Err(DirectoryError::Refused {
-                    scim_type: Some(ScimType::InvalidFilter),
-                    detail: Some("the directory cannot be asked who is in any group".to_owned()),
+                Err(DirectoryError::Declined {
+                    scim_type: ScimType::InvalidFilter,
+                    why: "the directory cannot be asked who is in any group",
                 })
             };
         }
@@ -90,14 +90,12 @@ impl Ldap {
             if tells {
                 return Ok(Filter::equal("memberOf", entry.dn));
             }
-            let values = self.whole(&entry, member, ask).await?;
+            let values = entry.values(member);
             if values.len() > MOST {
-                return Err(DirectoryError::Refused {
-                    scim_type: Some(ScimType::TooMany),
-                    detail: Some(format!(
-                        "the group has more than {MOST} members, and the directory does not keep \
-                         memberOf: ask for the group's members"
-                    )),
+                return Err(DirectoryError::Declined {
+                    scim_type: ScimType::TooMany,
+                    why: "the group has more than 5000 members, and the directory does not say of \
+                          people in what groups they are: ask for the group's members",
                 });
             }
             let parts: Vec<Filter> = match by {
@@ -107,7 +105,7 @@ impl Ldap {
                         .map(|value| Filter::equal(by.as_str(), value.clone()))
                         .collect()
                 }
-                By::Dn | By::Inverse(_) => self.ids_of(home, member, &values, ask).await?,
+                By::Dn | By::Inverse(_) => self.ids_of(home, member, values, ask).await?,
             };
             return Ok(Filter::Or(parts));
         }

@@ -60,21 +60,23 @@ impl Ldap {
                 .filter(|id| !found.contains_key(&id.to_ascii_lowercase()))
                 .filter_map(|id| home.place.id_form.write(id))
                 .collect();
-            let questions = left.chunks(BATCH).map(|chunk| {
-                let parts = chunk.iter().map(|id| Filter::equal(own, id.clone()));
-                home.some_of(parts.collect(), attributes.clone())
-            });
-            for entry in self.every(questions.collect(), ask).await? {
-                let id = entry.values(own).first();
-                let Some(id) = id.and_then(|id| home.shown_id(id)) else {
-                    continue;
-                };
-                let value = match by {
-                    None => Some(Bytes::from(name_of(&entry)?.to_string())),
-                    Some(by) => entry.values(by).first().cloned(),
-                };
-                if let Some(value) = value {
-                    found.insert(id.to_ascii_lowercase(), value);
+            for some in left.chunks(BATCH * AT_A_TIME) {
+                let questions = some.chunks(BATCH).map(|chunk| {
+                    let parts = chunk.iter().map(|id| Filter::equal(own, id.clone()));
+                    home.some_of(parts.collect(), attributes.clone())
+                });
+                for entry in self.every(questions.collect(), ask).await? {
+                    let id = entry.values(own).first();
+                    let Some(id) = id.and_then(|id| home.shown_id(id)) else {
+                        continue;
+                    };
+                    let value = match by {
+                        None => Some(Bytes::from(name_of(&entry)?.to_string())),
+                        Some(by) => entry.values(by).first().cloned(),
+                    };
+                    if let Some(value) = value {
+                        found.insert(id.to_ascii_lowercase(), value);
+                    }
                 }
             }
         }
@@ -149,9 +151,9 @@ impl Ldap {
         let mut asked = Asked::default();
         let mut own = Vec::with_capacity(entries.len());
         for entry in entries {
-            let values = self.whole(entry, name, ask).await?;
+            let values = entry.values(name);
             let mut places = Vec::with_capacity(values.len());
-            for value in values.iter() {
+            for value in values {
                 match name::key(&reference.by, name, value) {
                     Some(key) if placeholder.as_ref() == Some(&key) => {}
                     key => places.push(key.map(|key| asked.place(key, value))),
@@ -167,7 +169,7 @@ impl Ldap {
                 By::Attribute(by) => self.by_value(home, by.as_str(), &mut asked, ask).await?,
                 By::Dn | By::Inverse(_) => {
                     for (entry, places) in entries.iter().zip(&own) {
-                        if places.len() > MANY && is_membership(name) {
+                        if asked.left_of(places) > MANY && is_membership(name) {
                             self.by_group(home, entry, places.len(), &mut asked, ask)
                                 .await?;
                         }
@@ -190,15 +192,17 @@ impl Ldap {
         let mut attributes = home.telling();
         attributes.push(by.into());
         let left: Vec<Bytes> = asked.left().map(|(_, value)| value.clone()).collect();
-        let questions = left.chunks(BATCH).map(|chunk| {
-            let parts = chunk.iter().map(|value| Filter::equal(by, value.clone()));
-            home.some_of(parts.collect(), attributes.clone())
-        });
-        for entry in self.every(questions.collect(), ask).await? {
-            let texts = entry.values(by).iter();
-            let texts = texts.filter_map(|value| std::str::from_utf8(value).ok());
-            for text in texts {
-                asked.answer(&name::folded(text), || home.target(&entry));
+        for some in left.chunks(BATCH * AT_A_TIME) {
+            let questions = some.chunks(BATCH).map(|chunk| {
+                let parts = chunk.iter().map(|value| Filter::equal(by, value.clone()));
+                home.some_of(parts.collect(), attributes.clone())
+            });
+            for entry in self.every(questions.collect(), ask).await? {
+                let texts = entry.values(by).iter();
+                let texts = texts.filter_map(|value| std::str::from_utf8(value).ok());
+                for text in texts {
+                    asked.answer(&name::folded(text), || home.target(&entry));
+                }
             }
         }
         Ok(())
@@ -234,8 +238,8 @@ impl Ldap {
         Ok(())
     }
 
-    /// Entries by their names: several in one question where the server can, else one by one, side
-    /// by side.
+    /// Entries by their names, many in one question. Where a server of which little is known finds
+    /// none by that, it is asked one by one, side by side.
     async fn by_name(
         &self,
         home: &Home,
@@ -244,27 +248,31 @@ impl Ldap {
         ask: &Ask,
     ) -> Result<(), DirectoryError> {
         let attributes = home.telling();
-        let within = asked.left().filter_map(|(place, value)| {
+        let own_name = match home.flavor {
+            Flavor::ActiveDirectory => "distinguishedName",
+            Flavor::Ds389 => "entrydn",
+            Flavor::OpenLdap => "entryDN",
+        };
+        let names = |(place, value): (usize, &Bytes)| {
             let dn = name::dn(attribute, value)?;
             dn.is_within(&home.place.base).then_some((place, dn))
-        });
-        let own_name = match home.flavor {
-            Flavor::ActiveDirectory => Some("distinguishedName"),
-            Flavor::Ds389 => Some("entrydn"),
-            Flavor::OpenLdap => None,
         };
-        if let Some(own_name) = own_name {
-            let within: Vec<String> = within.map(|(_, dn)| dn.to_string()).collect();
-            let questions = within.chunks(BATCH).map(|chunk| {
-                let parts = chunk.iter().map(|dn| Filter::equal(own_name, dn.clone()));
+        let within: Vec<(usize, Dn)> = asked.left().filter_map(names).collect();
+        for some in within.chunks(BATCH * AT_A_TIME) {
+            let questions = some.chunks(BATCH).map(|chunk| {
+                let parts = chunk.iter();
+                let parts = parts.map(|(_, dn)| Filter::equal(own_name, dn.to_string()));
                 home.some_of(parts.collect(), attributes.clone())
             });
             for entry in self.every(questions.collect(), ask).await? {
                 asked.answer(&name_of(&entry)?.key(), || home.target(&entry));
             }
+        }
+        if home.flavor != Flavor::OpenLdap {
             return Ok(());
         }
-        let within: Vec<(usize, Dn)> = within.collect();
+        drop(within);
+        let within: Vec<(usize, Dn)> = asked.left().filter_map(names).collect();
         let looks = within.into_iter().map(|(place, dn)| {
             let search = Search {
                 base: dn,
@@ -316,6 +324,23 @@ impl Ldap {
         }
         Ok(all)
     }
+
+    /// Entries with the values that did not come with them, in their order.
+    pub(in super::super) async fn wholes(
+        &self,
+        entries: Vec<Entry>,
+        ask: &Ask,
+    ) -> Result<Vec<Entry>, DirectoryError> {
+        let asked = entries
+            .into_iter()
+            .map(|entry| whole_of(&self.pool, entry, ask.deadline));
+        let mut answers = stream::iter(asked).buffered(AT_A_TIME);
+        let mut all = Vec::new();
+        while let Some(entry) = answers.next().await {
+            all.push(entry?);
+        }
+        Ok(all)
+    }
 }
 
 impl Home {
@@ -343,6 +368,12 @@ impl Asked {
     fn left(&self) -> impl Iterator<Item = (usize, &Bytes)> {
         let found = self.found.iter().enumerate().zip(&self.values);
         found.filter_map(|((place, found), value)| found.is_none().then_some((place, value)))
+    }
+
+    /// Of how many of these places nothing was found yet: another group may have the same members.
+    fn left_of(&self, places: &[Option<usize>]) -> usize {
+        let missing = |place: &&usize| self.found.get(**place).is_some_and(Option::is_none);
+        places.iter().flatten().filter(missing).count()
     }
 
     fn answer(&mut self, key: &str, target: impl FnOnce() -> Option<Target>) {
@@ -404,6 +435,15 @@ fn look(
     })
 }
 
+fn whole_of(
+    pool: &Arc<Pool>,
+    entry: Entry,
+    deadline: Instant,
+) -> Asking<Result<Entry, DirectoryError>> {
+    let pool = Arc::clone(pool);
+    Box::pin(async move { pool.whole(entry, deadline).await.map_err(refusal::of_read) })
+}
+
 pub(super) fn all_of(
     pool: &Arc<Pool>,
     search: Search,
@@ -427,7 +467,8 @@ fn is_membership(attribute: &str) -> bool {
         .any(|name| attribute.eq_ignore_ascii_case(name))
 }
 
-/// So many ids or names in one question.
+/// So many ids or names in one question. Of very many, so many times [`AT_A_TIME`] are asked for at
+/// once: what is told of them is not held twice.
 const BATCH: usize = 100;
 /// So many questions at a time for one request.
 pub(super) const AT_A_TIME: usize = 32;

@@ -109,6 +109,90 @@ const SAID: &[(Code, &str)] = &[
         Code::INSUFFICIENT_ACCESS_RIGHTS,
         "no write access to parent",
     ),
+    (
+        Code::ENTRY_ALREADY_EXISTS,
+        "00002071: UpdErr: DSID-0305038D, problem 6005 (ENTRY_EXISTS), data 0\n\0",
+    ),
+    (
+        Code::CONSTRAINT_VIOLATION,
+        "0000052D: AtrErr: DSID-03191083, #1:\n\t0: 0000052D: DSID-03191083, problem 1005 (CONSTRAINT_ATT_TYPE), data 0, Att 9005a (unicodePwd)\n\0",
+    ),
+    (
+        Code::UNWILLING_TO_PERFORM,
+        "000008C5: SvcErr: DSID-031A12D2, problem 5003 (WILL_NOT_PERFORM), data 0\n\0",
+    ),
+    (
+        Code::UNWILLING_TO_PERFORM,
+        "00002035: SvcErr: DSID-031A1248, problem 5003 (WILL_NOT_PERFORM), data 0\n\0",
+    ),
+    (
+        Code::UNWILLING_TO_PERFORM,
+        "00002077: SvcErr: DSID-031907B0, problem 5003 (WILL_NOT_PERFORM), data 0\n\0",
+    ),
+    (
+        Code::UNWILLING_TO_PERFORM,
+        "0000209A: SvcErr: DSID-031A0FC0, problem 5003 (WILL_NOT_PERFORM), data 0\n\0",
+    ),
+    (
+        Code::UNWILLING_TO_PERFORM,
+        "00002145: SvcErr: DSID-031A1248, problem 5003 (WILL_NOT_PERFORM), data 0\n\0",
+    ),
+    (
+        Code::UNWILLING_TO_PERFORM,
+        "00002149: SvcErr: DSID-031A1248, problem 5003 (WILL_NOT_PERFORM), data 0\n\0",
+    ),
+    (
+        Code::NAMING_VIOLATION,
+        "00002099: NameErr: DSID-0305109C, problem 2005 (NAMING_VIOLATION), data 0, best match of:\n\t'OU=hidden'\n\0",
+    ),
+    (
+        Code::NO_SUCH_ATTRIBUTE,
+        "00000057: LdapErr: DSID-0C090D8A, comment: Error in attribute conversion operation, data 0, v2580\0",
+    ),
+    (
+        Code::INVALID_ATTRIBUTE_SYNTAX,
+        "00000057: LdapErr: DSID-0C090C3E, comment: Error in attribute conversion operation, data 0, v2580\0",
+    ),
+    (
+        Code::NO_SUCH_ATTRIBUTE,
+        "00002085: AtrErr: DSID-03190F80, #1:\n\t0: 00002085: DSID-03190F80, problem 1001 (NO_ATTRIBUTE_OR_VAL), data 0, Att 1f (member)\n\0",
+    ),
+    (
+        Code::OBJECT_CLASS_VIOLATION,
+        "0000207C: UpdErr: DSID-0315166D, problem 6002 (OBJ_CLASS_VIOLATION), data 590045\n\0",
+    ),
+    (
+        Code::OBJECT_CLASS_VIOLATION,
+        "0000207D: UpdErr: DSID-03151792, problem 6002 (OBJ_CLASS_VIOLATION), data 590044\n\0",
+    ),
+    (
+        Code::NO_SUCH_OBJECT,
+        "0000208D: NameErr: DSID-03100245, problem 2001 (NO_OBJECT), data 0, best match of:\n\t'OU=hidden'\n\0",
+    ),
+    (
+        Code::INSUFFICIENT_ACCESS_RIGHTS,
+        "00000005: SecErr: DSID-031A11D2, problem 4003 (INSUFF_ACCESS_RIGHTS), data 0\n\0",
+    ),
+    (
+        Code::NOT_ALLOWED_ON_RDN,
+        "00002016: UpdErr: DSID-031A121A, problem 6004 (CANT_ON_RDN), data 0\n\0",
+    ),
+    (
+        Code::NOT_ALLOWED_ON_NON_LEAF,
+        "00002015: UpdErr: DSID-031A10D9, problem 6003 (CANT_ON_NON_LEAF), data 0\n\0",
+    ),
+    (
+        Code::REFERRAL,
+        "0000202B: RefErr: DSID-0310082F, data 0, 1 access points\n\tref 1: 'hidden.example'\n\0",
+    ),
+    (
+        Code::OTHER,
+        "000020EF: SvcErr: DSID-0208044C, problem 5012 (DIR_ERROR), data 8431\n\0",
+    ),
+    (
+        Code::ADMIN_LIMIT_EXCEEDED,
+        "00002024: SvcErr: DSID-02050A38, problem 5008 (ADMIN_LIMIT_EXCEEDED), data -1026\n\0",
+    ),
     (Code::REFERRAL, ""),
     (Code::BUSY, ""),
     (Code::UNAVAILABLE, "hidden"),

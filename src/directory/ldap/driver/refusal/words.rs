@@ -21,6 +21,18 @@ pub(super) enum Meaning {
     NotAllowed,
     /// The name of an account does not do.
     Name,
+    /// An attribute that there is none of.
+    Unknown,
+    /// An attribute that the server alone sets.
+    Kept,
+    /// A change that is not made of such an entry.
+    Change,
+    /// A member that a group of this kind cannot have.
+    Member,
+    /// A group that is the first one of somebody.
+    First,
+    /// An entry that cannot be below the one above it.
+    Place,
     /// We have not said who we are.
     NotBound,
 }
@@ -32,12 +44,20 @@ pub(super) fn meaning(result: &LdapResult) -> Option<Meaning> {
     if let Some(number) = windows(text) {
         return Some(match number {
             0x0524 | 0x0526 | 0x2071 | 0x21c7 | 0x21c8 => Meaning::Taken,
-            0x052d => Meaning::Password,
+            0x052d | 0x08c5 => Meaning::Password,
             0x2081 => Meaning::Single,
             0x2082 => Meaning::Range,
             0x207c => Meaning::Missing,
             0x207d => Meaning::NotAllowed,
             0x0523 => Meaning::Name,
+            // `Error in attribute conversion operation`; of other codes it says nothing.
+            0x0057 if result.code == Code::NO_SUCH_ATTRIBUTE => Meaning::Unknown,
+            0x206f => Meaning::Unknown,
+            0x2077 => Meaning::Change,
+            0x2099 => Meaning::Place,
+            0x209a => Meaning::Kept,
+            0x2142..=0x2148 => Meaning::Member,
+            0x2149 => Meaning::First,
             0x04dc => Meaning::NotBound,
             _ => return None,
         });

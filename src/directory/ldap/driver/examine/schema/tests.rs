@@ -66,7 +66,7 @@ resources:
     );
     let (rule, _) = Ruleset::read(&Source::new("rule.yaml", rule.as_str())).unwrap();
     let (plan, _) = Plan::compile(&rule).unwrap();
-    let homes = Homes::of(plan.layout().unwrap());
+    let homes = Homes::of(plan.layout().unwrap(), None);
     let mut found = Vec::new();
     for home in homes.all() {
         compare(home, &schema(), &mut found);
