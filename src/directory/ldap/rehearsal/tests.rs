@@ -34,6 +34,7 @@ fn layout(flavor: Flavor) -> Layout {
         flavor,
         keeps_references: true,
         keeps_unique: true,
+        keeps_memberships: true,
         types: vec![Home {
             resource: "User".parse().unwrap(),
             base: dn("ou=people,dc=x"),
