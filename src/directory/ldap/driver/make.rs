@@ -98,7 +98,7 @@ impl Ldap {
                 code,
                 Code::ENTRY_ALREADY_EXISTS | Code::CONSTRAINT_VIOLATION
             ) {
-                return Err(refusal::of_new(&outcome.result));
+                return Err(refusal::of_new(&outcome.result, dn.rdn()));
             }
             // Only a search tells a resource that is there already from a name that is taken.
             if self.is_taken(home, &draft.unique(home), None, ask).await? {
