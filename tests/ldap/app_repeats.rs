@@ -98,7 +98,7 @@ async fn an_entry_that_gets_another_name_meanwhile_is_found_again(place: Place) 
     relay.before(MODIFY, renamed("moved", "moved on"));
     let add = json!([{"op": "add", "path": "members", "value": [{"value": member}]}]);
     app.client.patch(&path, &add).await.expect(204);
-    assert_eq!(app.members(&group).await, [member.clone()]);
+    assert_eq!(app.members(&group).await, std::slice::from_ref(&member));
     relay.before(RENAME, renamed("moved on", "moved once more"));
     let name = json!([{"op": "replace", "path": "displayName", "value": "named"}]);
     app.client.patch(&path, &name).await.expect(204);
