@@ -107,6 +107,16 @@ impl App {
         self.program.run(&["check", "--online", "--quiet"])
     }
 
+    /// What `postern check --online` says that a request would do.
+    pub(crate) fn rehearsed(&self, request: &str, body: Option<&Value>) -> Said {
+        let mut arguments = vec!["check", "--online", "--request", request];
+        if let Some(body) = body {
+            self.program.write("body.json", &body.to_string());
+            arguments.extend(["--body", "body.json"]);
+        }
+        self.program.run(&arguments)
+    }
+
     /// What `/metrics` says.
     pub(crate) async fn metrics(&self) -> String {
         let answer = plain_get(self.serving.probe(), "/metrics").await;

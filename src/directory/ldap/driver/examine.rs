@@ -1,6 +1,7 @@
 //! The rule against the directory itself: does its schema know what the rule names, are the places
 //! there, may we read them, and does it keep unique what must be. Nothing is written.
 
+mod memberships;
 mod schema;
 mod unique;
 
@@ -36,6 +37,7 @@ impl Ldap {
             home.protection(&schema, &pinned, ask, &mut found).await?;
             unique::proved(home, &pinned, ask, &mut found).await?;
         }
+        memberships::agree(&self.homes, &pinned, ask, &mut found).await?;
         found.sort_by_key(|finding| finding.line);
         Ok(found)
     }
