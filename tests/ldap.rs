@@ -42,10 +42,10 @@ mod app_protect;
 mod app_races;
 #[path = "ldap/app_ranges.rs"]
 mod app_ranges;
-#[path = "ldap/app_repeats.rs"]
-mod app_repeats;
 #[path = "ldap/app_rehearsal.rs"]
 mod app_rehearsal;
+#[path = "ldap/app_repeats.rs"]
+mod app_repeats;
 #[path = "ldap/app_schema.rs"]
 mod app_schema;
 #[path = "ldap/app_sizes.rs"]
