@@ -22,6 +22,8 @@ mod app_concurrent;
 mod app_count;
 #[path = "ldap/app_cursors.rs"]
 mod app_cursors;
+#[path = "ldap/app_filters.rs"]
+mod app_filters;
 #[path = "ldap/app_guards.rs"]
 mod app_guards;
 #[path = "ldap/app_limits.rs"]
