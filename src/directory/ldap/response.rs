@@ -116,10 +116,15 @@ impl Entry {
     /// The values of an attribute, options included in its name; none where it is not there.
     #[must_use]
     pub fn values(&self, name: &str) -> &[Bytes] {
-        self.attributes
-            .iter()
-            .find(|attribute| attribute.name.eq_ignore_ascii_case(name))
+        self.attribute(name)
             .map_or(&[], |attribute| &attribute.values)
+    }
+
+    /// An attribute, options included in its name.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&super::request::Attribute> {
+        let mut all = self.attributes.iter();
+        all.find(|attribute| attribute.name.eq_ignore_ascii_case(name))
     }
 
     /// The first value of an attribute, where it is a text.

@@ -79,7 +79,7 @@ impl Ldap {
         };
         self.follow(home, &entry, (&dn, &place), &work.pointed, &pinned, ask)
             .await;
-        let read = match read {
+        let read = match read.filter(|entry| home.has_id(entry, id.as_str())) {
             Some(entry) => pinned.whole(entry, ask.deadline).await.ok(),
             // It is done, whatever comes of this.
             None => {

@@ -70,7 +70,7 @@ impl Ldap {
                         continue;
                     };
                     let value = match by {
-                        None => Some(Bytes::from(name_of(&entry)?.to_string())),
+                        None => Some(Bytes::from(home.within(&entry)?.to_string())),
                         Some(by) => entry.values(by).first().cloned(),
                     };
                     if let Some(value) = value {
