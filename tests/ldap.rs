@@ -56,6 +56,8 @@ mod faults;
 mod filters;
 #[path = "ldap/front.rs"]
 mod front;
+#[path = "ldap/hostile.rs"]
+mod hostile;
 #[path = "ldap/limits.rs"]
 mod limits;
 #[path = "ldap/lists.rs"]
