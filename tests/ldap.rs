@@ -34,6 +34,8 @@ mod app_members;
 mod app_pages;
 #[path = "ldap/app_parts.rs"]
 mod app_parts;
+#[path = "ldap/app_passwords.rs"]
+mod app_passwords;
 #[path = "ldap/app_places.rs"]
 mod app_places;
 #[path = "ldap/app_protect.rs"]
@@ -42,10 +44,16 @@ mod app_protect;
 mod app_races;
 #[path = "ldap/app_ranges.rs"]
 mod app_ranges;
+#[path = "ldap/app_repeats.rs"]
+mod app_repeats;
+#[path = "ldap/app_rehearsal.rs"]
+mod app_rehearsal;
 #[path = "ldap/app_schema.rs"]
 mod app_schema;
 #[path = "ldap/app_sizes.rs"]
 mod app_sizes;
+#[path = "ldap/app_windows.rs"]
+mod app_windows;
 #[path = "ldap/app_writes.rs"]
 mod app_writes;
 #[path = "ldap/distrust.rs"]
@@ -62,6 +70,8 @@ mod hostile;
 mod limits;
 #[path = "ldap/lists.rs"]
 mod lists;
+#[path = "ldap/memberships.rs"]
+mod memberships;
 #[path = "ldap/names.rs"]
 mod names;
 #[path = "ldap/outages.rs"]

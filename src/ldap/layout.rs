@@ -19,6 +19,10 @@ pub struct Layout {
     /// Whether the server itself refuses a second entry with a value that must be unique; else the
     /// driver looks before it writes.
     pub keeps_unique: bool,
+    /// Whether `memberOf` of every entry names all groups that it is directly in; else the driver
+    /// asks the groups. That some entries have it proves nothing: a server that keeps it since
+    /// yesterday has it of those groups alone that were changed since.
+    pub keeps_memberships: bool,
     /// One per resource type.
     pub types: Vec<Home>,
 }

@@ -179,8 +179,12 @@ pub(super) fn plan(rules: &Ruleset) -> Result<(Plan, Diagnostics), Diagnostics> 
         accents: rules.accents,
         guard: rules.guard,
         keeps: match &rules.backend {
-            Backend::Ldap(ldap) => (ldap.keeps_references, ldap.keeps_unique),
-            Backend::Scim(_) => (false, false),
+            Backend::Ldap(ldap) => (
+                ldap.keeps_references,
+                ldap.keeps_unique,
+                ldap.keeps_memberships,
+            ),
+            Backend::Scim(_) => (false, false, false),
         },
         flavor: match &rules.backend {
             Backend::Ldap(ldap) => Some(ldap.flavor),

@@ -48,8 +48,8 @@ pub struct Plan {
     pub(super) accents: bool,
     pub(super) flavor: Option<Flavor>,
     pub(super) guard: Option<GuardRule>,
-    /// Whether the directory itself keeps references right, and unique values unique.
-    pub(super) keeps: (bool, bool),
+    /// Whether the directory itself keeps references right, unique values unique, and `memberOf`.
+    pub(super) keeps: (bool, bool, bool),
     pub(super) types: Vec<Type>,
 }
 
@@ -191,6 +191,7 @@ impl Plan {
             flavor: self.flavor?,
             keeps_references: self.keeps.0,
             keeps_unique: self.keeps.1,
+            keeps_memberships: self.keeps.2,
             types: self.types.iter().filter_map(|ty| ty.home.clone()).collect(),
         })
     }

@@ -197,7 +197,7 @@ fn active_directory() {
             {"method": "POST", "path": "/Users", "bulkId": "u", "data": {
                 "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
                 "userName": "new@example.com", "name": {"familyName": "New"}}},
-            {"method": "POST", "path": "/Groups", "data": {
+            {"method": "POST", "path": "/Groups", "bulkId": "g", "data": {
                 "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
                 "displayName": "team", "members": [{"value": "bulkId:u"}]}},
         ],

@@ -32,6 +32,15 @@ async fn counted(place: Place) {
     // The groups of somebody are another question, where the server does not know.
     let short = "?excludedAttributes=groups";
     let boss = app.made("boss").await;
+    // At first the rule is compared with the directory, beside what clients ask.
+    let mut quiet = 0;
+    while quiet < 5 {
+        relay.take();
+        let path = format!("/Users/{boss}{short}");
+        app.client.get(&path).await.expect(200);
+        let alone = relay.words() == ["search"];
+        quiet = if alone { quiet + 1 } else { 0 };
+    }
     let mut asked = Vec::new();
     relay.take();
     let mut user = app.user("counted");
@@ -81,4 +90,9 @@ async fn counted(place: Place) {
     assert_eq!(of("rename a user"), "search rename search");
     assert_eq!(of("delete a user"), "search delete");
     assert_eq!(of("read a user"), "search");
+    // Who it is, which group that is, and the change.
+    for what in ["create a group of one", "add a member", "remove a member"] {
+        let count = of(what).split(' ').count();
+        assert!(count <= 3, "{what}: {}", of(what));
+    }
 }

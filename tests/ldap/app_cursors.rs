@@ -329,7 +329,7 @@ async fn a_cursor_gives_nobody_more_than_a_query() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn too_much_for_the_directory_is_an_error_for_cursors_too() {
-    let limit = ("sizelimit unlimited", "sizelimit 250");
+    let limit = ("size=unlimited", "size=250");
     let Some(slapd) = Slapd::with_filled("cursorlimit", limit, &people(300)) else {
         return;
     };

@@ -30,9 +30,8 @@ async fn converges(place: Place) {
     let (many, few) = (long(5_000, 1_050), long(5_000, 20));
     let front = Parted::new(&place, many + few).await;
     let client = &front.serving.client;
-    let ids = client.get("/Users?attributes=id").await.expect(200).json();
-    let ids = ids["Resources"].as_array().unwrap().iter();
-    let ids: Vec<&str> = ids.map(|user| user["id"].as_str().unwrap()).collect();
+    let all = front.users().await;
+    let ids: Vec<&str> = all.iter().map(String::as_str).collect();
     assert_eq!(ids.len(), many + few);
     let (some, others) = ids.split_at(many);
     let made = client.post("/Groups", &group("many", &[])).await;
@@ -112,6 +111,23 @@ impl Parted {
             _program: program,
             serving,
             relay,
+        }
+    }
+
+    /// The ids of all users.
+    async fn users(&self) -> Vec<String> {
+        let mut ids = Vec::new();
+        loop {
+            let path = format!(
+                "/Users?attributes=id&count=1000&startIndex={}",
+                ids.len() + 1
+            );
+            let list = self.serving.client.get(&path).await.expect(200).json();
+            let page = list["Resources"].as_array().unwrap().iter();
+            ids.extend(page.map(|user| user["id"].as_str().unwrap().to_owned()));
+            if list["totalResults"] == json!(ids.len()) {
+                return ids;
+            }
         }
     }
 

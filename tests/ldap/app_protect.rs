@@ -233,10 +233,10 @@ async fn who_is_not_protected_goes_on(place: Place) {
     let path = format!("/Groups/{id}");
     app.client.patch(&path, &add(&ben)).await.expect(204);
     app.client.patch(&path, &remove(&ada)).await.expect(204);
-    assert_eq!(app.members(&id).await, [ben.clone()]);
+    assert_eq!(app.members(&id).await, [&*ben]);
     let name = json!([{"op": "replace", "path": "displayName", "value": "others"}]);
     app.client.patch(&path, &name).await.expect(204);
-    assert_eq!(app.members(&id).await, [ben.clone()]);
+    assert_eq!(app.members(&id).await, [&*ben]);
     for change in [
         json!([{"op": "replace", "path": "active", "value": false}]),
         json!([{"op": "replace", "path": "userName", "value": app.user_name("benny")}]),

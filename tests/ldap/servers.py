@@ -58,7 +58,24 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-ldap-"))
     # Servers that give up root's rights must still get in.
     folder.chmod(0o755)
+    code = 0
+    try:
+        code = serve_all(only, folder, commands(arguments))
+    except KeyboardInterrupt:
+        # The terminal told the commands too: whoever asked for the end wants no traceback.
+        code = 130
+    finally:
+        if keep:
+            print(f"kept: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(code)
+
+
+def serve_all(only, folder, wanted):
+    """Starts the servers, runs the commands, ends the servers; the code of the first that failed."""
     environment = dict(os.environ)
+    code = 0
     with contextlib.ExitStack() as running:
         for name in only:
             start, variable = STARTERS[name]
@@ -73,15 +90,10 @@ def main():
             environment[variable] = json.dumps(told)
             took = time.monotonic() - begun
             print(f"{name} listens at {told['url']} after {took:.1f} s", flush=True)
-        code = 0
-        for command in commands(arguments):
+        for command in wanted:
             done = subprocess.run(command, env=environment, check=False)
             code = code or done.returncode
-    if keep:
-        print(f"kept: {folder}")
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(code)
+    return code
 
 
 def commands(arguments):

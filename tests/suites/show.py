@@ -4,6 +4,7 @@ With --once it runs them itself, and ends.
 usage: tests/ldap/servers.py --only slapd python3 tests/suites/show.py BINARY [--once]
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -46,11 +47,8 @@ def run(command):
 
 
 def wait():
-    try:
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        pass
+    while True:
+        time.sleep(3600)
 
 
 COMMANDS = [
@@ -64,4 +62,6 @@ COMMANDS = [
 ]
 
 if __name__ == "__main__":
-    main()
+    # Whenever it comes, Ctrl-C is the way to end this.
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use http::StatusCode;
 
+use crate::directory::ldap::control;
 use crate::directory::ldap::ldif::{Ldif, comment};
 use crate::directory::ldap::rehearsal::in_words;
-use crate::directory::ldap::{Act, Code, Deed, Rehearsal, Scene, Scope, Search};
+use crate::directory::ldap::{Act, Code, Control, Deed, Rehearsal, Scene, Scope, Search};
 use crate::mapping::is_secret;
 
 /// What is told of a rehearsal.
@@ -89,7 +90,10 @@ fn deed<F: Fn(&str) -> bool>(act: &Act, ldif: &Ldif<F>) -> String {
             for words in controls.iter().filter_map(in_words) {
                 let _ = writeln!(text, "#   {}", flat(&words));
             }
-            let record = ldif.write(write, controls);
+            // What is only told changes nothing.
+            let told = |control: &&Control| control.oid != control::POST_READ;
+            let controls: Vec<Control> = controls.iter().filter(told).cloned().collect();
+            let record = ldif.write(write, &controls);
             text.push_str(&if refused { comment(&record) } else { record });
         }
         Deed::Password(dn, length) => {

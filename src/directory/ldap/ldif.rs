@@ -53,21 +53,22 @@ impl<F: Fn(&str) -> bool> Ldif<F> {
     }
 
     /// A change, with what is asked for beside it. Where nothing but secrets would change, all of it
-    /// is a comment.
+    /// is a comment; so are all controls but the first, since OpenLDAP's `ldapmodify` takes no more.
     #[must_use]
     pub fn write(&self, write: &Write, controls: &[Control]) -> String {
         let mut out = String::new();
         line(&mut out, "dn", write.dn().to_string().as_bytes());
-        for control in controls {
+        for (index, control) in controls.iter().enumerate() {
             let critical = if control.critical { " true" } else { "" };
-            let head = format!("{}{critical}", control.oid);
-            match &control.value {
-                // Its value is BER: the base64 form, whatever it holds.
-                Some(value) => fold(
-                    &mut out,
-                    &format!("control: {head}:: {}", BASE64_STANDARD.encode(value)),
-                ),
-                None => fold(&mut out, &format!("control: {head}")),
+            let mut text = format!("control: {}{critical}", control.oid);
+            if let Some(value) = &control.value {
+                // It is BER: the base64 form, whatever it holds.
+                text += &format!(":: {}", BASE64_STANDARD.encode(value));
+            }
+            if index == 0 {
+                fold(&mut out, &text);
+            } else {
+                out.push_str(&comment(&text));
             }
         }
         match write {
@@ -264,7 +265,7 @@ mod tests {
             ldif().write(&modify, &[Control::permissive(), Control::paged(1, b"")]),
             "dn: uid=a,dc=x\n\
              control: 1.2.840.113556.1.4.1413 true\n\
-             control: 1.2.840.113556.1.4.319 true:: MAUCAQEEAA==\n\
+             # control: 1.2.840.113556.1.4.319 true:: MAUCAQEEAA==\n\
              changetype: modify\n\
              replace: sn\n\
              sn: b\n\

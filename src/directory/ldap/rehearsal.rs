@@ -6,35 +6,39 @@
 //! up for every id that is looked for; or those of the real directory. Writes change that handful in
 //! memory, so that what is read after them is what a directory would say.
 
+mod act;
+mod change;
 mod heard;
 mod invent;
 mod matching;
+mod real;
 mod said;
 mod tree;
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::Mutex;
 
 use super::code::Code;
-use super::control::{self, Control};
-use super::failure::LdapError;
+use super::control::Control;
 use super::pool::Pool;
-use super::request::{Attribute, PASSWORD_MODIFY, Request, Scope, Search, Write};
+use super::request::{PASSWORD_MODIFY, Request, Scope, Search};
 use super::response::Entry;
 use super::schema::Schema;
-use crate::ldap::ber::{self, Reader};
+use crate::ldap::ber;
 use crate::ldap::dn::Dn;
 use crate::ldap::filter::Filter;
-use crate::ldap::layout::{Home, Layout};
+use crate::ldap::layout::Layout;
 
-use matching::is_equal;
+use act::{password, purpose_of};
+use real::asked;
 use tree::{Known, Tree};
+
+pub use act::{Act, Deed, in_words};
 
 /// What a rehearsal knows at its beginning.
 #[derive(Debug, Clone)]
@@ -45,32 +49,6 @@ pub enum Scene {
     Given(Vec<Entry>),
     /// What the real directory says. It is only ever asked.
     Real,
-}
-
-/// What was asked of the directory.
-#[derive(Debug, Clone)]
-pub struct Act {
-    /// In words: what it is good for.
-    pub what: String,
-    /// Itself.
-    pub deed: Deed,
-    /// How it ended.
-    pub code: Code,
-}
-
-/// An operation.
-#[derive(Debug, Clone)]
-pub enum Deed {
-    /// A question, and how many entries answer it.
-    Search(Search, usize),
-    /// Whether an entry has a value.
-    Compare(Dn, Arc<str>, Bytes),
-    /// A change, with what goes beside it.
-    Write(Write, Vec<Control>),
-    /// A password by RFC 3062: of whom, and how many characters it has.
-    Password(String, usize),
-    /// Something else, by its oid.
-    Extended(&'static str),
 }
 
 /// A server for one rehearsal.
@@ -91,18 +69,6 @@ struct Stage {
     schema: Option<Schema>,
     /// What the real directory was last unable to say.
     failure: Option<String>,
-}
-
-impl Act {
-    /// Whether it was done, or answered.
-    #[must_use]
-    pub fn code_is_fine(&self) -> bool {
-        match self.code {
-            Code::SUCCESS => true,
-            Code::COMPARE_TRUE | Code::COMPARE_FALSE => matches!(self.deed, Deed::Compare(..)),
-            _ => false,
-        }
-    }
 }
 
 impl Rehearsal {
@@ -234,10 +200,14 @@ impl Rehearsal {
                 code
             }
             Request::Write(write) => {
+                self.load(&mut stage, write.dn()).await;
+                let first = stage.decisive(&write);
                 let done = self.write(&mut stage, &write, controls, &mut beside).await;
                 let code = done.err().unwrap_or(Code::SUCCESS);
                 let what = purpose_of(&write).to_owned();
-                stage.note(what, Deed::Write(write, controls.to_vec()), code);
+                let mut controls = controls.to_vec();
+                controls.sort_by_key(|control| control.oid != first);
+                stage.note(what, Deed::Write(write, controls), code);
                 code
             }
             Request::Extended { oid, value } if oid == PASSWORD_MODIFY => {
@@ -329,257 +299,6 @@ impl Rehearsal {
             }
         }
     }
-
-    async fn compare(&self, stage: &mut Stage, dn: &Dn, name: &str, value: &[u8]) -> Code {
-        self.load(stage, dn).await;
-        match stage.tree.get(dn) {
-            None => Code::NO_SUCH_OBJECT,
-            Some(known) => {
-                let own = known.entry.values(name);
-                match own.iter().any(|own| is_equal(own, value)) {
-                    true => Code::COMPARE_TRUE,
-                    false => Code::COMPARE_FALSE,
-                }
-            }
-        }
-    }
-
-    /// Does a change in memory, as a server would, and tells of the entry what is asked.
-    async fn write(
-        &self,
-        stage: &mut Stage,
-        write: &Write,
-        controls: &[Control],
-        beside: &mut Vec<Control>,
-    ) -> Result<(), Code> {
-        let dn = write.dn();
-        self.load(stage, dn).await;
-        self.surroundings(stage, write).await?;
-        let with = |oid: &str| controls.iter().find(|control| control.oid == oid);
-        if let Some(assertion) = with(control::ASSERTION) {
-            let known = stage.tree.get(dn).ok_or(Code::NO_SUCH_OBJECT)?;
-            let value = assertion.value.as_deref().unwrap_or_default();
-            let filter = heard::filter(&mut Reader::new(value), 0);
-            let filter = filter.map_err(|_| Code::PROTOCOL_ERROR)?;
-            if !known.candidate().fits(&filter) {
-                return Err(Code::ASSERTION_FAILED);
-            }
-        }
-        if self.layout.keeps_unique {
-            self.unique(stage, write).await?;
-        }
-        let schema = stage.schema.take();
-        let lacks = |entry: &Entry| self.lacks(entry, schema.as_ref());
-        let permissive = with(control::PERMISSIVE).is_some();
-        let done = stage.tree.apply(write, permissive, lacks);
-        stage.schema = schema;
-        done?;
-        let now = place(write);
-        self.keep(stage, write, &now);
-        if let Some(asked) = with(control::POST_READ)
-            && let Some(known) = stage.tree.get(&now)
-        {
-            let names = listed(asked);
-            let entry = known.candidate().told(&names);
-            beside.push(said::read(control::POST_READ, &entry));
-        }
-        Ok(())
-    }
-
-    /// Fetches an entry of the real directory, unless it is known.
-    async fn load(&self, stage: &mut Stage, dn: &Dn) {
-        let Some(real) = self.real.as_ref().filter(|_| !stage.tree.decides(dn)) else {
-            return;
-        };
-        if stage.schema.is_none() {
-            let deadline = Instant::now() + PATIENCE;
-            stage.schema = Some(real.schema(deadline).await.unwrap_or_default());
-        }
-        let own = self.layout.types.iter().flat_map(|home| {
-            let names = home
-                .attributes
-                .iter()
-                .map(|attribute| attribute.name.as_str());
-            names.chain([home.id.as_str()])
-        });
-        let search = Search {
-            attributes: invent::names(["*", "+"].into_iter().chain(own)),
-            ..Search::entry(dn.clone(), &[])
-        };
-        let (entries, _) = asked(real, search, &mut stage.failure).await;
-        for entry in entries {
-            // Active Directory gives a part of very many values only.
-            let entry = match real.whole(entry, Instant::now() + PATIENCE).await {
-                Ok(entry) => entry,
-                Err(error) => {
-                    stage.failure = Some(error.to_string());
-                    continue;
-                }
-            };
-            stage.tree.put(Known {
-                dn: dn.clone(),
-                entry,
-                made_up: false,
-            });
-        }
-    }
-
-    /// What a change meets in the real directory beside the entry itself.
-    async fn surroundings(&self, stage: &mut Stage, write: &Write) -> Result<(), Code> {
-        let Some(real) = &self.real else {
-            return Ok(());
-        };
-        let above = match write {
-            Write::Add { dn, .. } => dn.parent(),
-            Write::Rename { above, .. } => {
-                self.load(stage, &place(write)).await;
-                above.clone()
-            }
-            Write::Delete { dn } => {
-                let below = Search {
-                    scope: Scope::One,
-                    size_limit: 1,
-                    ..Search::entry(dn.clone(), &[])
-                };
-                let (entries, _) = asked(real, below, &mut stage.failure).await;
-                let lives = |entry: &Entry| {
-                    let dn = entry.dn.parse::<Dn>();
-                    dn.is_ok_and(|dn| !stage.tree.decides(&dn))
-                };
-                if entries.iter().any(lives) {
-                    return Err(Code::NOT_ALLOWED_ON_NON_LEAF);
-                }
-                None
-            }
-            Write::Modify { .. } => None,
-        };
-        if let Some(above) = above.filter(|above| !stage.tree.decides(above)) {
-            let search = Search::entry(above, &[]);
-            let (entries, _) = asked(real, search, &mut stage.failure).await;
-            if entries.is_empty() {
-                return Err(Code::NO_SUCH_OBJECT);
-            }
-        }
-        Ok(())
-    }
-
-    /// Refuses a second entry with a value that must be unique, as the server is said to.
-    async fn unique(&self, stage: &mut Stage, write: &Write) -> Result<(), Code> {
-        let new: Vec<&Attribute> = match write {
-            Write::Add { attributes, .. } => attributes.iter().collect(),
-            Write::Modify { changes, .. } => changes.iter().map(|c| &c.attribute).collect(),
-            Write::Delete { .. } | Write::Rename { .. } => return Ok(()),
-        };
-        let dn = write.dn();
-        let homes = self.layout.types.iter();
-        for home in homes.filter(|home| dn.is_within(&home.base)) {
-            let is_unique = |name: &str| {
-                home.attribute(name)
-                    .is_some_and(|attribute| attribute.unique)
-            };
-            for attribute in new.iter().filter(|attribute| is_unique(&attribute.name)) {
-                for value in &attribute.values {
-                    let own = Filter::equal(Arc::clone(&attribute.name), value.clone());
-                    let filter = home.filter.clone().and(own);
-                    let search = Search::below(home.base.clone(), filter, &[]);
-                    let (found, _) = self.search(stage, &search, false).await?;
-                    let other = |entry: &Entry| {
-                        let other = entry.dn.parse::<Dn>();
-                        other.is_ok_and(|other| !other.is_same(dn))
-                    };
-                    // An entry of that very name is refused as such.
-                    if found.iter().any(other) {
-                        return Err(Code::CONSTRAINT_VIOLATION);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether an entry lacks what its class wants, as far as that is known.
-    fn lacks(&self, entry: &Entry, schema: Option<&Schema>) -> bool {
-        use crate::ldap::layout::Flavor;
-        let classes = entry.values("objectClass").iter();
-        let classes: Vec<&str> = classes
-            .filter_map(|class| std::str::from_utf8(class).ok())
-            .collect();
-        if let Some(schema) = schema.filter(|schema| !schema.is_empty()) {
-            let required = schema.required(&classes);
-            return required.iter().any(|name| {
-                let mut has = entry.attributes.iter().filter(|one| !one.values.is_empty());
-                !has.any(|one| schema.is_same(&one.name, name))
-            });
-        }
-        let wants = [
-            ("groupOfNames", "member"),
-            ("groupOfUniqueNames", "uniqueMember"),
-        ];
-        self.layout.flavor == Flavor::OpenLdap
-            && wants.iter().any(|(class, attribute)| {
-                classes.iter().any(|own| own.eq_ignore_ascii_case(class))
-                    && entry.values(attribute).is_empty()
-            })
-    }
-
-    /// What a server itself sets of an entry that was made or changed.
-    fn keep(&self, stage: &mut Stage, write: &Write, now: &Dn) {
-        let is_new = matches!(write, Write::Add { .. });
-        let changes = stage.tree.changes();
-        let flavor = self.layout.flavor;
-        let mut set = |name: &str, value: Bytes| stage.tree.keep(now, name, vec![value]);
-        invent::stamp(flavor, changes, &mut set, is_new);
-        if !is_new {
-            return;
-        }
-        for home in self
-            .layout
-            .types
-            .iter()
-            .filter(|home| now.is_under(&home.base))
-        {
-            if let Some(id) = invent::id(home.id_form, changes) {
-                set(home.id.as_str(), id);
-            }
-            // Active Directory finds it by itself.
-            if let Some(category) = invent::category(home, flavor) {
-                set("objectCategory", category);
-            }
-        }
-    }
-
-    /// Whether a search is about the server, not about what it holds.
-    fn is_about_server(&self, search: &Search) -> bool {
-        let names = ["attributeTypes", "objectClasses"];
-        let of_schema = |name: &Arc<str>| names.iter().any(|n| n.eq_ignore_ascii_case(name));
-        search.scope == Scope::Base
-            && (search.base.is_root() || search.attributes.iter().any(of_schema))
-    }
-
-    /// What a search is good for.
-    fn purpose(&self, search: &Search) -> String {
-        if search.scope == Scope::Base {
-            return match invent::counter(&self.layout, &search.base) {
-                Some(_) => "reads a counter".to_owned(),
-                None => "reads an entry".to_owned(),
-            };
-        }
-        match invent::sought(&self.layout, search) {
-            Some((home, ids)) => match ids.len() {
-                0 => format!("looks among the {}s", home.resource),
-                1 => format!("looks for a {} by its id", home.resource),
-                _ => format!("looks for {}s by their ids", home.resource),
-            },
-            None => {
-                let is = |home: &&Home| home.base.is_same(&search.base);
-                let home = self.layout.types.iter().find(is);
-                home.map_or_else(
-                    || "looks for entries".to_owned(),
-                    |home| format!("looks among the {}s", home.resource),
-                )
-            }
-        }
-    }
 }
 
 /// The future of a server.
@@ -606,89 +325,8 @@ impl fmt::Debug for Rehearsal {
     }
 }
 
-/// What a control says, for people.
-#[must_use]
-pub fn in_words(control: &Control) -> Option<String> {
-    match &*control.oid {
-        control::ASSERTION => {
-            let value = control.value.as_deref().unwrap_or_default();
-            let filter = heard::filter(&mut Reader::new(value), 0).ok()?;
-            Some(format!("only if the entry fits {filter}"))
-        }
-        control::PERMISSIVE => {
-            Some("what is there already, or gone already, is no error".to_owned())
-        }
-        control::POST_READ => Some(format!("tells afterwards: {}", listed(control).join(" "))),
-        _ => None,
-    }
-}
-
-/// What a change is good for.
-fn purpose_of(write: &Write) -> &'static str {
-    match write {
-        Write::Add { .. } => "makes an entry",
-        Write::Modify { .. } => "changes an entry",
-        Write::Delete { .. } => "removes an entry",
-        Write::Rename { above: Some(_), .. } => "moves an entry",
-        Write::Rename { above: None, .. } => "renames an entry",
-    }
-}
-
-/// The name that the entry of a write has after it.
-fn place(write: &Write) -> Dn {
-    match write {
-        Write::Rename { dn, rdn, above, .. } => {
-            let above = above.clone().or_else(|| dn.parent()).unwrap_or_default();
-            above.below(rdn.clone())
-        }
-        other => other.dn().clone(),
-    }
-}
-
-/// The names of attributes in the value of a control.
-fn listed(control: &Control) -> Vec<Arc<str>> {
-    let value = control.value.as_deref().unwrap_or_default();
-    let mut names = Vec::new();
-    if let Ok(mut list) = Reader::new(value).nested(ber::SEQUENCE) {
-        while let Ok(name) = list.text(ber::OCTETS) {
-            names.push(name.into());
-        }
-    }
-    names
-}
-
-/// Whose password is set, and how many characters it has.
-fn password(value: &[u8]) -> Option<(String, usize)> {
-    let mut reader = Reader::new(value).nested(ber::SEQUENCE).ok()?;
-    let of = reader.text(0x80).ok()?.to_owned();
-    Some((of, reader.text(0x82).ok()?.chars().count()))
-}
-
-/// What a real directory answers to a search, and how that ended.
-async fn asked(
-    real: &Arc<Pool>,
-    search: Search,
-    failure: &mut Option<String>,
-) -> (Vec<Entry>, Code) {
-    let mut found = real.search(search, &[], Instant::now() + PATIENCE);
-    let mut entries = Vec::new();
-    loop {
-        match found.next().await {
-            Ok(Some(entry)) => entries.push(entry),
-            Ok(None) => return (entries, Code::SUCCESS),
-            Err(LdapError::Refused(result)) => return (entries, result.code),
-            Err(error) => {
-                *failure = Some(error.to_string());
-                return (entries, Code::UNAVAILABLE);
-            }
-        }
-    }
-}
-
 /// The largest message.
 const MOST: usize = 64 << 20;
-/// How long the real directory may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// So many entries are made up of one type.
 const MOST_NAMES: usize = 10_000;
 

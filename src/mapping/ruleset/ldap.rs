@@ -13,6 +13,7 @@
 //!     page: 500                  # entries of one answer
 //!     integrity: directory       # directory | postern: who keeps references right
 //!     uniqueness: directory      # directory | postern: who sees to `unique` lines
+//!     memberships: directory     # directory | postern: who knows the groups of somebody (`memberOf`)
 //!     timeouts: {connect: 5s, answer: 30s, fail_back: 10m}
 //!     connections: 16
 //! ```
@@ -45,6 +46,9 @@ pub struct LdapBackend {
     /// Whether the server itself refuses a second entry with a value that must be unique; else the
     /// driver looks for one before it writes.
     pub keeps_unique: bool,
+    /// Whether `memberOf` of every entry names all groups that it is directly in; else the groups
+    /// themselves are asked.
+    pub keeps_memberships: bool,
     /// The deadlines.
     pub timeouts: LdapTimeouts,
     /// At most so many connections.
@@ -119,6 +123,7 @@ pub(super) fn read(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<
         said.unwrap_or(flavor == Some(Flavor::ActiveDirectory))
     };
     let (keeps_references, keeps_unique) = (kept("integrity"), kept("uniqueness"));
+    let keeps_memberships = kept("memberships");
     let timeouts = timeouts(source, table.optional("timeouts"), d);
     let place = table.place("urls");
     table.finish(d);
@@ -156,6 +161,7 @@ pub(super) fn read(source: &Source, node: &Node, d: &mut Diagnostics) -> Option<
         page: u32::try_from(page).unwrap_or(500),
         keeps_references,
         keeps_unique,
+        keeps_memberships,
         timeouts,
         connections: usize::try_from(connections).unwrap_or(16),
     })

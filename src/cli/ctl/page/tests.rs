@@ -90,6 +90,20 @@ fn a_page_of_little() {
 }
 
 #[test]
+fn of_several_servers_the_one_in_use_is_named() {
+    let of = |used: &str| {
+        let directory =
+            json!({"name": "ldaps://a:636", "health": "up", "server": {"in_use": used}});
+        page(
+            &json!({"tenants": [{"name": "t", "directory": directory}]}),
+            now(),
+        )
+    };
+    assert!(of("ldaps://b:636").contains("  ldaps://b:636 instead of ldaps://a:636  up\n"));
+    assert!(of("ldaps://a:636").contains("  ldaps://a:636  up\n"));
+}
+
+#[test]
 fn any_json_is_a_page() {
     for odd in [
         json!(null),

@@ -13,6 +13,7 @@ pub(super) struct Homes {
     flavor: Flavor,
     keeps_references: bool,
     keeps_unique: bool,
+    keeps_memberships: bool,
     homes: Vec<Home>,
 }
 
@@ -62,6 +63,7 @@ impl Homes {
             flavor,
             keeps_references: layout.keeps_references,
             keeps_unique: layout.keeps_unique,
+            keeps_memberships: layout.keeps_memberships,
             homes: homes.collect(),
         }
     }
@@ -72,6 +74,7 @@ impl Homes {
             flavor: self.flavor,
             keeps_references: self.keeps_references,
             keeps_unique: self.keeps_unique,
+            keeps_memberships: self.keeps_memberships,
             types: self.homes.iter().map(|home| home.place.clone()).collect(),
         }
     }
@@ -95,6 +98,11 @@ impl Homes {
     /// Whether the server itself refuses a unique value that is taken.
     pub(super) fn keeps_unique(&self) -> bool {
         self.keeps_unique
+    }
+
+    /// Whether entries tell of what groups they are members.
+    pub(super) fn keeps_memberships(&self) -> bool {
+        self.keeps_memberships || self.flavor == Flavor::ActiveDirectory
     }
 
     /// What kind of server the rule is written for.

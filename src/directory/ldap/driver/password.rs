@@ -92,6 +92,7 @@ const TOLD: &[(&str, &str)] = &[
     ("minimum age", YOUNG),
     ("too young", YOUNG),
     ("too soon", YOUNG),
+    ("based off", LIKE),
     ("quality", GENERAL),
     ("complexity", GENERAL),
     ("password syntax", GENERAL),
@@ -103,6 +104,7 @@ const TOLD: &[(&str, &str)] = &[
 ];
 const GENERAL: &str = "the password does not meet the directory's policy";
 const SHORT: &str = "the password is too short for the directory's policy";
+const LIKE: &str = "the password is too like what the directory knows of its owner";
 const USED: &str = "the password was used before, which the directory's policy forbids";
 const YOUNG: &str = "the password was changed too recently for the directory's policy";
 
@@ -136,6 +138,10 @@ mod tests {
                 SHORT,
             ),
             ("within password minimum age", YOUNG),
+            (
+                "invalid password syntax - Password based off of user entry",
+                LIKE,
+            ),
             (
                 "0000052D: Constraint violation - check_password_restrictions: the password is too short.",
                 SHORT,

@@ -77,7 +77,7 @@ impl<'a> Asker<'a> {
                     let negated = !self.negated;
                     Self { negated, ..self }.asked(inner).await?.not()
                 }
-                Filter::Present(path) => self.present(path).await?,
+                Filter::Present(path) => self.present(path)?,
                 Filter::Compare(comparison) => self.compared(comparison).await?,
                 Filter::Element(..) => return Err(untranslatable("elements of values")),
             })
@@ -92,17 +92,14 @@ impl<'a> Asker<'a> {
         Ok(all)
     }
 
-    async fn present(self, path: &AttrPath) -> Result<Truth, DirectoryError> {
+    fn present(self, path: &AttrPath) -> Result<Truth, DirectoryError> {
         let name = path.name.as_str();
         if path.name.is(PROTECTED) {
             return self.protected();
         }
         let attribute = self.home.place.attribute(name);
         if let Some(reference) = attribute.and_then(|attribute| attribute.reference.as_ref()) {
-            let (ldap, ask) = (self.ldap, self.ask);
-            let asked = ldap
-                .pointing_anywhere(self.home, name, reference, ask)
-                .await?;
+            let asked = self.ldap.pointing_anywhere(name, reference)?;
             return Ok(Truth::Ask(asked));
         }
         self.kind(name)?;

@@ -78,10 +78,12 @@ pub(super) fn someone(layout: &Layout, home: &Home, id: &Bytes, number: usize) -
         let known = usual || attribute.unique;
         if attribute.name.is("userAccountControl") {
             set(name, Bytes::from_static(b"512"));
-        } else if known && attribute.reference.is_none() && attribute.secret.is_none() {
-            if !attribute.name.is(rdn) {
-                set(name, own(name).into());
-            }
+        } else if known
+            && attribute.reference.is_none()
+            && attribute.secret.is_none()
+            && !attribute.name.is(rdn)
+        {
+            set(name, own(name).into());
         }
     }
     if let OnDelete::Keep { disable, .. } = &home.on_delete {

@@ -1,10 +1,12 @@
 //! Rehearsals by themselves: what the real client hears from them.
 
+use std::time::{Duration, Instant};
+
 use super::super::ldif;
-use super::super::{Change, ChangeKind, LdapConfig, Offers, Product, Rdn};
+use super::super::{Attribute, Change, ChangeKind, LdapConfig, Offers, Product, Rdn, Write};
 use super::*;
 use crate::ldap::id::IdForm;
-use crate::ldap::layout::{self, Flavor, Syntax, Values};
+use crate::ldap::layout::{self, Flavor, Home, Syntax, Values};
 
 fn dn(text: &str) -> Dn {
     text.parse().unwrap()
@@ -32,6 +34,7 @@ fn layout(flavor: Flavor) -> Layout {
         flavor,
         keeps_references: true,
         keeps_unique: true,
+        keeps_memberships: true,
         types: vec![Home {
             resource: "User".parse().unwrap(),
             base: dn("ou=people,dc=x"),

@@ -107,19 +107,7 @@ impl Tree {
                 });
             }
             Write::Modify { dn, changes } => {
-                let known = self.get(dn).ok_or(Code::NO_SUCH_OBJECT)?;
-                let mut next = known.clone();
-                for change in changes {
-                    self.change(&mut next, change, permissive)?;
-                }
-                next.entry.attributes.retain(|one| !one.values.is_empty());
-                let pairs = dn.rdn().into_iter().flat_map(Rdn::pairs);
-                for (name, value) in pairs {
-                    let own = next.entry.values(name);
-                    if !own.iter().any(|own| is_equal(own, value)) {
-                        return Err(Code::NOT_ALLOWED_ON_RDN);
-                    }
-                }
+                let next = self.modified(dn, changes, permissive)?;
                 if !next.made_up && lacks(&next.entry) {
                     return Err(Code::OBJECT_CLASS_VIOLATION);
                 }
@@ -142,6 +130,28 @@ impl Tree {
         }
         self.changes += 1;
         Ok(())
+    }
+
+    /// What an entry would be after a change.
+    pub(super) fn modified(
+        &self,
+        dn: &Dn,
+        changes: &[Change],
+        permissive: bool,
+    ) -> Result<Known, Code> {
+        let mut next = self.get(dn).ok_or(Code::NO_SUCH_OBJECT)?.clone();
+        for change in changes {
+            self.change(&mut next, change, permissive)?;
+        }
+        next.entry.attributes.retain(|one| !one.values.is_empty());
+        let pairs = dn.rdn().into_iter().flat_map(Rdn::pairs);
+        for (name, value) in pairs {
+            let own = next.entry.values(name);
+            if !own.iter().any(|own| is_equal(own, value)) {
+                return Err(Code::NOT_ALLOWED_ON_RDN);
+            }
+        }
+        Ok(next)
     }
 
     fn change(&self, known: &mut Known, change: &Change, permissive: bool) -> Result<(), Code> {

@@ -108,7 +108,7 @@ fn a_driver_is_told_all_that_it_must_know() {
     assert_eq!(number.needs_class.as_deref(), Some("posixAccount"));
     assert_eq!(
         home.attribute("userPassword").unwrap().secret,
-        Some(Secret::Extended)
+        Some(Secret::Value)
     );
 
     let layout = openldap().layout().unwrap();

@@ -35,15 +35,13 @@ impl Ldap {
     }
 
     /// Those who point to anything at all.
-    pub(in super::super) async fn pointing_anywhere(
+    pub(in super::super) fn pointing_anywhere(
         &self,
-        home: &Home,
         name: &str,
         reference: &Reference,
-        ask: &Ask,
     ) -> Result<Filter, DirectoryError> {
         if matches!(reference.by, By::Inverse(_)) {
-            return if self.tells_groups(home, ask).await? {
+            return if self.homes.keeps_memberships() {
                 Ok(Filter::present("memberOf"))
             } else {
                 Err(DirectoryError::Declined {
@@ -79,7 +77,7 @@ impl Ldap {
             let by = by.map_or(&By::Dn, |reference| &reference.by);
             // `memberOf` of 389 DS tells of the groups that its groups are in as well.
             let direct = *by == By::Dn && home.flavor != Flavor::Ds389;
-            let tells = direct && self.tells_groups(home, ask).await?;
+            let tells = direct && self.homes.keeps_memberships();
             let wanted = if tells {
                 Vec::new()
             } else {

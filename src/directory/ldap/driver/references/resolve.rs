@@ -19,7 +19,8 @@ use crate::directory::ldap::{Dn, Entry, Filter, Pool, Scope, Search};
 use crate::directory::{Ask, DirectoryError};
 use crate::ldap::layout::{Attribute, By, Flavor, Reference};
 
-/// Whether entries tell of what groups they are members (`memberOf`), as far as was seen.
+/// Whether it helps to ask for those who say that they are in a group (`memberOf`), as far as was
+/// seen. Nothing but time depends on it.
 #[derive(Debug)]
 pub(in super::super) struct MemberOf {
     begun: Instant,
@@ -339,31 +340,6 @@ impl Ldap {
             all.push(entry?);
         }
         Ok(all)
-    }
-
-    /// Whether entries tell of what groups they are members. Active Directory always does; others
-    /// where somebody does.
-    pub(super) async fn tells_groups(
-        &self,
-        home: &Home,
-        ask: &Ask,
-    ) -> Result<bool, DirectoryError> {
-        if home.flavor == Flavor::ActiveDirectory {
-            return Ok(true);
-        }
-        if let Some(known) = self.member_of.is_known() {
-            return Ok(known);
-        }
-        let filter = home.exists().and(Filter::present("memberOf"));
-        let mut found = self
-            .pool
-            .search(home.search(filter, Vec::new(), 1), &[], ask.deadline);
-        let tells = match found.next().await {
-            Ok(first) => first.is_some(),
-            Err(error) => return Err(refusal::of_read(error)),
-        };
-        self.member_of.note(tells);
-        Ok(tells)
     }
 }
 
