@@ -30,6 +30,8 @@ mod app_guards;
 mod app_limits;
 #[path = "ldap/app_members.rs"]
 mod app_members;
+#[path = "ldap/app_odd_names.rs"]
+mod app_odd_names;
 #[path = "ldap/app_pages.rs"]
 mod app_pages;
 #[path = "ldap/app_parts.rs"]
@@ -44,10 +46,10 @@ mod app_protect;
 mod app_races;
 #[path = "ldap/app_ranges.rs"]
 mod app_ranges;
-#[path = "ldap/app_repeats.rs"]
-mod app_repeats;
 #[path = "ldap/app_rehearsal.rs"]
 mod app_rehearsal;
+#[path = "ldap/app_repeats.rs"]
+mod app_repeats;
 #[path = "ldap/app_schema.rs"]
 mod app_schema;
 #[path = "ldap/app_sizes.rs"]
