@@ -15,6 +15,11 @@ on_every_server! {
     an_entry_that_gets_another_name_meanwhile_is_found_again
     what_others_write_before_a_change_is_undone_stays
     spelling_can_be_changed
+    one_of_many_values_can_be_spelled_otherwise
+    all_parts_of_a_name_change_at_once
+    a_password_that_is_set_already_is_no_refusal
+    a_refused_creation_uses_no_number_up
+    a_name_that_is_too_long_is_the_clients_mistake
 }
 
 async fn one_request_may_take_a_member_and_give_it_back(place: Place) {
@@ -216,6 +221,183 @@ async fn spelling_can_be_changed(place: Place) {
         .expect(200)
         .json();
     assert_eq!(seen["displayName"], "Spelled");
+}
+
+async fn one_of_many_values_can_be_spelled_otherwise(place: Place) {
+    let app = App::with(&place, "app spelled", |rule| {
+        let many = "      - {scim: emails.value, target: mail}";
+        let lines = rule.lines();
+        let lines = lines.map(|line| {
+            if line.contains("target: mail,") {
+                many
+            } else {
+                line
+            }
+        });
+        if place.kind == Kind::Samba {
+            // There it holds one value.
+            return rule.clone();
+        }
+        lines.collect::<Vec<_>>().join("\n")
+    })
+    .await;
+    if place.kind == Kind::Samba {
+        return;
+    }
+    let mut user = app.user("spelled");
+    user["emails"] = json!([{"value": "a@x.com"}, {"value": "b@x.com"}]);
+    let id = app.make(&user).await.expect(201).id();
+    let change = json!([
+        {"op": "remove", "path": "emails[value eq \"a@x.com\"]"},
+        {"op": "add", "path": "emails", "value": [{"value": "A@x.com"}]},
+        {"op": "add", "path": "emails", "value": [{"value": "b@x.com"}]},
+    ]);
+    let told = app.patch_user(&id, change).await.expect(200).json();
+    let mut emails: Vec<&str> = told["emails"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|email| email["value"].as_str().unwrap())
+        .collect();
+    emails.sort_unstable();
+    assert_eq!(emails, ["A@x.com", "b@x.com"]);
+}
+
+/// Somebody has named the entry by two attributes.
+async fn all_parts_of_a_name_change_at_once(place: Place) {
+    if place.kind == Kind::Samba {
+        // It has no such names.
+        return;
+    }
+    let app = App::start(&place, "app parts").await;
+    let id = app.made("parts").await;
+    let dn = app.people().child("uid", "parts").unwrap();
+    let rdn = Rdn::new("uid", "parts").unwrap();
+    let rdn = rdn.and("cn", "Barbara parts").unwrap();
+    rename(&app.pool, dn, rdn).await;
+    let change = json!([
+        {"op": "replace", "path": "userName", "value": "other, parts"},
+        {"op": "replace", "path": "name.givenName", "value": "Ann+e"},
+    ]);
+    let told = app.patch_user(&id, change).await.expect(200).json();
+    assert_eq!(told["userName"], "other, parts");
+    assert_eq!(told["name"]["givenName"], "Ann+e");
+    let entry = app.found("uid", "other, parts").await;
+    let dn: Dn = entry[0].parse().unwrap();
+    let parts: Vec<&[u8]> = dn.rdn().unwrap().pairs().map(|(_, value)| value).collect();
+    assert!(
+        parts.contains(&&b"other, parts"[..]) && parts.contains(&&b"Ann+e parts"[..]),
+        "{dn}"
+    );
+    if place.kind == Kind::Ds389 {
+        // It fails within (1) where it is to take away a name of escaped parts.
+        return;
+    }
+    let back = json!([
+        {"op": "replace", "path": "name.givenName", "value": "Ann"},
+        {"op": "replace", "path": "userName", "value": "x"},
+        {"op": "replace", "path": "userName", "value": "other, parts"},
+    ]);
+    let told = app.patch_user(&id, back).await.expect(200).json();
+    assert_eq!(told["userName"], "other, parts");
+    assert_eq!(told["name"]["givenName"], "Ann");
+}
+
+/// The answer was lost, or the client sends it each time.
+async fn a_password_that_is_set_already_is_no_refusal(place: Place) {
+    if place.kind != Kind::Slapd {
+        // Of the others, 389 DS does not tell that from a password of long ago.
+        return;
+    }
+    let app = App::start(&place, "app history").await;
+    let policy = app.unit.child("cn", "policy").unwrap();
+    let attributes = vec![
+        Attribute::many("objectClass", ["device", "pwdPolicy"]),
+        Attribute::one("cn", "policy"),
+        Attribute::one("pwdAttribute", "userPassword"),
+        Attribute::one("pwdInHistory", "5"),
+    ];
+    add(&app.pool, policy.clone(), attributes).await;
+    let mut user = app.user("history");
+    user["password"] = json!("Good-Password-1");
+    let id = app.make(&user).await.expect(201).id();
+    let own = Attribute::one("pwdPolicySubentry", policy.to_string());
+    let write = Write::Modify {
+        dn: app.people().child("uid", "history").unwrap(),
+        changes: vec![Change::new(ChangeKind::Replace, own)],
+    };
+    done(app.pool.write(write, &[], soon()).await.map(|o| o.result));
+    let set = |password: &str| {
+        json!([
+            {"op": "replace", "path": "password", "value": password},
+            {"op": "replace", "path": "title", "value": password.len().to_string()},
+        ])
+    };
+    for password in ["Good-Password-2", "Good-Password-2", "Good-Password-33"] {
+        app.patch_user(&id, set(password)).await.expect(200);
+    }
+    let detail = app
+        .patch_user(&id, set("Good-Password-2"))
+        .await
+        .expect_error(400, Some("invalidValue"));
+    assert!(detail.contains("used before"), "{detail}");
+    let path = format!("/Users/{id}");
+    let seen = app.client.get(&path).await.expect(200).json();
+    assert_eq!(seen["title"], "16", "all or nothing");
+    // What else is refused leaves the password as it was: put right, the request is done.
+    let change = |number: &str| {
+        json!([
+            {"op": "replace", "path": "password", "value": "Good-Password-4"},
+            {"op": "replace", "path": "phoneNumbers[type eq \"work\"].value", "value": number},
+        ])
+    };
+    app.patch_user(&id, change("\u{e4}"))
+        .await
+        .expect_error(400, Some("invalidValue"));
+    app.patch_user(&id, set("Good-Password-5"))
+        .await
+        .expect(200);
+    app.patch_user(&id, change("1")).await.expect(200);
+}
+
+async fn a_refused_creation_uses_no_number_up(place: Place) {
+    if place.kind != Kind::Ds389 {
+        // No line of the other rules counts.
+        return;
+    }
+    let app = App::with(&place, "app refused", |rule| {
+        rule.replace("uniqueness: postern", "uniqueness: directory")
+    })
+    .await;
+    app.made("refused").await;
+    for _ in 0..3 {
+        app.make(&app.user("refused"))
+            .await
+            .expect_error(409, Some("uniqueness"));
+    }
+    let counter = app.unit.child("ou", "services").unwrap();
+    let counter = app
+        .entry(&counter.child("cn", "next-uid").unwrap())
+        .await
+        .unwrap();
+    assert_eq!(counter.text("uidNumber"), Some("10001"));
+}
+
+async fn a_name_that_is_too_long_is_the_clients_mistake(place: Place) {
+    let app = App::start(&place, "app long").await;
+    let group = app.group("short", &[]).await;
+    for length in [300, 600, 2000] {
+        let name = "x".repeat(length);
+        let body = json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
+            "displayName": name,
+        });
+        let told = app.client.post("/Groups", &body).await;
+        assert!(matches!(told.status.as_u16(), 201 | 400), "{length}");
+        let change = json!([{"op": "replace", "path": "displayName", "value": format!("y{name}")}]);
+        let told = app.client.patch(&format!("/Groups/{group}"), &change).await;
+        assert!(matches!(told.status.as_u16(), 204 | 400), "{length}");
+    }
 }
 
 fn rename(pool: &Arc<Pool>, dn: Dn, rdn: Rdn) -> impl Future<Output = ()> + Send + 'static {

@@ -2,7 +2,7 @@
 //! is no error: where the server cannot be told so, it is asked which those are, and the rest is
 //! sent. Only changes of very many members come in parts.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -180,6 +180,7 @@ impl Order<'_> {
         ask: &Ask,
     ) -> Result<Vec<Modification>, DirectoryError> {
         let mut left = Vec::with_capacity(changes.len());
+        let respelled = Respelled::of(&changes);
         for mut change in changes {
             let adds = match change.kind {
                 ChangeKind::Add => true,
@@ -205,6 +206,8 @@ impl Order<'_> {
                     // It was made of a value that is another by now.
                     return Err(DirectoryError::Precondition);
                 }
+                // The other spelling goes by this change: without the new one, it would be lost.
+                let is_there = is_there && !(adds && respelled.has(&name, &value));
                 if adds != is_there {
                     change.attribute.values.push(value);
                 }
@@ -312,6 +315,38 @@ impl Order<'_> {
             }
         }
         Ok(out)
+    }
+}
+
+/// Values that go by a change, as a server may compare them: another spelling of one may come by the
+/// same change.
+struct Respelled(HashMap<String, HashSet<Vec<u8>>>);
+
+impl Respelled {
+    fn of(changes: &[Modification]) -> Self {
+        let mut all: HashMap<String, HashSet<Vec<u8>>> = HashMap::new();
+        let gone = changes.iter().filter(|m| m.kind == ChangeKind::Delete);
+        for Modification { attribute, .. } in gone {
+            let own = all.entry(attribute.name.to_ascii_lowercase()).or_default();
+            own.extend(attribute.values.iter().map(|value| folded(value)));
+        }
+        Self(all)
+    }
+
+    fn has(&self, name: &str, value: &[u8]) -> bool {
+        let own = self.0.get(&name.to_ascii_lowercase());
+        own.is_some_and(|own| own.contains(&folded(value)))
+    }
+}
+
+/// Without regard to case and spaces.
+fn folded(value: &[u8]) -> Vec<u8> {
+    match std::str::from_utf8(value) {
+        Ok(text) => {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            words.join(" ").to_lowercase().into_bytes()
+        }
+        Err(_) => value.to_vec(),
     }
 }
 

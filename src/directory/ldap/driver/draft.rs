@@ -221,6 +221,12 @@ impl Draft {
             .any(|a| a.name.eq_ignore_ascii_case(name))
     }
 
+    /// Whether it gets numbers of counters.
+    pub(super) fn counts(&self, home: &Home) -> bool {
+        let mut all = home.place.attributes.iter();
+        all.any(|a| matches!(a.made, Some(Made::Allocate { .. })) && !self.has(a.name.as_str()))
+    }
+
     /// What the document cannot know, and the placeholders.
     fn complete(&mut self, home: &Home) -> Result<(), DirectoryError> {
         for attribute in &home.place.attributes {

@@ -64,6 +64,13 @@ impl Ldap {
         self.choose(home, draft, ask).await?;
         let pinned = self.pool.pinned(ask.deadline).await;
         let pinned = pinned.map_err(refusal::of_write)?;
+        if self.homes.keeps_unique() && draft.counts(home) {
+            // A number is used up whatever comes of it, and clients repeat what is refused.
+            let unique = draft.unique(home);
+            if self.is_taken(home, &unique, None, ask).await? {
+                return Err(taken());
+            }
+        }
         self.number(home, draft, &pinned, ask).await?;
         for _ in 0..TRIES {
             let (dn, mut attributes) = draft.entry(create)?;
@@ -91,7 +98,7 @@ impl Ldap {
                 code,
                 Code::ENTRY_ALREADY_EXISTS | Code::CONSTRAINT_VIOLATION
             ) {
-                return Err(refusal::of_new(&outcome.result));
+                return Err(refusal::of_new(&outcome.result, dn.rdn()));
             }
             // Only a search tells a resource that is there already from a name that is taken.
             if self.is_taken(home, &draft.unique(home), None, ask).await? {

@@ -43,6 +43,8 @@ pub(super) async fn set(
     let result = result.map_err(refusal::of_write)?;
     match result.code {
         Code::SUCCESS => Ok(()),
+        // OpenLDAP, where it keeps a history: it is this one already, as a repeat finds it.
+        Code::CONSTRAINT_VIOLATION if result.message.contains(UNCHANGED) => Ok(()),
         // Whatever it says is about the password.
         Code::CONSTRAINT_VIOLATION | Code::UNWILLING_TO_PERFORM => {
             Err(policy(&result).unwrap_or_else(|| refused(GENERAL)))
@@ -102,6 +104,7 @@ const TOLD: &[(&str, &str)] = &[
     ("000008c5", GENERAL),
     ("0000001f", "the directory takes passwords over TLS only"),
 ];
+const UNCHANGED: &str = "not being changed from existing value";
 const GENERAL: &str = "the password does not meet the directory's policy";
 const SHORT: &str = "the password is too short for the directory's policy";
 const LIKE: &str = "the password is too like what the directory knows of its owner";

@@ -3,7 +3,7 @@
 mod words;
 
 use crate::directory::DirectoryError;
-use crate::directory::ldap::{Code, LdapError, LdapResult, Why};
+use crate::directory::ldap::{Code, LdapError, LdapResult, Rdn, Why};
 use crate::scim::ScimType;
 
 use words::Meaning;
@@ -44,12 +44,22 @@ fn lost(why: Why) -> DirectoryError {
     }
 }
 
-/// Why there is no new entry.
-pub(super) fn of_new(result: &LdapResult) -> DirectoryError {
+/// Why there is no new entry of this name.
+pub(super) fn of_new(result: &LdapResult, name: Option<&Rdn>) -> DirectoryError {
     match result.code {
         Code::NO_SUCH_OBJECT => no_place(),
-        _ => of(result),
+        _ => of_name(result, name),
     }
+}
+
+/// Why an entry does not get a name. OpenLDAP fails within where one is too long for its index, in
+/// the words in which it tells of a full disk.
+pub(super) fn of_name(result: &LdapResult, name: Option<&Rdn>) -> DirectoryError {
+    let length = name.map_or(0, |rdn| rdn.pairs().map(|(_, value)| value.len()).sum());
+    if result.code == Code::OTHER && length > SURELY_FITS {
+        return nameless();
+    }
+    of(result)
 }
 
 /// That the rule names a container that the directory lacks.
@@ -157,6 +167,8 @@ pub(super) fn of(result: &LdapResult) -> DirectoryError {
     }
 }
 
+/// A value of so many bytes names an entry on every server.
+const SURELY_FITS: usize = 200;
 const LACKS: &str = "the rule names what its schema lacks (see `postern check --online`)";
 const TAKEN: &str = "another resource has this value already";
 const ONE_VALUE: &str = "the directory holds one value of this at most";

@@ -47,7 +47,7 @@ impl Ldap {
                 Code::NO_SUCH_OBJECT if above.is_some() && is_there(pinned, dn, ask).await? => {
                     return Err(refusal::no_place());
                 }
-                _ => return Err(refusal::of(&result)),
+                _ => return Err(refusal::of_name(&result, Some(rdn))),
             }
         }
         Err(taken())

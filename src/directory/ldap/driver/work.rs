@@ -201,12 +201,15 @@ impl Work {
         if is_known && (present.len() != kept.len() || !kept.iter().all(|v| present.contains(v))) {
             self.push(ChangeKind::Replace, name, kept);
         }
+        // Other parts of the name may get other values by the same request.
+        let wanted = if values.contains(&own) { &own } else { wanted };
+        let so_far = self.names.first().or(dn.rdn());
+        let renamed = so_far.and_then(|rdn| with_value(rdn, name, wanted));
+        let renamed = renamed.ok_or_else(empty)?;
         self.names.clear();
-        if values.contains(&own) {
-            return Ok(());
+        if Some(&renamed) != dn.rdn() {
+            self.names.push(renamed);
         }
-        let renamed = dn.rdn().and_then(|rdn| with_value(rdn, name, wanted));
-        self.names.push(renamed.ok_or_else(empty)?);
         Ok(())
     }
 
