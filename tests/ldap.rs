@@ -44,6 +44,8 @@ mod app_races;
 mod app_ranges;
 #[path = "ldap/app_rehearsal.rs"]
 mod app_rehearsal;
+#[path = "ldap/app_repeats.rs"]
+mod app_repeats;
 #[path = "ldap/app_schema.rs"]
 mod app_schema;
 #[path = "ldap/app_sizes.rs"]

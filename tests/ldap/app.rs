@@ -6,7 +6,9 @@ use std::sync::Arc;
 use postern::directory::ldap::{Attribute, Control, Dn, Entry, Filter, Pool, Search, Write};
 use serde_json::{Value, json};
 
+use crate::limits::Limits;
 use crate::place::{Kind, Place, done, soon};
+use crate::relay::Relay;
 use crate::support::client::plain_get;
 use crate::support::program::{Said, Serving};
 use crate::support::{Answer, Client, Program};
@@ -26,6 +28,15 @@ pub(crate) struct App {
 impl App {
     pub(crate) async fn start(place: &Place, name: &str) -> Self {
         Self::with(place, name, |rule| rule).await
+    }
+
+    /// Through a relay.
+    pub(crate) async fn relayed(place: &Place, name: &str) -> (Self, Relay) {
+        let relay = Relay::limited(place, Limits::default()).await;
+        let (url, ca) = (relay.url(), relay.ca_file().display().to_string());
+        let (own_url, own_ca) = (place.text("ldaps"), place.text("ca"));
+        let change = |rule: String| rule.replace(own_url, &url).replace(own_ca, &ca);
+        (Self::with(place, name, change).await, relay)
     }
 
     /// With changes to the rule.

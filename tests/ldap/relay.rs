@@ -50,6 +50,7 @@ pub(crate) struct Shared {
     seen: Mutex<Vec<Seen>>,
     told: Mutex<HashMap<String, usize>>,
     between: Mutex<Option<Between>>,
+    before: Mutex<Option<(u8, Doing)>>,
     loss: Loss,
 }
 
@@ -197,6 +198,13 @@ impl Relay {
     }
 }
 
+impl Relay {
+    /// Once, this is done before the next operation of a kind is passed on.
+    pub(crate) fn before(&self, tag: u8, doing: impl Future<Output = ()> + Send + 'static) {
+        *lock(&self.shared.before) = Some((tag, Box::pin(doing)));
+    }
+}
+
 impl Shared {
     pub(crate) fn tell(&self, attribute: &str, values: usize) {
         *lock(&self.told)
@@ -259,7 +267,12 @@ where
         let mut from = from_client;
         let mut input = BytesMut::new();
         while let Some(frame) = next(&mut from, &mut input).await {
-            let is_modify = read_along(&frame, &shared.seen) == Some(MODIFY);
+            let kind = read_along(&frame, &shared.seen);
+            let is_modify = kind == Some(MODIFY);
+            let before = lock(&shared.before).take_if(|(tag, _)| kind == Some(*tag));
+            if let Some((_, doing)) = before {
+                doing.await;
+            }
             if is_modify && shared.loss.counts() {
                 if !shared.loss.done.load(SeqCst) {
                     return;

@@ -11,6 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) const SEARCH: u8 = 0x63;
 pub(crate) const MODIFY: u8 = 0x66;
+pub(crate) const DELETE: u8 = 0x4a;
+pub(crate) const RENAME: u8 = 0x6c;
 pub(crate) const ABANDON: u8 = 0x50;
 pub(crate) const EXTENDED: u8 = 0x77;
 pub(crate) const UNBIND: u8 = 0x42;

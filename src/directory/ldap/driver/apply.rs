@@ -39,17 +39,28 @@ pub(super) struct Order<'a> {
     pub(super) held: Option<Control>,
     /// The version that it is held to where the server cannot do that ([`super::held`]).
     pub(super) met: Option<&'a Precondition>,
+    /// What to tell of the entry before, where the server does.
+    pub(super) before: &'a [Arc<str>],
     /// What to tell of the entry afterwards, where the server does.
     pub(super) told: Option<&'a [Arc<str>]>,
 }
 
+/// What is told of an entry that was changed, as far as it was asked.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// What it was.
+    pub(super) before: Option<Entry>,
+    /// What it is.
+    pub(super) after: Option<Entry>,
+}
+
 impl Ldap {
-    /// Does it. What the entry is afterwards, where that was asked and is told.
+    /// Does it.
     pub(super) async fn apply(
         &self,
         mut order: Order<'_>,
         ask: &Ask,
-    ) -> Result<Option<Entry>, DirectoryError> {
+    ) -> Result<Done, DirectoryError> {
         let mut changes = std::mem::take(&mut order.modifications);
         // In between, nobody is out of a group who is in it before and after.
         changes.sort_by_key(|change| order.takes_away(change));
@@ -61,7 +72,7 @@ impl Ldap {
         while let Some(part) = parts.next() {
             let last = parts.len() == 0;
             match order.part(part, false, last, ask).await {
-                Ok(entry) => told = entry,
+                Ok(done) => told.after = done.after,
                 Err(error) => {
                     // Whatever it was: a part is done, and a repeat does the rest.
                     let request_id = &ask.request_id;
@@ -89,7 +100,7 @@ impl Order<'_> {
         first: bool,
         last: bool,
         ask: &Ask,
-    ) -> Result<Option<Entry>, DirectoryError> {
+    ) -> Result<Done, DirectoryError> {
         let offers = self.pinned.offers();
         let mut stand_ins = StandIns::of(self.home, &changes);
         // One assertion is all that a write can have.
@@ -100,7 +111,7 @@ impl Order<'_> {
         let mut futile = 0;
         for _ in 0..TRIES {
             if changes.is_empty() {
-                return Ok(None);
+                return Ok(Done::default());
             }
             let mut controls: Vec<Control> = self.held.iter().filter(|_| first).cloned().collect();
             if offers.permissive && self.guarded.is_empty() && has_values(&changes) {
@@ -110,8 +121,9 @@ impl Order<'_> {
                 controls.push(Control::post_read(wanted));
             }
             let met = self.met.filter(|_| first);
-            if met.is_some() && offers.pre_read {
-                controls.push(Control::pre_read(&self.told_before(&changes)));
+            let before = self.told_before(&changes, met.is_some(), first);
+            if !before.is_empty() && offers.pre_read {
+                controls.push(Control::pre_read(&before));
             }
             let assumed = stand_ins.assumed().filter(|_| may_assume);
             controls.extend(assumed.as_ref().map(Control::assertion));
@@ -128,7 +140,10 @@ impl Order<'_> {
                     self.met(before, &sent, precondition, ask).await?;
                 }
                 stand_ins.withdraw(self, ask).await;
-                return Ok(outcome.post_read);
+                return Ok(Done {
+                    before: outcome.pre_read,
+                    after: outcome.post_read,
+                });
             }
             if result.code == Code::ASSERTION_FAILED && assumed.is_some() {
                 stand_ins.go();
@@ -155,10 +170,7 @@ impl Order<'_> {
             return Err(policy.flatten().unwrap_or_else(|| refusal::of(&result)));
         }
         // Others keep changing the same values.
-        Err(DirectoryError::Busy {
-            status: 503,
-            retry_after: Some(1),
-        })
+        Err(refusal::unsteady())
     }
 
     /// What of the changes is left to be done, by the values that the entry has now.

@@ -34,19 +34,50 @@ impl Ldap {
         if names_one(precondition) {
             names.extend(home.version_names());
         }
-        let by_values = self.sees_to(home, precondition);
-        if by_values {
+        if self.sees_to(home, precondition) {
             names.extend(home.replaced(&patch));
         }
         names.extend(self.pointers_by(home));
-        let entry = self.find(home, id, names.clone(), ask).await?;
-        if !home.has_version(&entry, precondition) {
+        let asked = Asked {
+            home,
+            patch: &patch,
+            precondition,
+            projection,
+            names: &names,
+        };
+        // Others may give it another name between our look and our write: then it is looked for
+        // again. Whoever is told that there is none believes it.
+        for _ in 0..TRIES {
+            let entry = self.find(home, id, names.clone(), ask).await?;
+            match self.change_found(&asked, &entry, ask).await {
+                Err(DirectoryError::NotFound) => {}
+                outcome => return outcome,
+            }
+        }
+        Err(refusal::unsteady())
+    }
+
+    async fn change_found(
+        &self,
+        asked: &Asked<'_>,
+        entry: &Entry,
+        ask: &Ask,
+    ) -> Result<Reply<Upstream>, DirectoryError> {
+        let Asked {
+            home,
+            patch,
+            precondition,
+            projection,
+            names,
+        } = *asked;
+        let by_values = self.sees_to(home, precondition);
+        if !home.has_version(entry, precondition) {
             return Err(DirectoryError::Precondition);
         }
-        let dn = name_of(&entry)?;
-        let mut work = self.work(home, &entry, &dn, &patch, ask).await?;
+        let dn = name_of(entry)?;
+        let mut work = self.work(home, entry, &dn, patch, ask).await?;
         if by_values {
-            work.hold(home, (&dn, &entry), &names);
+            work.hold(home, (&dn, entry), names);
         }
         let _turn = turn(home, &work.unique, ask).await?;
         let own = Some(&dn);
@@ -77,7 +108,7 @@ impl Ldap {
             }
             outcome => outcome?,
         };
-        self.follow(home, &entry, (&dn, &place), &work.pointed, &pinned, ask)
+        self.follow(home, entry, (&dn, &place), &work.pointed, &pinned, ask)
             .await;
         let read = match read {
             Some(entry) => pinned.whole(entry, ask.deadline).await.ok(),
@@ -123,19 +154,20 @@ impl Ldap {
             held,
             met,
         } = doing;
-        // First, since it is the likeliest to be refused: then nothing has changed. But it makes a
-        // new version, to which what follows could not be held.
-        let early = held.is_none() && met.is_none();
-        if let Some(password) = work.password.as_ref().filter(|_| early) {
-            password::set(pinned, dn, password, ask).await?;
-        }
-        let late = work.password.as_ref().filter(|_| !early);
-        let undo = if work.is_rename() || late.is_some() || !work.secrets.is_empty() {
-            Some(self.undo_of(home, pinned, dn, work, ask).await?)
-        } else {
-            None
-        };
+        // A password comes after the rest: what it was nobody can read, so nobody could undo it.
         let modifies = !work.modifications.is_empty();
+        let has_more = work.is_rename() || work.password.is_some() || !work.secrets.is_empty();
+        let mut names: Vec<Arc<str>> = Vec::new();
+        for name in work.modifications.iter().map(|m| &m.attribute.name) {
+            if has_more && !names.contains(name) {
+                names.push(Arc::clone(name));
+            }
+        }
+        let before = if names.is_empty() || pinned.offers().pre_read {
+            None
+        } else {
+            Some(self.before((pinned, dn), &names, ask).await?)
+        };
         let order = Order {
             home,
             pinned,
@@ -145,13 +177,10 @@ impl Ldap {
             has_secret: work.has_secret,
             held: held.clone(),
             met,
-            told: undo.is_none().then_some(wanted),
+            before: &names,
+            told: (!has_more).then_some(wanted),
         };
-        let told = self.apply(order, ask).await;
-        let told = told.map_err(|error| {
-            let has_begun = early && work.password.is_some();
-            if has_begun { midway(error) } else { error }
-        })?;
+        let done = self.apply(order, ask).await?;
         let rest = async {
             if !work.secrets.is_empty() {
                 let order = Order {
@@ -163,32 +192,50 @@ impl Ldap {
                     has_secret: true,
                     held: None,
                     met: None,
+                    before: &[],
                     told: None,
                 };
                 self.apply(order, ask).await?;
             }
-            if let Some(password) = late {
+            if let Some(password) = &work.password {
                 password::set(pinned, dn, password, ask).await?;
             }
             if !work.is_rename() {
                 return Ok(dn.clone());
             }
-            let held = held.as_ref().filter(|_| !modifies && late.is_none());
+            let held = held
+                .as_ref()
+                .filter(|_| !modifies && work.password.is_none());
             let to = (work.names.as_slice(), work.above.as_ref());
             self.rename((pinned, held), dn, to, ask).await
         };
-        match (rest.await, undo) {
-            (Ok(place), _) => Ok((place, told)),
-            (Err(error), undo) => {
-                // Where nothing is known of it, there is nothing to undo yet.
-                let known = !matches!(error, DirectoryError::Lost | DirectoryError::TimedOut);
-                if let Some(undo) = undo.filter(|_| known && modifies) {
-                    self.undo(home, pinned, dn, undo, ask).await;
-                }
-                Err(if modifies { midway(error) } else { error })
-            }
+        let error = match rest.await {
+            Ok(place) => return Ok((place, done.after)),
+            Err(error) => error,
+        };
+        let known = !matches!(
+            error,
+            // Where nothing is known of it, there is nothing to undo yet. Where the entry has
+            // another name by now, it is looked for again.
+            DirectoryError::Lost | DirectoryError::TimedOut | DirectoryError::NotFound
+        );
+        let before = done.before.or(before).filter(|_| known && modifies);
+        if let Some(before) = before {
+            self.undo((home, pinned, dn), &work.modifications, &before, ask)
+                .await;
         }
+        let has_begun = modifies || (work.is_rename() && work.password.is_some());
+        Err(if has_begun { midway(error) } else { error })
     }
+}
+
+/// What is asked for, and what of the entry must be known for it.
+struct Asked<'a> {
+    home: &'a Home,
+    patch: &'a Patch,
+    precondition: &'a Precondition,
+    projection: &'a Projection,
+    names: &'a [Arc<str>],
 }
 
 struct Doing<'a> {
@@ -239,3 +286,6 @@ impl Home {
         }
     }
 }
+
+/// So often it is looked for while others rename it.
+pub(super) const TRIES: usize = 4;

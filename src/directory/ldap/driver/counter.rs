@@ -55,10 +55,7 @@ impl Ldap {
                 _ => return Err(refusal::of(&result)),
             }
         }
-        Err(DirectoryError::Busy {
-            status: 503,
-            retry_after: Some(1),
-        })
+        Err(refusal::unsteady())
     }
 }
 

@@ -94,11 +94,20 @@ impl ByValues {
 }
 
 impl Order<'_> {
-    /// What a write must be told of what it met, for [`Self::met`].
-    pub(super) fn told_before(&self, changes: &[Modification]) -> Vec<Arc<str>> {
-        let mut names = self.home.version_names();
-        for change in changes {
-            let name = &change.attribute.name;
+    /// What a write must be told of what it met, for [`Self::met`] or to undo it.
+    pub(super) fn told_before(
+        &self,
+        changes: &[Modification],
+        is_met: bool,
+        is_first: bool,
+    ) -> Vec<Arc<str>> {
+        let mut names = Vec::new();
+        if is_met {
+            names.extend(self.home.version_names());
+        }
+        let changed = changes.iter().map(|change| &change.attribute.name);
+        let changed = changed.filter(|_| is_met);
+        for name in changed.chain(self.before.iter().filter(|_| is_first)) {
             if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
                 names.push(Arc::clone(name));
             }
@@ -162,7 +171,7 @@ impl Order<'_> {
 
 /// What undoes changes of an entry that was `before`, where nobody has changed the same values
 /// since.
-fn back(sent: &[Modification], before: &Entry) -> Vec<Modification> {
+pub(super) fn back(sent: &[Modification], before: &Entry) -> Vec<Modification> {
     let mut names: Vec<&Arc<str>> = Vec::new();
     for change in sent {
         let name = &change.attribute.name;

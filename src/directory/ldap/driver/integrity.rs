@@ -151,6 +151,7 @@ impl Ldap {
                 has_secret: false,
                 held: None,
                 met: None,
+                before: &[],
                 told: None,
             };
             match self.apply(order, ask).await {

@@ -136,6 +136,7 @@ impl Ldap {
             has_secret: false,
             held: None,
             met: None,
+            before: &[],
             told: None,
         };
         let Err(error) = self.apply(order, ask).await else {

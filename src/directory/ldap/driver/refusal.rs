@@ -57,6 +57,14 @@ pub(super) fn no_place() -> DirectoryError {
     DirectoryError::Malformed("a container of the rule is not there: make it".to_owned())
 }
 
+/// That others change an entry faster than we can.
+pub(super) fn unsteady() -> DirectoryError {
+    DirectoryError::Busy {
+        status: 503,
+        retry_after: Some(1),
+    }
+}
+
 /// That an entry cannot be removed.
 pub(super) fn not_a_leaf() -> DirectoryError {
     DirectoryError::Refused {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::Ldap;
+use super::change::TRIES;
 use super::find::name_of;
 use super::home::Home;
 use super::refusal;
 use super::version::names_one;
-use crate::directory::ldap::Write;
+use crate::directory::ldap::{Entry, Write};
 use crate::directory::{Ask, DirectoryError};
 use crate::ldap::layout::OnDelete;
 use crate::scim::operation::{Answer, Precondition};
@@ -25,14 +26,34 @@ impl Ldap {
         if names_one(precondition) {
             names.extend(home.version_names());
         }
-        let by_values = self.sees_to(home, precondition);
         names.extend(self.pointers_by(home));
         names.extend(home.disabled_by());
-        let entry = self.find(home, id, names, ask).await?;
-        if !home.has_version(&entry, precondition) {
+        // As in a change: a 404 says that it is gone.
+        for _ in 0..TRIES {
+            let entry = self.find(home, id, names.clone(), ask).await?;
+            match self
+                .remove_found(home, (id, &entry), precondition, ask)
+                .await
+            {
+                Err(DirectoryError::NotFound) => {}
+                outcome => return outcome,
+            }
+        }
+        Err(refusal::unsteady())
+    }
+
+    async fn remove_found(
+        &self,
+        home: &Home,
+        (id, entry): (&ResourceId, &Entry),
+        precondition: &Precondition,
+        ask: &Ask,
+    ) -> Result<Reply<Upstream>, DirectoryError> {
+        let by_values = self.sees_to(home, precondition);
+        if !home.has_version(entry, precondition) {
             return Err(DirectoryError::Precondition);
         }
-        let dn = name_of(&entry)?;
+        let dn = name_of(entry)?;
         let pinned = self.pool.pinned(ask.deadline).await;
         let pinned = pinned.map_err(refusal::of_write)?;
         let held = home
@@ -41,11 +62,11 @@ impl Ldap {
         if let OnDelete::Keep { disable, move_to } = &home.place.on_delete {
             let to = (disable.as_slice(), move_to.as_ref());
             let held = (held, by_values.then_some(precondition));
-            self.put_away(home, &pinned, (id, &entry), to, held, ask)
+            self.put_away(home, &pinned, (id, entry), to, held, ask)
                 .await?;
             return Ok(Reply::new(Answer::Nothing));
         }
-        self.clean(home, &entry, &pinned, ask).await?;
+        self.clean(home, entry, &pinned, ask).await?;
         let controls: Vec<_> = held.into_iter().collect();
         let write = Write::Delete { dn };
         let outcome = pinned.write(write, &controls, ask.deadline).await;

@@ -1,23 +1,20 @@
 //! Another name for an entry: the last step of a change. Where it fails, what was changed before is
 //! undone.
 
+use std::sync::Arc;
+
 use super::Ldap;
 use super::apply::Order;
+use super::held::back;
 use super::home::Home;
 use super::make::is_there;
 use super::refusal;
-use super::unique::taken;
-use super::work::Work;
+use super::unique::{Pair, taken};
 use crate::directory::ldap::{
-    Attribute, Change as Modification, ChangeKind, Code, Control, Dn, Entry, Pinned, Rdn, Search,
-    Write,
+    Change as Modification, ChangeKind, Code, Control, Dn, Entry, Pinned, Rdn, Search, Write,
 };
 use crate::directory::{Ask, DirectoryError};
 use crate::ldap::layout::Values;
-
-/// How an entry can be brought back to what it was.
-#[derive(Debug)]
-pub(super) struct Undo(Vec<Modification>);
 
 impl Ldap {
     /// Gives the entry the first of its names that is free. Its name from now on.
@@ -56,88 +53,96 @@ impl Ldap {
         Err(taken())
     }
 
-    /// What it takes to undo a change of which a later step fails.
-    pub(super) async fn undo_of(
+    /// What an entry is before a change of which a later step may fail, of what it changes.
+    pub(super) async fn before(
         &self,
-        home: &Home,
-        pinned: &Pinned,
-        dn: &Dn,
-        work: &Work,
+        (pinned, dn): (&Pinned, &Dn),
+        names: &[Arc<str>],
         ask: &Ask,
-    ) -> Result<Undo, DirectoryError> {
-        let names = work.modifications.iter().map(|m| &*m.attribute.name);
-        let names: Vec<&str> = names.collect();
-        if names.is_empty() {
-            return Ok(Undo(Vec::new()));
-        }
-        let search = Search::entry(dn.clone(), &names);
+    ) -> Result<Entry, DirectoryError> {
+        let search = Search {
+            attributes: names.to_vec(),
+            ..Search::entry(dn.clone(), &[])
+        };
         let entry = pinned.one(search, ask.deadline).await;
         let entry = entry.map_err(refusal::of_read)?;
-        let entry = entry.ok_or(DirectoryError::NotFound)?;
-        Ok(Undo::of(home, &work.modifications, &entry))
+        entry.ok_or(DirectoryError::NotFound)
     }
 
-    /// Undoes a change, once; a failure of that is told to the operator, not to the client.
-    pub(super) async fn undo(&self, home: &Home, pinned: &Pinned, dn: &Dn, undo: Undo, ask: &Ask) {
-        if undo.0.is_empty() {
+    /// Undoes a change of an entry that was `before`, once; a failure of that is told to the
+    /// operator, not to the client. What others have changed since is theirs, and stays.
+    pub(super) async fn undo(
+        &self,
+        (home, pinned, dn): (&Home, &Pinned, &Dn),
+        done: &[Modification],
+        before: &Entry,
+        ask: &Ask,
+    ) {
+        // What a secret was nobody can read.
+        let readable = done.iter().filter(|m| !is_secret(home, &m.attribute.name));
+        let readable: Vec<Modification> = readable.cloned().collect();
+        let all = back(&readable, before);
+        if all.is_empty() {
             return;
         }
+        let whole = self.undone((home, pinned, dn), all.clone(), ask).await;
+        let Err(DirectoryError::Precondition) = whole else {
+            return told(whole, ask);
+        };
+        let mut left = all;
+        while let Some(name) = left.first().map(|m| Arc::clone(&m.attribute.name)) {
+            let of = |m: &mut Modification| m.attribute.name.eq_ignore_ascii_case(&name);
+            let own: Vec<Modification> = left.extract_if(.., of).collect();
+            match self.undone((home, pinned, dn), own, ask).await {
+                Err(DirectoryError::Precondition) => {}
+                outcome => told(outcome, ask),
+            }
+        }
+    }
+
+    /// A value is taken away only where it is still there; members come and go each by itself.
+    async fn undone(
+        &self,
+        (home, pinned, dn): (&Home, &Pinned, &Dn),
+        modifications: Vec<Modification>,
+        ask: &Ask,
+    ) -> Result<(), DirectoryError> {
+        let single = modifications.iter().filter(|m| {
+            let known = home.place.attribute(&m.attribute.name);
+            let is_single = known.is_some_and(|known| known.values == Values::One);
+            m.kind == ChangeKind::Delete && is_single
+        });
+        let guarded: Vec<Pair> = single
+            .flat_map(|m| {
+                let name = &m.attribute.name;
+                let values = m.attribute.values.iter();
+                values.map(move |value| (Arc::clone(name), value.clone()))
+            })
+            .collect();
         let order = Order {
             home,
             pinned,
             dn,
-            modifications: undo.0,
-            guarded: &[],
+            modifications,
+            guarded: &guarded,
             has_secret: false,
             held: None,
             met: None,
+            before: &[],
             told: None,
         };
-        if let Err(error) = self.apply(order, ask).await {
-            let request_id = &ask.request_id;
-            tracing::warn!(%request_id, %error, "a change that failed later could not be undone");
-        }
+        self.apply(order, ask).await.map(drop)
     }
 }
 
-impl Undo {
-    fn of(home: &Home, modifications: &[Modification], before: &Entry) -> Self {
-        let mut out: Vec<Modification> = Vec::new();
-        for Modification { kind, attribute } in modifications.iter().rev() {
-            let name = &attribute.name;
-            let old = before.values(name);
-            let known = home.place.attribute(name);
-            if known.is_some_and(|known| known.secret.is_some()) {
-                // What it was nobody can read.
-                continue;
-            }
-            let delta = |kind, there: bool| {
-                let values = attribute.values.iter();
-                let values = values.filter(|value| old.contains(value) == there);
-                let values = Attribute::many(name.clone(), values.cloned());
-                Modification::new(kind, values)
-            };
-            let single = known.is_some_and(|known| known.values == Values::One);
-            let undoing = match kind {
-                _ if single => Modification::new(
-                    ChangeKind::Replace,
-                    Attribute::many(name.clone(), old.to_vec()),
-                ),
-                ChangeKind::Add => delta(ChangeKind::Delete, false),
-                ChangeKind::Delete => delta(ChangeKind::Add, true),
-                ChangeKind::Replace | ChangeKind::Increment => Modification::new(
-                    ChangeKind::Replace,
-                    Attribute::many(name.clone(), old.to_vec()),
-                ),
-            };
-            let is_replace = undoing.kind == ChangeKind::Replace;
-            let again = out
-                .iter()
-                .any(|m| is_replace && m.kind == ChangeKind::Replace && m.attribute.name == *name);
-            if !again && (is_replace || !undoing.attribute.values.is_empty()) {
-                out.push(undoing);
-            }
-        }
-        Self(out)
+fn is_secret(home: &Home, name: &str) -> bool {
+    let known = home.place.attribute(name);
+    known.is_some_and(|known| known.secret.is_some())
+}
+
+fn told(outcome: Result<(), DirectoryError>, ask: &Ask) {
+    if let Err(error) = outcome {
+        let request_id = &ask.request_id;
+        tracing::warn!(%request_id, %error, "a change that failed later could not be undone");
     }
 }

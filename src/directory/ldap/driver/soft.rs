@@ -120,6 +120,7 @@ impl Ldap {
             has_secret: false,
             held: held.cloned(),
             met,
+            before: &[],
             told: None,
         };
         self.apply(order, ask).await?;
@@ -183,9 +184,14 @@ impl Ldap {
         }
         draft.settle(&entry);
         let dn = name_of(&entry)?;
-        let place = self
+        let brought = self
             .bring_back(home, create, draft, &pinned, (&entry, &dn), disable, ask)
-            .await?;
+            .await;
+        let place = match brought {
+            // Somebody else was faster, and has it.
+            Err(DirectoryError::NotFound) => return Err(taken()),
+            outcome => outcome?,
+        };
         told_of(&pinned, place, wanted, None, ask).await.map(Some)
     }
 
@@ -260,6 +266,7 @@ impl Ldap {
             has_secret: draft.has_secret,
             held: None,
             met: None,
+            before: &[],
             told: None,
         };
         self.apply(order, ask).await?;

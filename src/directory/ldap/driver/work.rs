@@ -1,6 +1,7 @@
 //! What a PATCH comes to: changes of an entry value by value, a password, another name. What would
 //! change nothing is left out.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use super::Ldap;
 use super::draft::{texts, unnamed};
 use super::home::Home;
 use super::password;
-use super::references::Missing;
+use super::references::{self, Missing};
 use super::unique::Pair;
 use super::values::{self, refused};
 use crate::directory::ldap::{Attribute, Change as Modification, ChangeKind, Dn, Entry, Rdn};
@@ -74,6 +75,8 @@ impl Ldap {
                     let whole = change.op == PatchOp::Replace || ids.is_empty();
                     if whole && known.values == Values::Many {
                         let exactly = self.exactly(known, reference, dn, found, ask).await?;
+                        work.modifications
+                            .retain(|m| !m.attribute.name.eq_ignore_ascii_case(name));
                         work.modifications.extend(exactly);
                         continue;
                     }
@@ -150,8 +153,30 @@ impl Work {
                 return Ok(());
             }
         }
+        if many && kind != ChangeKind::Replace {
+            self.supersede(known, &values);
+        }
         self.push(kind, name, values);
         Ok(())
+    }
+
+    /// What the same request said of these values before does not count: the last word does. In one
+    /// modify it would be refused as said twice, or come out in another order.
+    fn supersede(&mut self, known: &Known, values: &[Bytes]) {
+        let name = known.name.as_str();
+        let key = |value: &Bytes| match &known.reference {
+            Some(reference) => references::key(&reference.by, name, value)
+                .map_or_else(|| value.to_vec(), String::into_bytes),
+            None => value.to_vec(),
+        };
+        let last: HashSet<Vec<u8>> = values.iter().map(key).collect();
+        self.modifications.retain_mut(|m| {
+            if m.kind == ChangeKind::Replace || !m.attribute.name.eq_ignore_ascii_case(name) {
+                return true;
+            }
+            m.attribute.values.retain(|v| !last.contains(&key(v)));
+            !m.attribute.values.is_empty()
+        });
     }
 
     /// The naming attribute gets another value: that is left to the renaming, which comes last.
