@@ -16,6 +16,7 @@ pub(super) fn page(status: &Value, now: SystemTime) -> String {
     let mut out = page.head(status);
     let parts = [
         ("TENANTS", Some(page.tenants(status))),
+        ("RULES THAT DO NOT FIT", policies::misfits(status)),
         ("RELEASED GUARDS", page.released(status)),
         ("FILES", Some(page.files(status))),
         ("AUDIT TRAIL", Page::trail(status)),

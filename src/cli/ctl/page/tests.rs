@@ -104,6 +104,19 @@ fn of_several_servers_the_one_in_use_is_named() {
 }
 
 #[test]
+fn what_does_not_fit_is_listed_and_what_is_good_to_know_is_not() {
+    let finding = |weight: &str, line: u32| {
+        json!({"weight": weight, "file": "rules/t.yaml", "line": line, "column": 3,
+               "message": "no such `x`", "help": "correct it"})
+    };
+    let of = |findings: Value| page(&json!({"tenants": [{"findings": findings}]}), now());
+    let told = of(json!([finding("note", 4), finding("warning", 5)]));
+    let lines = "\nRULES THAT DO NOT FIT\n  ! rules/t.yaml:5:3: no such `x` (correct it)\n\n";
+    assert!(told.contains(lines), "{told}");
+    assert!(!of(json!([finding("note", 4)])).contains("FIT"));
+}
+
+#[test]
 fn any_json_is_a_page() {
     for odd in [
         json!(null),

@@ -23,7 +23,8 @@ impl Ldap {
         let mut found = Vec::new();
         offered(self.homes.flavor(), pinned.offers(), &mut found);
         if schema.is_empty() {
-            let text = "the directory does not tell its schema, so nothing could be compared";
+            let text = "the directory does not tell its schema, so nothing could be compared, and \
+                        filters that it cannot answer are not known";
             let help = "let the rule's account read the entry that `subschemaSubentry` of the root \
                         entry names";
             found.push(Finding::note(1, "flavor", text.to_owned(), help));
