@@ -209,7 +209,7 @@ fn person(app: &App, dice: &mut Dice, number: usize, managers: &[String]) -> Val
     for name in ["title", "displayName", "userType", "externalId"] {
         let ascii = app.kind == Kind::Samba && name != "title";
         let value = dice.of(&TEXTS);
-        if dice.roll(2) == 0 && !(ascii && !value.is_ascii()) {
+        if dice.roll(2) == 0 && (!ascii || value.is_ascii()) {
             user[name] = plain(value);
         }
     }
