@@ -22,12 +22,16 @@ mod app_concurrent;
 mod app_count;
 #[path = "ldap/app_cursors.rs"]
 mod app_cursors;
+#[path = "ldap/app_filters.rs"]
+mod app_filters;
 #[path = "ldap/app_guards.rs"]
 mod app_guards;
 #[path = "ldap/app_limits.rs"]
 mod app_limits;
 #[path = "ldap/app_members.rs"]
 mod app_members;
+#[path = "ldap/app_odd_names.rs"]
+mod app_odd_names;
 #[path = "ldap/app_pages.rs"]
 mod app_pages;
 #[path = "ldap/app_parts.rs"]
@@ -62,6 +66,8 @@ mod faults;
 mod filters;
 #[path = "ldap/front.rs"]
 mod front;
+#[path = "ldap/hostile.rs"]
+mod hostile;
 #[path = "ldap/limits.rs"]
 mod limits;
 #[path = "ldap/lists.rs"]

@@ -232,7 +232,10 @@ pub enum DirectoryError {
     #[error("the directory says that the request is too large")]
     TooLarge,
     /// It answered 401 or 403: our own credentials do not do.
-    #[error("the directory does not accept our credentials ({0})")]
+    #[error("the directory {what} ({0})", what = match .0 {
+        403 => "does not let our account do this",
+        _ => "does not accept our credentials",
+    })]
     Credentials(u16),
     /// It cannot do this at all (501, or 405).
     #[error("the directory does not support this")]

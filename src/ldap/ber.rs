@@ -39,6 +39,9 @@ pub enum BerError {
     /// A text that is not UTF-8.
     #[error("a text is not UTF-8")]
     Text,
+    /// A message of very many tiny parts, which take much more room than it.
+    #[error("a message has too many parts")]
+    TooMany,
 }
 
 /// One element: its tag, and what is in it.

@@ -137,6 +137,19 @@ impl Filter {
             .collect()
     }
 
+    /// The object classes that entries are to have or not to have, where they are texts.
+    #[must_use]
+    pub fn classes(&self) -> Vec<&str> {
+        match self {
+            Self::And(all) | Self::Or(all) => all.iter().flat_map(Self::classes).collect(),
+            Self::Not(inner) => inner.classes(),
+            Self::Equal(name, class) if name.eq_ignore_ascii_case("objectClass") => {
+                std::str::from_utf8(class).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Writes it into a request.
     pub fn encode(&self, out: &mut Writer) {
         let pair = |out: &mut Writer, tag, attribute: &str, value: &[u8]| {

@@ -236,7 +236,17 @@ async fn sixteen_that_switch_one_user_are_all_served(place: Place) {
             for round in 0..rounds {
                 last = json!((round + number) % 2 == 0);
                 let change = json!([{"op": "replace", "path": "active", "value": last}]);
-                client.patch(&path, &change).await.expect(200);
+                let mut refused = 0;
+                while refused < 3 {
+                    let told = client.patch(&path, &change).await;
+                    // Another program may be first eight times in a row: it is told, and rare.
+                    if told.status == 200 {
+                        break;
+                    }
+                    told.expect_error(503, None);
+                    refused += 1;
+                }
+                assert!(refused < 3, "three times refused");
             }
             last
         });

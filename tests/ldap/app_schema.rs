@@ -101,6 +101,52 @@ async fn a_base_that_is_not_there_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_filter_that_finds_nobody_is_told() {
+    let Some(place) = Kind::Slapd.place() else {
+        return;
+    };
+    let app = App::with(&place, "schema-filter", |rule| {
+        rule.replace("(objectClass=inetOrgPerson)", "(objectClass=inetOrgPersn)")
+    })
+    .await;
+    let said = app.online();
+    assert_eq!(said.code, Some(1), "{}", said.err);
+    for text in [
+        "error: the directory's schema has no object class `inetOrgPersn`, which `filter` asks",
+        "warning: no `User` is found below `base` by `filter`",
+    ] {
+        assert!(said.err.contains(text), "{text}: {}", said.err);
+    }
+}
+
+#[tokio::test]
+async fn of_two_servers_the_one_that_serves_is_told_and_the_dead_one() {
+    let Some(place) = Kind::Slapd.place() else {
+        return;
+    };
+    let app = App::with(&place, "schema-dead", |rule| {
+        let alive = rule.lines().find(|line| line.trim().starts_with("urls:"));
+        let alive = alive.expect("urls").to_owned();
+        let both = alive.replace("urls: [", "urls: [ldaps://localhost:1, ");
+        rule.replace(&alive, &both)
+    })
+    .await;
+    let said = app.online();
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(
+        said.err
+            .contains("warning: `ldaps://localhost:1` cannot be used, so `"),
+        "{}",
+        said.err
+    );
+    assert!(
+        !said.err.contains("ldaps://localhost:1 is up"),
+        "{}",
+        said.err
+    );
+}
+
+#[tokio::test]
 async fn a_refusal_names_the_attribute_as_the_client_does() {
     let Some(place) = Kind::Slapd.place() else {
         return;

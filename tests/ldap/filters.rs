@@ -19,17 +19,17 @@ on_every_server! {
 }
 
 /// Numbers that look random, the same in each run.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         usize::try_from(self.0 >> 11).unwrap() % sides
     }
 
-    fn of<'a>(&mut self, texts: &[&'a str]) -> &'a str {
+    pub(crate) fn of<'a>(&mut self, texts: &[&'a str]) -> &'a str {
         texts[self.roll(texts.len())]
     }
 }

@@ -55,6 +55,8 @@ def main():
     if not arguments:
         sys.exit(__doc__)
     os.environ["PATH"] += ":/usr/sbin:/sbin"
+    # Who ends it early has the servers ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-ldap-"))
     # Servers that give up root's rights must still get in.
     folder.chmod(0o755)
@@ -435,11 +437,12 @@ def run(command, folder, environment=None):
     return done.stdout
 
 
-# What rules/active-directory.yaml writes; an entry is renamed by `cn` and `name`.
+# What rules/active-directory.yaml writes; an entry is renamed by `cn` and `name`. The last is for a
+# test's line of its own, with many values.
 USER_ATTRIBUTES = """
     cn name userPrincipalName sAMAccountName givenName sn displayName mail telephoneNumber mobile
     streetAddress l st postalCode title employeeNumber employeeType department company employeeID
-    manager userAccountControl unicodePwd
+    manager userAccountControl unicodePwd otherTelephone
 """.split()
 GROUP_ATTRIBUTES = "cn name sAMAccountName groupType info member".split()
 RESET_PASSWORD = "00299570-246d-11d0-a768-00aa006e0529"

@@ -38,10 +38,27 @@ pub(super) fn ask(snapshot: &Snapshot) -> Result<Diagnostics, CliError> {
         let Some(tenant) = tenants.get(at) else {
             continue;
         };
-        let place = tenant.directory.name();
+        // Of several servers that which is in use, not the one that should be.
+        let server = tenant.directory.server();
+        let place = match &server {
+            Some(server) => Arc::clone(&server.name),
+            None => tenant.directory.name(),
+        };
         let (said, diagnostics) = read(tenant, told);
         super::super::tell(&format!("tenant {}: {place} {said}\n", tenant.name));
         diagnostics.into_iter().for_each(|one| found.push(one));
+        let is_up = tenant.directory.health() == Health::Up;
+        let away = server.map(|server| server.away).unwrap_or_default();
+        // The only one that is away has been told of.
+        for (name, reason) in away.iter().filter(|_| is_up || away.len() > 1) {
+            let text = if is_up {
+                format!("`{name}` cannot be used, so `{place}` is: {reason}")
+            } else {
+                format!("`{name}` cannot be used: {reason}")
+            };
+            let note = Finding::note(1, "urls", text, help(name));
+            found.push(tenant.diagnose(&note, Severity::Error));
+        }
     }
     Ok(found)
 }
@@ -85,7 +102,8 @@ async fn one(tenant: &Tenant) -> Told {
 /// In a word, and as findings in the rule's file.
 fn read(tenant: &Tenant, told: Told) -> (&'static str, Vec<Diagnostic>) {
     let error = |message: String| {
-        let finding = Finding::warning(1, "backend", message, HELP);
+        let help = help(&tenant.directory.name());
+        let finding = Finding::warning(1, "backend", message, help);
         vec![tenant.diagnose(&finding, Severity::Error)]
     };
     match told {
@@ -108,8 +126,17 @@ fn read(tenant: &Tenant, told: Told) -> (&'static str, Vec<Diagnostic>) {
     }
 }
 
-const HELP: &str = "see that the URL, the certificates and the credentials in the rule are right, \
-                    and that this machine may connect to it";
+/// What to do about a server that cannot be used.
+fn help(name: &str) -> &'static str {
+    if name.starts_with("ldap") {
+        "see that host and port (as a rule 636 with `ldaps://`, 389 with `ldap://`), `ca_file` and \
+         `bind` are right, and that this machine may connect to it"
+    } else {
+        "see that the URL, the certificates and the credentials in the rule are right, and that this \
+         machine may connect to it"
+    }
+}
+
 /// How long a directory may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// So many directories are asked at a time.

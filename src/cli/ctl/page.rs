@@ -16,6 +16,7 @@ pub(super) fn page(status: &Value, now: SystemTime) -> String {
     let mut out = page.head(status);
     let parts = [
         ("TENANTS", Some(page.tenants(status))),
+        ("RULES THAT DO NOT FIT", policies::misfits(status)),
         ("RELEASED GUARDS", page.released(status)),
         ("FILES", Some(page.files(status))),
         ("AUDIT TRAIL", Page::trail(status)),
@@ -103,10 +104,17 @@ impl Page {
                 "unknown" => "not asked yet".to_owned(),
                 health => health.to_owned(),
             };
+            let name = text(directory, "name");
+            // Of several servers another one than the first may be in use.
+            let used = directory.pointer("/server/in_use").and_then(Value::as_str);
+            let place = match used.filter(|used| *used != name) {
+                Some(used) => format!("{} instead of {name}", plain(used)),
+                None => name,
+            };
             rows.push(vec![
                 text(tenant, "name"),
                 text(tenant, "tenant_url"),
-                text(directory, "name"),
+                place,
                 health,
             ]);
         }

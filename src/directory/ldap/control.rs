@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::code::Code;
-use super::response::{Entry, slice};
+use super::response::{Entry, MOST_PARTS, slice, take};
 use crate::ldap::ber::{
     self, BOOLEAN, BerError, ENUMERATED, INTEGER, OCTETS, Reader, SEQUENCE, Writer,
 };
@@ -156,7 +156,9 @@ impl Control {
     pub(super) fn decode_all(frame: &Bytes, list: &[u8]) -> Result<Vec<Self>, BerError> {
         let mut reader = Reader::new(list);
         let mut all = Vec::new();
+        let mut room = MOST_PARTS;
         while !reader.is_empty() {
+            take(&mut room)?;
             let mut one = reader.nested(SEQUENCE)?;
             let oid = one.text(OCTETS)?.to_owned().into();
             let critical = match one.optional(BOOLEAN)? {

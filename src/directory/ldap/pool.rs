@@ -78,7 +78,7 @@ pub enum OpenError {
     /// The password would go over the network for everyone to see.
     #[error(
         "{0}: a password must not go over the network without TLS: write ldaps://, or \
-         `start_tls: true`; `insecure: true` allows it all the same"
+         `starttls: true`; `plaintext: true` allows it all the same"
     )]
     Clear(String),
     /// The password is empty, which makes the bind an anonymous one.

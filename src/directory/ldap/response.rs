@@ -116,10 +116,15 @@ impl Entry {
     /// The values of an attribute, options included in its name; none where it is not there.
     #[must_use]
     pub fn values(&self, name: &str) -> &[Bytes] {
-        self.attributes
-            .iter()
-            .find(|attribute| attribute.name.eq_ignore_ascii_case(name))
+        self.attribute(name)
             .map_or(&[], |attribute| &attribute.values)
+    }
+
+    /// An attribute, options included in its name.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&super::request::Attribute> {
+        let mut all = self.attributes.iter();
+        all.find(|attribute| attribute.name.eq_ignore_ascii_case(name))
     }
 
     /// The first value of an attribute, where it is a text.
@@ -133,11 +138,14 @@ impl Entry {
         let dn = reader.text(OCTETS)?.to_owned();
         let mut list = reader.nested(SEQUENCE)?;
         let mut attributes = Vec::new();
+        let mut room = MOST_PARTS;
         while let Some(mut one) = next_nested(&mut list, SEQUENCE)? {
+            take(&mut room)?;
             let name: Arc<str> = one.text(OCTETS)?.into();
             let mut set = one.nested(SET)?;
             let mut values = Vec::new();
             while !set.is_empty() {
+                take(&mut room)?;
                 values.push(slice(frame, set.expect(OCTETS)?));
             }
             attributes.push(super::request::Attribute { name, values });
@@ -219,7 +227,9 @@ fn id(reader: &mut Reader<'_>) -> Result<i32, BerError> {
 fn texts(content: &[u8]) -> Result<Vec<String>, BerError> {
     let mut reader = Reader::new(content);
     let mut all = Vec::new();
+    let mut room = MOST_PARTS;
     while !reader.is_empty() {
+        take(&mut room)?;
         all.push(lossy(reader.expect(OCTETS)?));
     }
     Ok(all)
@@ -231,6 +241,12 @@ fn next_nested<'a>(reader: &mut Reader<'a>, tag: u8) -> Result<Option<Reader<'a>
     } else {
         reader.nested(tag).map(Some)
     }
+}
+
+/// Takes one of the parts that a message may have.
+pub(super) fn take(room: &mut usize) -> Result<(), BerError> {
+    *room = room.checked_sub(1).ok_or(BerError::TooMany)?;
+    Ok(())
 }
 
 /// Words for people: what is no text in them costs no operation.
@@ -251,6 +267,9 @@ pub(super) fn slice(frame: &Bytes, part: &[u8]) -> Bytes {
     }
 }
 
+/// So many values and attributes an entry may have. Each takes a hundred bytes at most beside its
+/// own, and two of a message.
+pub(super) const MOST_PARTS: usize = 1 << 19;
 /// The tag of an entry that was found.
 pub const ENTRY: u8 = 0x64;
 /// The tag of a reference.

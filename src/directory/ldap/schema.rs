@@ -5,7 +5,7 @@
 
 mod parse;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::request::Search;
@@ -85,17 +85,23 @@ impl Schema {
     #[must_use]
     pub fn of(entry: &Entry) -> Self {
         let mut schema = Self::default();
+        let mut room = MOST;
+        let mut fits = |text: &[u8]| {
+            room = usize::saturating_sub(room, text.len());
+            room > 0
+        };
         for text in entry.values("attributeTypes") {
-            match std::str::from_utf8(text)
-                .ok()
-                .and_then(parse::attribute_type)
-            {
+            let text = std::str::from_utf8(text).ok();
+            let text = text.filter(|text| fits(text.as_bytes()));
+            match text.and_then(parse::attribute_type) {
                 Some(kind) => insert(&mut schema.types, &kind.names, &kind.oid, &kind),
                 None => schema.skipped += 1,
             }
         }
         for text in entry.values("objectClasses") {
-            match std::str::from_utf8(text).ok().and_then(parse::object_class) {
+            let text = std::str::from_utf8(text).ok();
+            let text = text.filter(|text| fits(text.as_bytes()));
+            match text.and_then(parse::object_class) {
                 Some(class) => insert(&mut schema.classes, &class.names, &class.oid, &class),
                 None => schema.skipped += 1,
             }
@@ -187,13 +193,14 @@ impl Schema {
 
     fn with_superclasses(&self, classes: &[&str]) -> Vec<&ObjectClass> {
         let mut all: Vec<&ObjectClass> = Vec::new();
+        let mut known = HashSet::new();
         let mut open: Vec<&str> = classes.to_vec();
         while let Some(name) = open.pop() {
             let Some(class) = self.class(name) else {
                 continue;
             };
             // Superclasses may go round in a circle, whatever the standard says.
-            if !all.iter().any(|known| known.oid == class.oid) {
+            if known.insert(class.oid.as_str()) {
                 all.push(class);
                 open.extend(class.sup.iter().map(String::as_str));
             }
@@ -220,6 +227,8 @@ fn insert<T: Clone>(all: &mut HashMap<String, Arc<T>>, names: &[String], oid: &s
     }
 }
 
+/// So much of the descriptions is read, in bytes: ten times what large directories have.
+const MOST: usize = 4 << 20;
 /// Attributes that inherit more often than that go round in a circle.
 const DEEPEST: usize = 16;
 

@@ -1,5 +1,7 @@
 //! What stands beside the tenants: the audit trail, guards that are released, and whose tokens are
-//! taken. What is not configured takes no line.
+//! taken, and rules that do not fit. What is not there takes no line.
+
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
@@ -76,4 +78,20 @@ impl Page {
         let head = ["NAME", "ISSUER", "KEYS", "LAST USE", "LAST ERROR"];
         (!rows.is_empty()).then(|| table(&head, rows, ""))
     }
+}
+
+/// What of the rules does not fit their directories. What is only good to know is in `/status`.
+pub(super) fn misfits(status: &Value) -> Option<String> {
+    let mut told = String::new();
+    for tenant in items(status, "tenants") {
+        for one in items(tenant, "findings") {
+            if text(one, "weight") == "warning" {
+                let [file, line, column] = ["file", "line", "column"].map(|key| text(one, key));
+                let [message, help] = ["message", "help"].map(|key| text(one, key));
+                // Writing to a string does not fail.
+                let _ = writeln!(told, "  ! {file}:{line}:{column}: {message} ({help})");
+            }
+        }
+    }
+    (!told.is_empty()).then_some(told)
 }

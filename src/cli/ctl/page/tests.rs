@@ -90,6 +90,33 @@ fn a_page_of_little() {
 }
 
 #[test]
+fn of_several_servers_the_one_in_use_is_named() {
+    let of = |used: &str| {
+        let directory =
+            json!({"name": "ldaps://a:636", "health": "up", "server": {"in_use": used}});
+        page(
+            &json!({"tenants": [{"name": "t", "directory": directory}]}),
+            now(),
+        )
+    };
+    assert!(of("ldaps://b:636").contains("  ldaps://b:636 instead of ldaps://a:636  up\n"));
+    assert!(of("ldaps://a:636").contains("  ldaps://a:636  up\n"));
+}
+
+#[test]
+fn what_does_not_fit_is_listed_and_what_is_good_to_know_is_not() {
+    let finding = |weight: &str, line: u32| {
+        json!({"weight": weight, "file": "rules/t.yaml", "line": line, "column": 3,
+               "message": "no such `x`", "help": "correct it"})
+    };
+    let of = |findings: Value| page(&json!({"tenants": [{"findings": findings}]}), now());
+    let told = of(json!([finding("note", 4), finding("warning", 5)]));
+    let lines = "\nRULES THAT DO NOT FIT\n  ! rules/t.yaml:5:3: no such `x` (correct it)\n\n";
+    assert!(told.contains(lines), "{told}");
+    assert!(!of(json!([finding("note", 4)])).contains("FIT"));
+}
+
+#[test]
 fn any_json_is_a_page() {
     for odd in [
         json!(null),

@@ -40,6 +40,7 @@ impl Ldap {
         names.extend(self.pointers_by(home));
         let asked = Asked {
             home,
+            id,
             patch: &patch,
             precondition,
             projection,
@@ -65,6 +66,7 @@ impl Ldap {
     ) -> Result<Reply<Upstream>, DirectoryError> {
         let Asked {
             home,
+            id,
             patch,
             precondition,
             projection,
@@ -110,7 +112,7 @@ impl Ldap {
         };
         self.follow(home, entry, (&dn, &place), &work.pointed, &pinned, ask)
             .await;
-        let read = match read {
+        let read = match read.filter(|entry| home.has_id(entry, id.as_str())) {
             Some(entry) => pinned.whole(entry, ask.deadline).await.ok(),
             // It is done, whatever comes of this.
             None => {
@@ -232,6 +234,7 @@ impl Ldap {
 /// What is asked for, and what of the entry must be known for it.
 struct Asked<'a> {
     home: &'a Home,
+    id: &'a ResourceId,
     patch: &'a Patch,
     precondition: &'a Precondition,
     projection: &'a Projection,

@@ -23,7 +23,8 @@ impl Ldap {
         let mut found = Vec::new();
         offered(self.homes.flavor(), pinned.offers(), &mut found);
         if schema.is_empty() {
-            let text = "the directory does not tell its schema, so nothing could be compared";
+            let text = "the directory does not tell its schema, so nothing could be compared, and \
+                        filters that it cannot answer are not known";
             let help = "let the rule's account read the entry that `subschemaSubentry` of the root \
                         entry names";
             found.push(Finding::note(1, "flavor", text.to_owned(), help));
@@ -68,10 +69,10 @@ fn offered(flavor: Flavor, offers: &Offers, found: &mut Vec<Finding>) {
         found.push(Finding::note(1, "flavor", text.to_owned(), help));
     }
     if !offers.assertion {
-        let text = "a write cannot be held to a version (no assertion control, RFC 4528), so \
-                    `If-Match` is not offered";
-        let help =
-            "nothing needs to be done: writes that depend on old values are guarded by these";
+        let text = "the directory does not hold a write to a version by itself (no assertion \
+                    control, RFC 4528)";
+        let help = "nothing needs to be done: postern holds it by the values that it replaces, and \
+                    docs/ldap.md says what may slip through";
         found.push(Finding::note(1, "flavor", text.to_owned(), help));
     }
 }
@@ -149,6 +150,13 @@ async fn sample(
     let mut entries = pinned.search(search, &[], ask.deadline);
     let first: Option<Entry> = known(entries.next().await)?.flatten();
     let Some(entry) = first else {
+        let text = format!(
+            "no `{}` is found below `base` by `filter`",
+            home.place.resource
+        );
+        let help = "nothing needs to be done where there is none yet; else correct the filter, or \
+                    give the rule's account the right to read and search what it asks about";
+        found.push(Finding::note(home.place.line, "filter", text, help));
         return Ok(());
     };
     if entry.values(id).is_empty() && name_of(&entry).is_ok() {

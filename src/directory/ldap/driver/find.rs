@@ -7,6 +7,7 @@ use super::home::Home;
 use super::refusal;
 use crate::directory::ldap::{Dn, Entry, Search};
 use crate::directory::{Ask, DirectoryError};
+use crate::ldap::IdForm;
 use crate::ldap::layout::Scope;
 use crate::scim::operation::{Answer, Document, Projection};
 use crate::scim::{Reply, ResourceId, Upstream};
@@ -39,10 +40,15 @@ impl Ldap {
         let filter = home.is(id.as_str()).ok_or(DirectoryError::NotFound)?;
         let search = home.search(filter, attributes, 2);
         let found = self.pool.one(search, ask.deadline).await;
-        match found.map_err(refusal::of_read)? {
-            Some(entry) => Ok(entry),
-            None => Err(DirectoryError::NotFound),
+        let entry = found.map_err(refusal::of_read)?;
+        let entry = entry.ok_or(DirectoryError::NotFound)?;
+        home.within(&entry)?;
+        let told = entry.attribute(home.place.id.as_str()).is_some();
+        if told && !home.has_id(&entry, id.as_str()) {
+            let text = "the directory tells another entry than the one that was asked for";
+            return Err(DirectoryError::Malformed(text.to_owned()));
         }
+        Ok(entry)
     }
 }
 
@@ -65,6 +71,27 @@ impl Home {
             size_limit: most,
             time_limit: 0,
         }
+    }
+
+    /// The name of an entry that the directory found. Whatever it says, nothing outside of the base
+    /// is taken for one of the tenant's: a write would follow the name.
+    pub(super) fn within(&self, entry: &Entry) -> Result<Dn, DirectoryError> {
+        let dn = name_of(entry)?;
+        if dn.is_within(&self.place.base) {
+            return Ok(dn);
+        }
+        let text = "the directory tells an entry outside of the base that was asked for: if it is \
+                    none, write the base in the rule as the directory writes it";
+        Err(DirectoryError::Malformed(text.to_owned()))
+    }
+
+    /// Whether the entry says that it is the one of the id.
+    pub(super) fn has_id(&self, entry: &Entry, id: &str) -> bool {
+        let own = entry.values(self.place.id.as_str()).first();
+        let own = own.and_then(|bytes| self.shown_id(bytes));
+        // Texts that are equal to a directory need not be so to us.
+        let any = self.place.id_form == IdForm::Text;
+        own.is_some_and(|own| any || Some(own) == self.place.id_form.canonical(id))
     }
 }
 

@@ -170,6 +170,7 @@ impl Ldap {
             }
         }
         entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        told_once(&mut entries);
         Ok(Some(entries))
     }
 
@@ -294,6 +295,11 @@ impl Home {
         let rank = id.and_then(|id| Rank::of(self.place.id_form, &id));
         rank.ok_or_else(|| DirectoryError::Malformed(format!("an entry has no usable {own}")))
     }
+}
+
+/// Some servers tell an entry twice that moves while they search.
+fn told_once(entries: &mut Vec<(Rank, Entry)>) {
+    entries.dedup_by(|(a, one), (b, other)| a == b && one.dn == other.dn);
 }
 
 fn reply(listing: Listing) -> Reply<Upstream> {

@@ -72,7 +72,7 @@ impl Home {
             );
             let help = "nothing needs to be done where there is none; else give the rule's account \
                         the right to read and search these attributes";
-            found.push(Finding::note(line, "protect", text, help));
+            found.push(Finding::note(line, "filter", text, help));
         }
         Ok(())
     }

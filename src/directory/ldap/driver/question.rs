@@ -193,6 +193,14 @@ impl<'a> Asker<'a> {
         if piece && value.is_empty() {
             return Ok(Truth::Ask(Asked::Present(attribute)));
         }
+        // Servers compare without regard to spaces that say nothing (RFC 4518), and do not agree on
+        // which these are at the ends of a piece.
+        if piece && has_idle_spaces(&value) {
+            let text = format!(
+                "{name} by a piece that begins or ends with a space, or has several in a row"
+            );
+            return Err(untranslatable(&text));
+        }
         if let Some(kind) = kind {
             let (can, what) = match op {
                 CompareOp::Eq | CompareOp::Ne => (kind.equality, "for equality"),
@@ -271,6 +279,14 @@ impl<'a> Asker<'a> {
             kind => Ok(kind),
         }
     }
+}
+
+/// Whether a text has spaces that a directory may leave out.
+fn has_idle_spaces(value: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(value);
+    let ends = text.trim().len() < text.len();
+    let mut pairs = text.chars().zip(text.chars().skip(1));
+    ends || pairs.any(|(one, next)| one.is_whitespace() && next.is_whitespace())
 }
 
 /// The one resource that has the id, or those that have another.

@@ -97,6 +97,7 @@ pub(super) fn nameless() -> DirectoryError {
 /// them the name of an attribute is taken, and nothing else. Where it is one of the rule's, the
 /// client is told its own name for it.
 pub(super) fn of(result: &LdapResult) -> DirectoryError {
+    tracing::debug!(code = %result.code, "the directory refused an operation");
     let refused = |scim_type, text: &str| DirectoryError::Refused {
         scim_type: Some(scim_type),
         detail: Some(words::about(text, result)),

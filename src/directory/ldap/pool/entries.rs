@@ -8,8 +8,8 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::super::connection::{Row, Rows};
-use super::super::control::Control;
-use super::super::failure::LdapError;
+use super::super::control::{self, Control};
+use super::super::failure::{LdapError, Why};
 use super::super::request::Search;
 use super::super::response::Entry;
 use super::{Link, Pool, RETRIES};
@@ -28,6 +28,10 @@ pub struct Entries {
     server: Option<usize>,
     rows: Option<Rows>,
     cookie: Bytes,
+    /// The size of the page that is asked for, where it is one.
+    asked: Option<u32>,
+    /// How many entries of it came.
+    came: u32,
     begun: bool,
     over: bool,
     retries: u32,
@@ -57,6 +61,8 @@ impl Entries {
             server: None,
             rows: None,
             cookie: Bytes::new(),
+            asked: None,
+            came: 0,
             begun: false,
             over: false,
             retries: RETRIES,
@@ -132,6 +138,7 @@ impl Entries {
         match rows.next(deadline).await? {
             Row::Entry(entry) => {
                 self.begun = true;
+                self.came = self.came.saturating_add(1);
                 return Ok(Some(entry));
             }
             Row::Reference(_) => self.referrals = self.referrals.saturating_add(1),
@@ -141,7 +148,7 @@ impl Entries {
                     return Err(LdapError::Refused(answer.result));
                 }
                 self.begun = true;
-                self.cookie = Control::next_page(&answer.controls).unwrap_or_default();
+                self.cookie = self.next_page(&answer.controls)?;
                 if self.cookie.is_empty() {
                     self.over = true;
                     if self.referrals > 0 {
@@ -171,7 +178,9 @@ impl Entries {
         };
         self.server = Some(link.server);
         let mut controls = self.controls.clone();
-        if let Some(page) = self.page.filter(|_| link.offers.paged) {
+        self.asked = self.page.filter(|_| link.offers.paged);
+        self.came = 0;
+        if let Some(page) = self.asked {
             controls.push(Control::paged(page, &self.cookie));
         }
         let rows = link
@@ -180,6 +189,22 @@ impl Entries {
             .await?;
         self.link = Some((link, lane));
         Ok(rows)
+    }
+
+    /// The cookie of the next page; empty where there is none. A full page without a word on what
+    /// follows is no end: what is behind it would be missed in silence.
+    fn next_page(&self, controls: &[Control]) -> Result<Bytes, LdapError> {
+        let Some(page) = self.asked else {
+            return Ok(Bytes::new());
+        };
+        let told = controls.iter().any(|control| control.oid == control::PAGED);
+        match Control::next_page(controls) {
+            Some(cookie) => Ok(cookie),
+            None if told || self.came >= page => Err(LdapError::Unknown(Why::malformed(
+                "it does not say whether a page is followed by another",
+            ))),
+            None => Ok(Bytes::new()),
+        }
     }
 
     /// Until when the next answer must be here.

@@ -18,6 +18,8 @@ use crate::ldap::attribute::Range;
 pub(super) struct Gathered {
     values: Vec<Bytes>,
     known: HashSet<Bytes>,
+    /// How much room they take, roughly.
+    held: usize,
     /// The place to ask from.
     next: Option<u32>,
     /// Whether what comes from there must have a value that is known.
@@ -46,6 +48,8 @@ pub(super) enum Stuck {
     Broken,
     /// The values change faster than they can be read.
     Unsteady,
+    /// They are more than can be held.
+    TooMany,
 }
 
 impl Gathered {
@@ -53,6 +57,7 @@ impl Gathered {
         Self {
             values: Vec::new(),
             known: HashSet::new(),
+            held: 0,
             next: Some(0),
             joins: false,
             step: 1,
@@ -76,9 +81,8 @@ impl Gathered {
         let (range, values) = match part {
             Part::Range(range, values) => (range, values),
             Part::All(values) if asked == 0 || !values.is_empty() => {
-                self.add(values);
                 self.next = None;
-                return Ok(());
+                return self.add(values);
             }
             Part::All(_) | Part::Beyond => return self.go_back(asked),
         };
@@ -89,7 +93,7 @@ impl Gathered {
         if self.joins && !values.iter().any(|value| self.known.contains(value)) {
             return self.go_back(asked);
         }
-        self.add(values);
+        self.add(values)?;
         let Some(last) = range.to else {
             self.next = None;
             return Ok(());
@@ -109,12 +113,17 @@ impl Gathered {
         Ok(())
     }
 
-    fn add(&mut self, values: Vec<Bytes>) {
+    fn add(&mut self, values: Vec<Bytes>) -> Result<(), Stuck> {
         for value in values {
             if self.known.insert(value.clone()) {
+                self.held += value.len() + BESIDE;
                 self.values.push(value);
             }
         }
+        if self.held > MOST_HELD {
+            return Err(Stuck::TooMany);
+        }
+        Ok(())
     }
 
     fn go_back(&mut self, asked: u32) -> Result<(), Stuck> {
@@ -133,6 +142,10 @@ impl Gathered {
 
 /// So many values are asked for twice.
 const SHARED: u32 = 16;
+/// What a value takes beside its own bytes.
+const BESIDE: usize = 80;
+/// So much all of them may take: a million members with long names.
+const MOST_HELD: usize = 256 << 20;
 /// So often it is gone back.
 const MOST_BACK: u32 = 64;
 

@@ -68,6 +68,7 @@ impl Pinned {
                 one.gathered.take(part).map_err(|stuck| match stuck {
                     Stuck::Broken => broken("the parts of an attribute do not follow one another"),
                     Stuck::Unsteady => LdapError::Unknown(Why::Unsteady),
+                    Stuck::TooMany => broken("an attribute has more values than can be held"),
                 })?;
             }
         }

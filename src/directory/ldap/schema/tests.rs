@@ -79,3 +79,22 @@ proptest! {
         let _ = parse::object_class(&format!("( 1.2 {text} )"));
     }
 }
+
+#[test]
+fn of_a_schema_without_end_a_part_is_read() {
+    let long = "x".repeat(MOST / 8);
+    let types: Vec<String> = (0..9)
+        .map(|n| format!("( 1.{n} NAME 'a{n}' DESC '{long}' )"))
+        .collect();
+    let classes = ["( 2.1 NAME 'late' )"];
+    let schema = Schema::of(&Entry {
+        dn: "cn=Subschema".into(),
+        attributes: vec![
+            Attribute::many("attributeTypes", types),
+            Attribute::many("objectClasses", classes),
+        ],
+    });
+    assert!(schema.attribute("a0").is_some() && schema.attribute("a8").is_none());
+    assert!(schema.class("late").is_none());
+    assert_eq!(schema.skipped(), 3);
+}

@@ -15,8 +15,12 @@ pub(super) fn compare(home: &Home, schema: &Schema, found: &mut Vec<Finding>) {
             Some(kind) => of_attribute(home, one, &kind, &mut unordered, found),
             None => {
                 let text = format!("the directory's schema has no attribute `{}`", one.name);
-                let help = "correct the name, or load the schema that defines it";
-                found.push(Finding::warning(one.line, one.name.as_str(), text, help));
+                found.push(Finding::warning(
+                    one.line,
+                    one.name.as_str(),
+                    text,
+                    origin(one.name.as_str()),
+                ));
             }
         }
         needed_class(home, one, schema, found);
@@ -25,7 +29,7 @@ pub(super) fn compare(home: &Home, schema: &Schema, found: &mut Vec<Finding>) {
         let names = unordered.join("`, `");
         let text = format!(
             "the schema gives no order to `{names}`: filters with `gt`, `ge`, `lt` and `le` on \
-             these find nothing"
+             these are refused with 400"
         );
         let help = "nothing needs to be done, unless clients ask so";
         found.push(Finding::note(home.place.line, "base", text, help));
@@ -36,8 +40,41 @@ pub(super) fn compare(home: &Home, schema: &Schema, found: &mut Vec<Finding>) {
         let help = "name the attribute by which this directory tells entries apart";
         found.push(Finding::warning(home.place.line, "id", text, help));
     }
+    of_filter(home, schema, found);
     if let Some(create) = &home.place.create {
         of_classes(home, create, schema, found);
+    }
+}
+
+/// A filter that asks about what nobody knows finds nobody, and no server says so.
+fn of_filter(home: &Home, schema: &Schema, found: &mut Vec<Finding>) {
+    let place = &home.place;
+    let mut warn = |text: String| {
+        let help = "correct the name, or load the schema that defines it";
+        found.push(Finding::warning(place.line, "filter", text, help));
+    };
+    // A number is right or wrong without a schema.
+    let named = |name: &&str| !name.starts_with(|first: char| first.is_ascii_digit());
+    let unknown = |name: &&str| named(name) && schema.attribute(name).is_none();
+    if let Some(name) = place.filter.attributes().into_iter().find(unknown) {
+        warn(format!(
+            "the directory's schema has no attribute `{name}`, which `filter` asks about"
+        ));
+    }
+    let unknown = |name: &&str| named(name) && schema.class(name).is_none();
+    if let Some(name) = place.filter.classes().into_iter().find(unknown) {
+        warn(format!(
+            "the directory's schema has no object class `{name}`, which `filter` asks about"
+        ));
+    }
+}
+
+/// Where an attribute comes from that the schema does not have.
+fn origin(name: &str) -> &'static str {
+    if name.len() > 3 && name.to_ascii_lowercase().starts_with("pwd") {
+        "load the `ppolicy` overlay, which brings it; or correct the name"
+    } else {
+        "correct the name, or load the schema that defines it"
     }
 }
 
@@ -71,7 +108,8 @@ fn of_attribute(
     let Some(equality) = kind.equality.as_deref() else {
         let text = format!(
             "the schema does not say how values of `{name}` are compared (no equality matching \
-             rule): filters on it find nothing, and single values of it cannot be removed"
+             rule): filters on it are refused with 400, and single values of it cannot be \
+             removed"
         );
         if one.syntax == Syntax::Binary {
             let help = "nothing needs to be done, unless clients ask so";
@@ -89,7 +127,7 @@ fn of_attribute(
     if textual && kind.substrings.is_none() {
         let text = format!(
             "the schema does not say how parts of `{name}` are found (no substrings matching \
-             rule): filters with `co`, `sw` and `ew` on it find nothing"
+             rule): filters with `co`, `sw` and `ew` on it are refused with 400"
         );
         let help = "use another attribute, or give it a SUBSTR in the directory's schema";
         warn(text, help);

@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use super::ids::Rank;
 use super::snapshot::Snapshot;
 use super::weight::{MOST, weight};
-use super::{Place, Wanted, refused};
+use super::{Place, Wanted, refused, told_once};
 use crate::directory::ldap::driver::Ldap;
 use crate::directory::ldap::driver::home::Home;
 use crate::directory::ldap::{Entry, Filter};
@@ -199,9 +199,14 @@ impl Pages {
             if self.weight > MOST && size > 1 {
                 return Ok(Err(Fit(entries.len().clamp(1, size - 1))));
             }
+            if entries.len() >= size * MOST_NAMESAKES {
+                let text = "the directory tells more entries than were asked for";
+                return Err(DirectoryError::Malformed(text.to_owned()));
+            }
             entries.push((home.rank(&entry)?, entry));
         }
         entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        told_once(&mut entries);
         Ok(Ok(entries.into_iter().map(|(_, entry)| entry).collect()))
     }
 
@@ -239,5 +244,7 @@ fn interrupted(error: DirectoryError) -> Interrupted {
 
 /// So many ids in one question, at most.
 const BATCH: usize = 100;
+/// So many entries may have one id, where the rule's ids are not the directory's own.
+const MOST_NAMESAKES: usize = 4;
 /// How much longer a page may take from its first part to its end.
 const WHOLE: Duration = Duration::from_secs(600);

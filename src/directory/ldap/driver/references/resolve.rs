@@ -71,7 +71,7 @@ impl Ldap {
                         continue;
                     };
                     let value = match by {
-                        None => Some(Bytes::from(name_of(&entry)?.to_string())),
+                        None => Some(Bytes::from(home.within(&entry)?.to_string())),
                         Some(by) => entry.values(by).first().cloned(),
                     };
                     if let Some(value) = value {
@@ -452,8 +452,14 @@ pub(super) fn all_of(
     let pool = Arc::clone(pool);
     Box::pin(async move {
         let mut found = pool.search(search, &[], deadline);
-        let mut all = Vec::new();
+        let (mut all, mut held) = (Vec::new(), 0);
         while let Some(entry) = found.next().await.map_err(refusal::of_read)? {
+            let values = entry.attributes.iter().flat_map(|a| &a.values);
+            held += BESIDE + values.map(|value| value.len() + BESIDE).sum::<usize>();
+            if held > MOST_HELD {
+                let text = "the directory tells more of references than can be held";
+                return Err(DirectoryError::Malformed(text.to_owned()));
+            }
             all.push(entry);
         }
         Ok(all)
@@ -474,5 +480,9 @@ const BATCH: usize = 100;
 pub(super) const AT_A_TIME: usize = 32;
 /// From so many members on a group's are asked for at once.
 const MANY: usize = 50;
+/// What an entry or a value takes beside its own bytes, roughly.
+const BESIDE: usize = 100;
+/// So much the answers to one question may take: some fifty thousand groups of one person.
+const MOST_HELD: usize = 32 << 20;
 /// For how long what was seen of a directory is taken for true.
 const FRESH: Duration = Duration::from_secs(600);

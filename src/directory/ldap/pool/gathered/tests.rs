@@ -151,3 +151,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_attribute_without_end_is_given_up() {
+    let mut gathered = Gathered::nothing();
+    let value = |number: u32| Bytes::from(vec![u8::try_from(number % 256).unwrap(); 1 << 20]);
+    let mut parts = 0_u32;
+    let outcome = loop {
+        let from = gathered.next().unwrap();
+        // Each begins with what is known, and has one more.
+        let values = vec![value(parts), value(parts + 1)];
+        let range = Range {
+            from,
+            to: Some(from + 1),
+        };
+        match gathered.take(Part::Range(range, values)) {
+            Ok(()) if parts < 200 => parts += 1,
+            outcome => break outcome,
+        }
+        if parts == 100 {
+            gathered.held += MOST_HELD - 110 * (1 << 20);
+        }
+    };
+    assert_eq!(outcome, Err(Stuck::TooMany));
+}

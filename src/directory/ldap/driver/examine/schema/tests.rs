@@ -42,6 +42,10 @@ fn schema() -> Schema {
 
 /// What is found of a rule with these object classes and these lines.
 fn found(flavor: &str, classes: &str, lines: &[&str]) -> Vec<String> {
+    found_by(flavor, "(objectClass=person)", classes, lines)
+}
+
+fn found_by(flavor: &str, filter: &str, classes: &str, lines: &[&str]) -> Vec<String> {
     let lines: String = lines
         .iter()
         .map(|line| format!("      - {line}\n"))
@@ -57,7 +61,7 @@ resources:
   User:
     entry:
       base: \"dc=x\"
-      filter: \"(objectClass=person)\"
+      filter: \"{filter}\"
       create: {{rdn: uid, object_classes: [{classes}]}}
     attributes:
       - {{scim: userName, target: uid, required: true}}
@@ -92,7 +96,7 @@ fn a_rule_that_fits_is_told_of_order_alone() {
         told,
         [
             "note 10 base: the schema gives no order to `uid`, `sn`, `cn`: filters with `gt`, `ge`, \
-          `lt` and `le` on these find nothing"
+          `lt` and `le` on these are refused with 400"
         ]
     );
 }
@@ -132,4 +136,34 @@ fn active_directory_is_not_asked_what_it_does_not_tell() {
     );
     let id = "10 id: the directory's schema has no attribute `objectGUID`, which holds the id";
     assert_eq!(told, [id]);
+}
+
+#[test]
+fn a_filter_that_nobody_can_satisfy_is_told() {
+    let asked = |filter: &str| {
+        let told = found_by("openldap", filter, "inetOrgPerson", &[SN, CN]);
+        told.into_iter()
+            .filter(|one| one.starts_with("10 filter"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(asked("(&(objectClass=person)(!(2.5.4.3=x)))"), [""; 0]);
+    assert_eq!(
+        asked("(&(objectClass=persn)(!(objectKlass=2.5.6.6)))"),
+        [
+            "10 filter: the directory's schema has no attribute `objectKlass`, which `filter` asks about",
+            "10 filter: the directory's schema has no object class `persn`, which `filter` asks about",
+        ]
+    );
+}
+
+#[test]
+fn who_misses_the_policy_is_told_what_brings_it() {
+    assert_eq!(
+        origin("pwdAccountLockedTime"),
+        "load the `ppolicy` overlay, which brings it; or correct the name"
+    );
+    assert_eq!(
+        origin("title"),
+        "correct the name, or load the schema that defines it"
+    );
 }
