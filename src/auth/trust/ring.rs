@@ -181,7 +181,8 @@ impl Ring {
         }
         let mut turns = self.turns.subscribe();
         let before = *turns.borrow_and_update();
-        let first = before.all == 0;
+        // Keys are there a moment before the turn that brought them ends.
+        let first = before.all == 0 && self.held.load().fetched.is_none();
         if !first && !self.ask_for(Instant::now()) {
             return false;
         }

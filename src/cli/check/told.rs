@@ -91,8 +91,9 @@ fn deed<F: Fn(&str) -> bool>(act: &Act, ldif: &Ldif<F>) -> String {
                 let _ = writeln!(text, "#   {}", flat(&words));
             }
             // What is only told changes nothing.
-            let told = |control: &&Control| control.oid != control::POST_READ;
-            let controls: Vec<Control> = controls.iter().filter(told).cloned().collect();
+            let tells = [control::PRE_READ, control::POST_READ];
+            let kept = |control: &&Control| !tells.contains(&&*control.oid);
+            let controls: Vec<Control> = controls.iter().filter(kept).cloned().collect();
             let record = ldif.write(write, &controls);
             text.push_str(&if refused { comment(&record) } else { record });
         }

@@ -99,6 +99,7 @@ pub fn in_words(control: &Control) -> Option<String> {
             Some("what is there already, or gone already, is no error".to_owned())
         }
         control::POST_READ => Some(format!("tells afterwards: {}", listed(control).join(" "))),
+        control::PRE_READ => Some(format!("tells what it met: {}", listed(control).join(" "))),
         _ => None,
     }
 }
