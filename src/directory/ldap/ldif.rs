@@ -27,7 +27,7 @@ pub use read::{LdifError, entries};
 /// dn: uid=alice,dc=example
 /// changetype: add
 /// sn:: w4VzZQ==
-/// # userPassword: (secret, 1 characters)
+/// ## userPassword: (secret, 1 characters)
 /// ");
 /// ```
 pub struct Ldif<F> {
