@@ -49,8 +49,10 @@ async fn a_password_that_the_policy_refuses_is_a_400(place: Place) {
         .expect(200);
     for old in ["First-Secret-1", "Second-Secret-2"] {
         let answer = app.patch_user(&id, set(old)).await;
-        if place.kind == Kind::Samba {
-            // Who resets a password of Active Directory is not held to the history.
+        let is_present = old.starts_with("Second");
+        if place.kind == Kind::Samba || place.kind == Kind::Slapd && is_present {
+            // Who resets a password of Active Directory is not held to the history; slapd is asked
+            // whether it is the one that is set already.
             answer.expect(200);
         } else {
             let detail = answer.expect_error(400, Some("invalidValue"));
