@@ -45,6 +45,29 @@ pub(super) struct Order<'a> {
     pub(super) told: Option<&'a [Arc<str>]>,
 }
 
+impl<'a> Order<'a> {
+    /// Changes that are held to nothing, and of which nothing is to be told.
+    pub(super) fn of(
+        home: &'a Home,
+        pinned: &'a Pinned,
+        dn: &'a Dn,
+        modifications: Vec<Modification>,
+    ) -> Self {
+        Self {
+            home,
+            pinned,
+            dn,
+            modifications,
+            guarded: &[],
+            has_secret: false,
+            held: None,
+            met: None,
+            before: &[],
+            told: None,
+        }
+    }
+}
+
 /// What is told of an entry that was changed, as far as it was asked.
 #[derive(Debug, Default)]
 pub(super) struct Done {

@@ -186,16 +186,8 @@ impl Ldap {
         let rest = async {
             if !work.secrets.is_empty() {
                 let order = Order {
-                    home,
-                    pinned,
-                    dn,
-                    modifications: work.secrets.clone(),
-                    guarded: &[],
                     has_secret: true,
-                    held: None,
-                    met: None,
-                    before: &[],
-                    told: None,
+                    ..Order::of(home, pinned, dn, work.secrets.clone())
                 };
                 self.apply(order, ask).await?;
             }

@@ -141,19 +141,8 @@ impl Ldap {
             };
             let added = new.iter().map(|new| change(ChangeKind::Add, new));
             let gone = std::iter::once(change(ChangeKind::Delete, old));
-            let order = Order {
-                home,
-                pinned,
-                dn: &dn,
-                // One that holds a single value is free before it gets the next.
-                modifications: gone.chain(added).collect(),
-                guarded: &[],
-                has_secret: false,
-                held: None,
-                met: None,
-                before: &[],
-                told: None,
-            };
+            // One that holds a single value is free before it gets the next.
+            let order = Order::of(home, pinned, &dn, gone.chain(added).collect());
             match self.apply(order, ask).await {
                 // It has gone meanwhile, and points nowhere.
                 Ok(_) | Err(DirectoryError::NotFound) => {}

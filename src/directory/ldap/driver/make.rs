@@ -134,18 +134,7 @@ impl Ldap {
         if rest.is_empty() {
             return Ok(());
         }
-        let order = Order {
-            home,
-            pinned,
-            dn,
-            modifications: rest,
-            guarded: &[],
-            has_secret: false,
-            held: None,
-            met: None,
-            before: &[],
-            told: None,
-        };
+        let order = Order::of(home, pinned, dn, rest);
         let Err(error) = self.apply(order, ask).await else {
             return Ok(());
         };

@@ -120,16 +120,8 @@ impl Ldap {
             })
             .collect();
         let order = Order {
-            home,
-            pinned,
-            dn,
-            modifications,
             guarded: &guarded,
-            has_secret: false,
-            held: None,
-            met: None,
-            before: &[],
-            told: None,
+            ..Order::of(home, pinned, dn, modifications)
         };
         self.apply(order, ask).await.map(drop)
     }

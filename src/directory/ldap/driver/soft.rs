@@ -112,16 +112,10 @@ impl Ldap {
             modifications.extend(by_values.secrets);
         }
         let order = Order {
-            home,
-            pinned,
-            dn,
-            modifications,
             guarded: &guarded,
-            has_secret: false,
             held: held.cloned(),
             met,
-            before: &[],
-            told: None,
+            ..Order::of(home, pinned, dn, modifications)
         };
         self.apply(order, ask).await?;
         Ok(true)
@@ -258,16 +252,8 @@ impl Ldap {
             password::set(pinned, dn, password, ask).await?;
         }
         let order = Order {
-            home,
-            pinned,
-            dn,
-            modifications,
-            guarded: &[],
             has_secret: draft.has_secret,
-            held: None,
-            met: None,
-            before: &[],
-            told: None,
+            ..Order::of(home, pinned, dn, modifications)
         };
         self.apply(order, ask).await?;
         loop {
